@@ -1,0 +1,32 @@
+import type { Entry } from "../raft/types.ts";
+
+/** An operation as its ingress node numbers it (PROTOCOLS Q1). */
+export interface OperationId {
+  /** Identity of the process that took the request in: random for every start, 1…2⁵³−1. */
+  readonly ingress: number;
+  /** 1, 2, 3, … within the ingress. */
+  readonly sequence: number;
+}
+
+/** What applying an entry told about an operation. `Result` is the state machine's own. */
+export interface Outcome<Result> {
+  readonly ingress: number;
+  readonly sequence: number;
+  /**
+   * Absent: applied, and its end comes with a later entry (a waiter). The ingress stops re-proposing it.
+   */
+  readonly result?: Result;
+}
+
+/**
+ * A deterministic state machine: the same entries give the same state and the same outcomes on every
+ * replica. It sees no clock but the entry's lease time (PROTOCOLS T2, R7).
+ */
+export interface StateMachine<Result> {
+  /** Applies the next entry. Never throws for a decodable log (R7). Outcomes are in order of effect. */
+  apply(entry: Entry, emit: (outcome: Outcome<Result>) => void): void;
+  /** Earliest lease time at which a time entry would expire something, in ms; undefined when nothing is pending. */
+  nextDeadlineMs(): number | undefined;
+  /** A digest of the whole state, for comparing replicas. */
+  digest(): string;
+}

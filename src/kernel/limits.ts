@@ -1,0 +1,54 @@
+/**
+ * Every bound of the system, in one place. What the state machines use must be equal on all nodes:
+ * a change of such a value is a change of behaviour and needs a feature level (PROTOCOLS R7).
+ */
+export const limits = {
+  /** Lock, queue, key and resource names, in bytes of UTF-8. */
+  maxNameBytes: 512,
+  /** An `owner` label, in bytes of UTF-8. */
+  maxOwnerBytes: 256,
+  /** An `Idempotency-Key`, in bytes of UTF-8. */
+  maxIdempotencyKeyBytes: 256,
+  /** A request body over HTTP, in bytes. */
+  maxBodyBytes: 1024 * 1024,
+  /** Leases of owners and sessions, in ms. */
+  minTtlMs: 100,
+  maxTtlMs: 86_400_000,
+  /** The longest wait for a lock, in ms. */
+  maxWaitMs: 60_000,
+
+  /** Locks held or waited for at once. */
+  maxLocks: 1_000_000,
+  /** Waiters on one lock. */
+  maxWaitersPerLock: 200_000,
+  /** Waiters on all locks. */
+  maxWaiters: 400_000,
+  maxSessions: 200_000,
+  maxFences: 1_000_000,
+  /** Remembered idempotency keys, and how long each is kept, in ms of lease time. */
+  maxIdempotencyKeys: 100_000,
+  idempotencyKeyKeepMs: 600_000,
+  /** Sequence numbers between the lowest outstanding operation of a node and its newest. */
+  maxOperationWindow: 65_536,
+
+  /** Operations that one node has proposed and not yet seen applied. */
+  maxOutstandingOperations: 16_384,
+  /** Requests that one node answers at once, waiting ones included. */
+  maxPendingRequests: 150_000,
+  /** Bytes proposed to a group and not yet committed; a tenth is kept for keepalive, release, cancel and time (R9). */
+  maxUncommittedBytes: 64 * 1024 * 1024,
+  /** One proposal, in bytes. */
+  maxProposalBytes: 2 * 1024 * 1024,
+  /** Entries of one append message, in bytes. */
+  maxAppendBytes: 512 * 1024,
+  /** Append messages sent to one follower and not yet answered. */
+  maxInflightAppends: 256,
+  /** Log entries that a group keeps in memory, in bytes; older ones are read back from the log. */
+  maxLogCacheBytes: 16 * 1024 * 1024,
+  /** One frame between peers, in bytes. */
+  maxFrameBytes: 8 * 1024 * 1024,
+  /** Bytes that wait for one peer before frames to it are dropped. */
+  maxPeerBufferBytes: 32 * 1024 * 1024,
+  /** Nodes of one cluster. */
+  maxNodes: 7,
+} as const;

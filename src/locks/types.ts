@@ -1,0 +1,130 @@
+/** The words of the lock table. Wire names (snake_case) live in `api/`; here are the pure core's. */
+
+export type LockMode = "exclusive" | "shared";
+
+/**
+ * Who holds or waits (PROTOCOLS L1).
+ * - `session`: an explicit session; its holds live by its TTL.
+ * - `owner`: the implicit cluster-wide session of that name; each hold has its own TTL.
+ * - `once`: one request of its own, identified by a secret made at the ingress; `node` is what others are shown.
+ */
+export type Principal =
+  | { readonly kind: "session"; readonly id: string }
+  | { readonly kind: "owner"; readonly name: string }
+  | { readonly kind: "once"; readonly id: string; readonly node: string };
+
+/** Commands in the log, decoded. All durations in ms of lease time, integers. */
+export type LockCommand =
+  /** A process of `node` starts to take requests; its predecessor's operations and sessionless waiters end (Q1, L7). */
+  | { readonly type: "registerIngress"; readonly node: string }
+  | { readonly type: "openSession"; readonly session: string; readonly ttlMs: number }
+  /** Of many sessions at once: one entry a turn (T2). */
+  | { readonly type: "keepalive"; readonly sessions: readonly string[] }
+  | { readonly type: "closeSession"; readonly session: string }
+  | {
+      readonly type: "acquire";
+      readonly lock: string;
+      readonly mode: LockMode;
+      readonly principal: Principal;
+      /** 0 for a session's: it lives by the session. */
+      readonly ttlMs: number;
+      /** 0: do not wait. */
+      readonly waitMs: number;
+    }
+  | {
+      readonly type: "release";
+      readonly lock: string;
+      /** `anonymous`: the oldest `once` hold taken through that node. */
+      readonly holder: Principal | { readonly kind: "anonymous"; readonly node: string } | { readonly kind: "onceId"; readonly id: string };
+      /** Release only the grant with this token; undefined: whatever grant it is. */
+      readonly fencingToken: number | undefined;
+    }
+  /**
+   * The client of that operation went away: its waiter leaves, or the grant that it got is given back if no later
+   * acquire of the same principal was answered with it. A later arrival of the operation itself is then refused.
+   */
+  | { readonly type: "cancel"; readonly ingress: number; readonly sequence: number }
+  | { readonly type: "fence"; readonly resource: string; readonly token: number };
+
+/** A command with what deduplicates it (Q1). */
+export interface CommandEnvelope {
+  readonly ingress: number;
+  readonly sequence: number;
+  /** Lowest sequence of this ingress that it has not yet seen applied; below it everything is refused. */
+  readonly floor: number;
+  /** The client's `Idempotency-Key`, or undefined. */
+  readonly idempotencyKey: string | undefined;
+  readonly command: LockCommand;
+}
+
+/** A holder or waiter as others may see it: never a session's secret id. */
+export interface PublicPrincipal {
+  /** `owner` name, `session-N`, or the node of an anonymous request. */
+  readonly owner: string;
+  readonly mode: LockMode;
+}
+
+/** One edge of a deadlock: `owner` waits for `lock`, which `blockedBy` holds or is ahead in. */
+export interface WaitEdge {
+  readonly owner: string;
+  readonly lock: string;
+  readonly mode: LockMode;
+  readonly blockedBy: string;
+}
+
+export interface LockGrant {
+  readonly type: "granted";
+  readonly lock: string;
+  /** What is held: `exclusive` also when a holder of exclusive asked for shared. */
+  readonly mode: LockMode;
+  readonly owner: string;
+  readonly fencingToken: number;
+  /** The id with which the hold can be named: session id, `owner:NAME`, or the once-id. */
+  readonly principalId: string;
+  readonly expiresInMs: number;
+}
+
+/** What a command came to. Errors are values; each is definite (Q2). */
+export type LockResult =
+  | { readonly type: "registered" }
+  | { readonly type: "sessionOpened"; readonly session: string; readonly name: string; readonly expiresInMs: number }
+  /** In the order of the command's sessions: remaining ms, or undefined for an unknown session. */
+  | { readonly type: "keptAlive"; readonly expiresInMs: readonly (number | undefined)[] }
+  | { readonly type: "sessionClosed"; readonly released: readonly string[] }
+  | LockGrant
+  | {
+      readonly type: "released";
+      readonly lock: string;
+      readonly releasedBy: string;
+      /** Owners that the lock went to in the same step, or undefined when nobody got it. */
+      readonly grantedTo: readonly string[] | undefined;
+    }
+  | { readonly type: "cancelled" }
+  | { readonly type: "fenceAccepted"; readonly highest: number }
+  | LockError;
+
+export type LockError =
+  | { readonly type: "error"; readonly code: "lock_held"; readonly holders: readonly PublicPrincipal[] }
+  | { readonly type: "error"; readonly code: "deadlock"; readonly cycle: readonly WaitEdge[] }
+  | { readonly type: "error"; readonly code: "upgrade_conflict"; readonly holders: readonly PublicPrincipal[] }
+  | { readonly type: "error"; readonly code: "not_owner"; readonly holders: readonly PublicPrincipal[] }
+  | { readonly type: "error"; readonly code: "not_held" }
+  | { readonly type: "error"; readonly code: "session_expired" }
+  /** A fence saw `highest`, or the hold has another token (`highest` is that one). */
+  | { readonly type: "error"; readonly code: "stale_token"; readonly highest: number }
+  /** The waiter's request was cancelled; nobody is listening any more, except another request of the same kind. */
+  | { readonly type: "error"; readonly code: "cancelled" }
+  /** An operation below the window or of an unknown ingress: never executed (Q1). */
+  | { readonly type: "error"; readonly code: "stale_operation" }
+  | { readonly type: "error"; readonly code: "idempotency_key_reused" }
+  | { readonly type: "error"; readonly code: "limit"; readonly limit: string };
+
+/** `GET /lock/:name`, read from one replica's state. */
+export interface LockView {
+  readonly lock: string;
+  /** undefined: available. */
+  readonly mode: LockMode | undefined;
+  readonly holders: readonly PublicPrincipal[];
+  readonly waiters: readonly PublicPrincipal[];
+  readonly fencingToken: number | undefined;
+}

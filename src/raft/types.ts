@@ -1,0 +1,109 @@
+/**
+ * The words of Raft (Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm", 2014;
+ * Ongaro, "Consensus: Bridging Theory and Practice", 2014, cited as "thesis").
+ */
+
+/** Which consensus group: 0 is the control group; queue shards follow. */
+export type GroupId = number;
+
+/** A replica of a group. Small positive integers, fixed by the first membership; 0 means "none". */
+export type ReplicaId = number;
+
+/** What an entry carries. `configuration` is reserved for membership changes. */
+export type EntryKind = "noop" | "command" | "time" | "configuration";
+
+export interface Entry {
+  readonly index: number;
+  readonly term: number;
+  readonly kind: EntryKind;
+  /** The leader's lease time when it appended the entry (PROTOCOLS T1), in ms. Never falls along the log. */
+  readonly leaseTimeMs: number;
+  /** Opaque to Raft. Empty but for `command` and `configuration`. */
+  readonly payload: Uint8Array;
+}
+
+/** What a replica must not forget, written as one record (PROTOCOLS D1). */
+export interface HardState {
+  readonly term: number;
+  /** The candidate that got this replica's vote in `term`, or 0. */
+  readonly vote: ReplicaId;
+}
+
+interface Envelope {
+  readonly group: GroupId;
+  readonly from: ReplicaId;
+  readonly to: ReplicaId;
+  /** The sender's term; for pre-vote messages see there. */
+  readonly term: number;
+}
+
+/** Asks whether an election could be won; `term` is the one probed: the sender's own plus one (thesis §9.6). */
+export interface PreVoteRequest extends Envelope {
+  readonly type: "preVoteRequest";
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+}
+
+/** Granted: `term` is the probed term. Refused: the replier's own. */
+export interface PreVoteReply extends Envelope {
+  readonly type: "preVoteReply";
+  readonly granted: boolean;
+}
+
+export interface VoteRequest extends Envelope {
+  readonly type: "voteRequest";
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+}
+
+export interface VoteReply extends Envelope {
+  readonly type: "voteReply";
+  readonly granted: boolean;
+}
+
+export interface AppendRequest extends Envelope {
+  readonly type: "append";
+  readonly prevIndex: number;
+  readonly prevTerm: number;
+  readonly commitIndex: number;
+  readonly leaseTimeMs: number;
+  readonly entries: readonly Entry[];
+}
+
+export interface AppendReply extends Envelope {
+  readonly type: "appendReply";
+  readonly success: boolean;
+  /** Success: the highest index known to equal the leader's log. Failure: the refused `prevIndex`. */
+  readonly index: number;
+  /** Failure: the follower's hint where logs may agree (Raft §5.3, end): its term there … */
+  readonly hintTerm: number;
+  /** … and the largest index that may match. */
+  readonly hintIndex: number;
+}
+
+/** Keeps followers calm, confirms leadership for a read round (PROTOCOLS R3, R4) and carries lease time (T1). */
+export interface Heartbeat extends Envelope {
+  readonly type: "heartbeat";
+  /** The round that the reply confirms; 0 asks for no reply: it only tells the commit index. */
+  readonly round: number;
+  /** Never above what the follower is known to hold of the leader's log. */
+  readonly commitIndex: number;
+  readonly leaseTimeMs: number;
+}
+
+export interface HeartbeatReply extends Envelope {
+  readonly type: "heartbeatReply";
+  readonly round: number;
+}
+
+export type Message =
+  | PreVoteRequest
+  | PreVoteReply
+  | VoteRequest
+  | VoteReply
+  | AppendRequest
+  | AppendReply
+  | Heartbeat
+  | HeartbeatReply;
+
+export type Role = "follower" | "candidate" | "leader";

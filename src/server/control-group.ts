@@ -1,0 +1,123 @@
+import type { LockCommand, LockResult, LockView, WaitEdge } from "../locks/types.ts";
+import type { Role } from "../raft/types.ts";
+
+/** Why an operation has no result of the state machine. */
+export class GroupError extends Error {
+  override name = "GroupError";
+
+  /**
+   * @param code `no_leader`: never proposed, and never will be (definite). `outcome_unknown`: proposed, and its end
+   *   not seen within the deadline. `limit`: refused for load (definite). `aborted`: the client went away.
+   */
+  constructor(readonly code: "no_leader" | "outcome_unknown" | "limit" | "aborted") {
+    super(code);
+  }
+}
+
+export interface SubmitOptions {
+  readonly idempotencyKey?: string | undefined;
+  /** Aborts when the client goes away: the waiter then leaves the queue in the log (PROTOCOLS L7). */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a request handler sees of group 0. Implemented over the engine. */
+export interface ControlGroup {
+  readonly nodeId: string;
+  /**
+   * Proposes through the leader, wherever it is, and resolves with the result of the applied entry.
+   *
+   * @throws {GroupError}
+   */
+  submit(command: LockCommand, options?: SubmitOptions): Promise<LockResult>;
+  /** The same for one session of many: all keepalives of a turn share an entry. Remaining ms; undefined: unknown session. */
+  keepalive(session: string): Promise<number | undefined>;
+  /**
+   * Resolves when this node's state covers everything acknowledged before the call (PROTOCOLS R4), with the applied index.
+   *
+   * @throws {GroupError} `no_leader`
+   */
+  readBarrier(): Promise<number>;
+  /** This node's applied state: stale unless read after {@link readBarrier}, in the same turn. */
+  readonly state: LockStateReader;
+  status(): NodeStatus;
+}
+
+export interface LockStateReader {
+  readonly appliedIndex: number;
+  view(lock: string): LockView;
+  /** Locks held or waited for, by name in code-unit order, after `after`, at most `limit`. */
+  page(options: { prefix: string; after: string; limit: number }): LockView[];
+  waitForGraph(limit: number): WaitEdge[];
+  readonly counts: LockCounts;
+}
+
+export interface LockCounts {
+  readonly locks: number;
+  readonly holds: number;
+  readonly waiters: number;
+  readonly sessions: number;
+  readonly fences: number;
+}
+
+export interface NodeStatus {
+  readonly nodeId: string;
+  readonly clusterName: string;
+  readonly clusterId: string;
+  readonly incarnation: string;
+  readonly version: string;
+  /** Client address as others reach it. */
+  readonly address: string;
+  readonly peerAddress: string;
+  readonly role: Role;
+  readonly leader: string | undefined;
+  readonly term: number;
+  readonly lastIndex: number;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  readonly leaseTimeMs: number;
+  readonly members: readonly MemberStatus[];
+  /** Takes requests: knows a leader, and its own ingress is registered. */
+  readonly ready: boolean;
+  readonly startedAtMs: number;
+}
+
+export interface MemberStatus {
+  readonly nodeId: string;
+  readonly replica: number;
+  readonly peerAddress: string;
+  /** This node itself counts as connected. */
+  readonly connected: boolean;
+  /** On the leader: what the member is known to hold. */
+  readonly matchIndex: number | undefined;
+}
+
+/** Plain counters, read by the metrics route; nothing here is computed per request. */
+export interface NodeStatistics {
+  readonly elections: number;
+  readonly leaderChanges: number;
+  readonly turns: number;
+  readonly flushes: number;
+  readonly flushedBytes: number;
+  readonly flushedEntries: number;
+  readonly appliedEntries: number;
+  readonly proposals: number;
+  readonly forwarded: number;
+  readonly readRounds: number;
+  readonly framesSent: number;
+  readonly framesReceived: number;
+  readonly framesDropped: number;
+  readonly outstandingOperations: number;
+  /** Durations of fdatasync in ms, as a cumulative histogram. */
+  readonly fsyncMs: Histogram;
+  /** Lengths of engine turns in ms (PROTOCOLS D10). */
+  readonly turnMs: Histogram;
+}
+
+export interface Histogram {
+  /** Upper bounds, ascending. */
+  readonly bounds: readonly number[];
+  /** Observations at or below each bound and above the one before; one more for those beyond the last. */
+  readonly buckets: readonly number[];
+  readonly count: number;
+  readonly sum: number;
+}

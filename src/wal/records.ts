@@ -1,0 +1,23 @@
+import type { Entry, GroupId, HardState } from "../raft/types.ts";
+import type { EntryReader, GroupLog } from "../raft/storage.ts";
+
+/** What one flush may hold. Order within a flush is order of effect. */
+export type LogRecord =
+  | { readonly type: "hardState"; readonly group: GroupId; readonly hardState: HardState }
+  /** Entries `fromIndex` and later of the group are void (PROTOCOLS D6: a record of its own). */
+  | { readonly type: "truncate"; readonly group: GroupId; readonly fromIndex: number }
+  /** Continues the group's log without a gap. */
+  | { readonly type: "entries"; readonly group: GroupId; readonly entries: readonly Entry[] };
+
+/** The node's one write-ahead log, shared by all groups. */
+export interface WriteAheadLog extends EntryReader {
+  /** What was found when the log was opened; groups without a record are absent. */
+  readonly recovered: ReadonlyMap<GroupId, GroupLog>;
+  /**
+   * Writes the records as one frame and syncs it. `onDurable` is called once, perhaps before `flush`
+   * returns. Invariant: never called while an earlier flush is not durable yet (PROTOCOLS D4).
+   *
+   * An error of the disk calls `onDurable` with it; the log then takes nothing more (D9).
+   */
+  flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void;
+}

@@ -95,16 +95,14 @@ export function readMessage(reader: ByteReader): Message {
     case "preVoteReply":
     case "voteReply":
       return { type, ...envelope, granted: readFlag(reader) };
-    case "append":
-      return {
-        type,
-        ...envelope,
-        prevIndex: reader.varint(),
-        prevTerm: reader.varint(),
-        commitIndex: reader.varint(),
-        leaseTimeMs: reader.varint(),
-        entries: readEntries(reader),
-      };
+    case "append": {
+      const prevIndex = reader.varint();
+      const prevTerm = reader.varint();
+      const commitIndex = reader.varint();
+      const leaseTimeMs = reader.varint();
+      const entries = readEntries(reader, prevIndex, prevTerm);
+      return { type, ...envelope, prevIndex, prevTerm, commitIndex, leaseTimeMs, entries };
+    }
     case "appendReply":
       return {
         type,
@@ -129,12 +127,19 @@ export function readMessage(reader: ByteReader): Message {
   }
 }
 
-function readEntries(reader: ByteReader): Entry[] {
+/** Entries that follow `prevIndex` without a gap, their terms never falling. */
+function readEntries(reader: ByteReader, prevIndex: number, prevTerm: number): Entry[] {
   const count = reader.varint();
   // An entry takes five bytes at least: a forged count cannot make us allocate.
   if (count > reader.remaining / 5) throw new DecodeError("more entries announced than there are bytes");
   const entries: Entry[] = [];
-  for (let i = 0; i < count; i++) entries.push(readEntry(reader));
+  let lastTerm = prevTerm;
+  for (let i = 0; i < count; i++) {
+    const entry = readEntry(reader);
+    if (entry.index !== prevIndex + 1 + i || entry.term < lastTerm) throw new DecodeError("entries out of order");
+    lastTerm = entry.term;
+    entries.push(entry);
+  }
   return entries;
 }
 

@@ -1,0 +1,33 @@
+import { majority } from "./quorum.ts";
+import type { ReplicaId } from "./types.ts";
+
+/**
+ * One round of votes or pre-votes (thesis §9.6). It counts answers for its own term only: a reply that speaks of
+ * another term never reaches it (PROTOCOLS R2).
+ */
+export class Election {
+  private readonly granted = new Set<ReplicaId>();
+  private readonly refused = new Set<ReplicaId>();
+
+  /**
+   * @param phase "preVote" probes `term` without entering it, "vote" asks for votes in it
+   */
+  constructor(
+    readonly phase: "preVote" | "vote",
+    readonly term: number,
+    private readonly voters: number,
+  ) {}
+
+  count(from: ReplicaId, granted: boolean): void {
+    if (this.granted.has(from) || this.refused.has(from)) return;
+    (granted ? this.granted : this.refused).add(from);
+  }
+
+  get won(): boolean {
+    return this.granted.size >= majority(this.voters);
+  }
+
+  get lost(): boolean {
+    return this.refused.size >= majority(this.voters);
+  }
+}

@@ -1,0 +1,244 @@
+import type { LeaseTime } from "./lease-time.ts";
+import type { RaftLog } from "./log.ts";
+import type { RaftOptions } from "./options.ts";
+import type { Outbox } from "./outbox.ts";
+import { Progress } from "./progress.ts";
+import { majority, majorityReached } from "./quorum.ts";
+import { type ReadId, Rounds } from "./rounds.ts";
+import type { AppendReply, Entry, EntryKind, HeartbeatReply, ReplicaId } from "./types.ts";
+
+/** Rounds that reads may keep open at once; further reads wait and share the next one. */
+const MAX_READ_ROUNDS = 8;
+/** Bytes on their way to one follower. */
+const MAX_INFLIGHT_BYTES = 16 * 1024 * 1024;
+const EMPTY = new Uint8Array(0);
+
+export type Proposed = "accepted" | "overloaded";
+
+/** What one replica does and knows while it leads one term. Ends with the term. */
+export class Leadership {
+  private readonly followers = new Map<ReplicaId, Progress>();
+  private readonly rounds = new Rounds();
+  /** The first entry of this term: until it has committed nothing is known to be committed (Raft §5.4.2, §8). */
+  private readonly noopIndex: number;
+  private uncommittedBytes = 0;
+  private lastRoundMs: number;
+  private sinceQuorumCheckMs = 0;
+
+  constructor(
+    private readonly term: number,
+    private readonly options: RaftOptions,
+    private readonly log: RaftLog,
+    private readonly outbox: Outbox,
+    private readonly leaseTime: LeaseTime,
+    nowMs: number,
+  ) {
+    for (const voter of options.voters) {
+      if (voter !== options.self) this.followers.set(voter, new Progress(log.lastIndex + 1, nowMs));
+    }
+    this.noopIndex = log.lastIndex + 1;
+    this.appendEntry("noop", EMPTY);
+    this.lastRoundMs = nowMs;
+    this.beginRound(nowMs);
+  }
+
+  /** The no-op has committed: reads and lease time are sound. */
+  get established(): boolean {
+    return this.log.commitIndex >= this.noopIndex;
+  }
+
+  matchIndex(replica: ReplicaId): number | undefined {
+    return this.followers.get(replica)?.matchIndex;
+  }
+
+  /**
+   * Appends to the leader's own log; replication leaves with the turn's effects.
+   *
+   * @param reserved keepalive, release, cancel and time: they draw on a tenth that nothing else may use (PROTOCOLS R9)
+   */
+  propose(kind: EntryKind, payload: Uint8Array, reserved: boolean): Proposed {
+    const limit = this.options.maxUncommittedBytes * (reserved ? 1 : 0.9);
+    if (this.uncommittedBytes + payload.length > limit) return "overloaded";
+    this.uncommittedBytes += payload.length;
+    this.appendEntry(kind, payload);
+    return "accepted";
+  }
+
+  read(id: ReadId): void {
+    this.rounds.read(id);
+  }
+
+  unansweredReads(): ReadId[] {
+    return this.rounds.unanswered();
+  }
+
+  /**
+   * @param countedMs time since the last tick without pauses of our own
+   * @returns false when no majority was heard within an election time-out: the leader must step down (thesis §6.2)
+   */
+  tick(nowMs: number, countedMs: number): boolean {
+    this.sinceQuorumCheckMs += countedMs;
+    if (this.sinceQuorumCheckMs >= this.options.electionTimeoutMs) {
+      this.sinceQuorumCheckMs = 0;
+      if (!this.heardMajority()) return false;
+    }
+    if (nowMs - this.lastRoundMs >= this.options.heartbeatIntervalMs) this.beginRound(nowMs);
+    for (const progress of this.followers.values()) this.giveUpOnSilence(progress, nowMs);
+    return true;
+  }
+
+  /** What the turn has to say to the followers: appends, new commit indexes, a round for waiting reads. */
+  replicate(nowMs: number): void {
+    const reads = this.rounds.hasWaitingReads && this.established;
+    if (reads && this.rounds.openCount < MAX_READ_ROUNDS) this.beginRound(nowMs);
+    for (const [to, progress] of this.followers) {
+      this.sendAppends(to, progress);
+      this.sendCommit(to, progress);
+    }
+  }
+
+  appendReply(message: AppendReply, nowMs: number): void {
+    const progress = this.followers.get(message.from);
+    if (progress === undefined) return;
+    progress.active = true;
+    progress.lastAnswerMs = nowMs;
+    if (message.success) {
+      // A follower cannot hold more of our log than there is; a claim beyond it is not believed.
+      if (message.index > this.log.lastIndex) return;
+      if (progress.acknowledged(message.index)) this.advanceCommit(nowMs);
+      return;
+    }
+    progress.refused(message.index, this.log.lastIndexWithTermAtMost(message.hintTerm, message.hintIndex));
+  }
+
+  heartbeatReply(message: HeartbeatReply, nowMs: number): void {
+    const progress = this.followers.get(message.from);
+    if (progress === undefined) return;
+    progress.active = true;
+    progress.confirmedRound = Math.max(progress.confirmedRound, Math.min(message.round, this.rounds.lastRound));
+    // An answer shows that the way is free: a probe that got none in the meantime was lost.
+    if (progress.state === "probe" && nowMs - progress.lastAnswerMs > this.options.heartbeatIntervalMs) {
+      progress.probeSent = false;
+    }
+    this.confirmRounds();
+  }
+
+  /** The connection broke: what was on its way may be lost. */
+  disconnected(replica: ReplicaId): void {
+    this.followers.get(replica)?.probe();
+  }
+
+  /** Commits what a majority holds durably, this replica included, if it is of this term (Raft §5.4.2, PROTOCOLS R2). */
+  advanceCommit(nowMs: number): void {
+    const matches = [this.log.durableIndex];
+    for (const progress of this.followers.values()) matches.push(progress.matchIndex);
+    const reached = majorityReached(matches);
+    if (reached <= this.log.commitIndex || this.log.term(reached) !== this.term) return;
+    this.releaseBytes(this.log.commitIndex + 1, reached);
+    this.log.commitTo(reached);
+    if (this.established && !this.leaseTime.running) this.leaseTime.start(nowMs);
+  }
+
+  private appendEntry(kind: EntryKind, payload: Uint8Array): void {
+    const entry: Entry = {
+      index: this.log.lastIndex + 1,
+      term: this.term,
+      kind,
+      leaseTimeMs: this.leaseTime.nowMs,
+      payload,
+    };
+    this.log.append(entry);
+    this.outbox.append(entry);
+  }
+
+  private beginRound(nowMs: number): void {
+    this.lastRoundMs = nowMs;
+    const round = this.rounds.begin(nowMs, this.log.commitIndex, this.established);
+    for (const [to, progress] of this.followers) this.sendHeartbeat(to, progress, round);
+    this.confirmRounds();
+  }
+
+  private confirmRounds(): void {
+    const confirmed = [this.rounds.lastRound];
+    for (const progress of this.followers.values()) confirmed.push(progress.confirmedRound);
+    this.rounds.confirm(majorityReached(confirmed), (sentAtMs, readIndex, reads) => {
+      this.leaseTime.confirmed(sentAtMs);
+      for (const id of reads) this.outbox.readReady(id, readIndex);
+    });
+  }
+
+  private heardMajority(): boolean {
+    let heard = 1;
+    for (const progress of this.followers.values()) {
+      if (progress.active) heard++;
+      progress.active = false;
+    }
+    return heard >= majority(this.options.voters.length);
+  }
+
+  private giveUpOnSilence(progress: Progress, nowMs: number): void {
+    if (!progress.unanswered || nowMs - progress.lastAnswerMs < this.options.electionTimeoutMs) return;
+    progress.probe();
+    progress.lastAnswerMs = nowMs;
+  }
+
+  private sendAppends(to: ReplicaId, progress: Progress): void {
+    while (
+      progress.nextIndex <= this.log.lastIndex &&
+      progress.canSend(this.options.maxInflightAppends, MAX_INFLIGHT_BYTES)
+    ) {
+      const prevIndex = progress.nextIndex - 1;
+      const entries = this.log.slice(progress.nextIndex, this.log.lastIndex, this.options.maxAppendBytes);
+      const lastIndex = prevIndex + entries.length;
+      this.outbox.send({
+        type: "append",
+        ...this.envelope(to),
+        prevIndex,
+        prevTerm: this.log.term(prevIndex) ?? 0,
+        commitIndex: this.log.commitIndex,
+        leaseTimeMs: this.leaseTime.nowMs,
+        entries,
+      });
+      progress.sentCommitIndex = Math.max(progress.sentCommitIndex, Math.min(this.log.commitIndex, lastIndex));
+      progress.sent(lastIndex, payloadBytes(entries));
+    }
+  }
+
+  /** Tells at once what has committed, so that the node that took a request in can answer it. */
+  private sendCommit(to: ReplicaId, progress: Progress): void {
+    if (Math.min(progress.matchIndex, this.log.commitIndex) > progress.sentCommitIndex) {
+      this.sendHeartbeat(to, progress, 0);
+    }
+  }
+
+  private sendHeartbeat(to: ReplicaId, progress: Progress, round: number): void {
+    const commitIndex = Math.min(progress.matchIndex, this.log.commitIndex);
+    progress.sentCommitIndex = Math.max(progress.sentCommitIndex, commitIndex);
+    this.outbox.send({
+      type: "heartbeat",
+      ...this.envelope(to),
+      round,
+      commitIndex,
+      leaseTimeMs: this.leaseTime.nowMs,
+    });
+  }
+
+  private releaseBytes(from: number, to: number): void {
+    let next = from;
+    while (next <= to && this.uncommittedBytes > 0) {
+      const entries = this.log.slice(next, to, this.options.maxAppendBytes);
+      this.uncommittedBytes = Math.max(0, this.uncommittedBytes - payloadBytes(entries));
+      next += entries.length;
+    }
+  }
+
+  private envelope(to: ReplicaId): { group: number; from: ReplicaId; to: ReplicaId; term: number } {
+    return { group: this.options.group, from: this.options.self, to, term: this.term };
+  }
+}
+
+function payloadBytes(entries: readonly Entry[]): number {
+  let bytes = 0;
+  for (const entry of entries) bytes += entry.payload.length;
+  return bytes;
+}

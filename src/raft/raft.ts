@@ -1,0 +1,386 @@
+import { assert, unreachable } from "../kernel/assert.ts";
+import { Election } from "./election.ts";
+import { Leadership, type Proposed } from "./leadership.ts";
+import { LeaseTime } from "./lease-time.ts";
+import type { RaftLog } from "./log.ts";
+import type { RaftOptions } from "./options.ts";
+import { type Effects, Outbox } from "./outbox.ts";
+import type { ReadId } from "./rounds.ts";
+import type {
+  AppendRequest,
+  EntryKind,
+  HardState,
+  Heartbeat,
+  Message,
+  PreVoteRequest,
+  ReplicaId,
+  Role,
+  VoteRequest,
+} from "./types.ts";
+
+/** What a flush wrote, as it was when it was handed over; {@link Raft.persisted} takes it back. */
+export interface FlushMark {
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+  readonly hardStateChanges: number;
+}
+
+/**
+ * Consensus for one group. Pure: it is told of messages, time and finished writes, and tells in
+ * {@link Effects} what must be done; it never does anything itself.
+ */
+export class Raft {
+  private hard: HardState;
+  private currentRole: Role = "follower";
+  private knownLeader: ReplicaId = 0;
+  private election: Election | undefined;
+  private leadership: Leadership | undefined;
+  private readonly outbox: Outbox;
+  readonly leaseTime: LeaseTime;
+
+  private lastTickMs: number;
+  /** Since a leader was heard, a vote granted or an election begun. */
+  private electionElapsedMs = 0;
+  private electionTimeoutMs: number;
+  /** Since the leader of this term was heard; infinite when there is none. */
+  private sinceLeaderMs = Number.POSITIVE_INFINITY;
+
+  constructor(
+    private readonly options: RaftOptions,
+    readonly log: RaftLog,
+    hardState: HardState,
+    leaseTimeMs: number,
+    nowMs: number,
+  ) {
+    assert(options.voters.includes(options.self), "a replica is one of the voters");
+    assert(hardState.term >= log.lastTerm, "the term is never behind the log");
+    this.hard = hardState;
+    this.outbox = new Outbox(log.lastIndex);
+    this.leaseTime = new LeaseTime(leaseTimeMs, 2 * options.heartbeatIntervalMs);
+    this.lastTickMs = nowMs;
+    this.electionTimeoutMs = this.drawElectionTimeout();
+  }
+
+  get term(): number {
+    return this.hard.term;
+  }
+
+  get vote(): ReplicaId {
+    return this.hard.vote;
+  }
+
+  get role(): Role {
+    return this.currentRole;
+  }
+
+  /** The leader of the current term, or 0 while none is known. */
+  get leader(): ReplicaId {
+    return this.knownLeader;
+  }
+
+  /** Leads, and its own no-op has committed. */
+  get established(): boolean {
+    return this.leadership?.established ?? false;
+  }
+
+  matchIndex(replica: ReplicaId): number | undefined {
+    return this.leadership?.matchIndex(replica);
+  }
+
+  /** @returns "notLeader" when another replica should be asked */
+  propose(kind: EntryKind, payload: Uint8Array, reserved = false): Proposed | "notLeader" {
+    return this.leadership?.propose(kind, payload, reserved) ?? "notLeader";
+  }
+
+  /** Asks for the index that a linearizable read must see; answered in the effects. @returns false when not leader */
+  read(id: ReadId): boolean {
+    if (this.leadership === undefined) return false;
+    this.leadership.read(id);
+    return true;
+  }
+
+  /** Time passed. A pause of this process counts as one heartbeat interval at most: what came in meanwhile is read first. */
+  tick(nowMs: number): void {
+    const countedMs = Math.min(Math.max(0, nowMs - this.lastTickMs), this.options.heartbeatIntervalMs);
+    this.lastTickMs = nowMs;
+    this.sinceLeaderMs += countedMs;
+    if (this.leadership !== undefined) {
+      if (!this.leadership.tick(nowMs, countedMs)) this.becomeFollower(this.term, 0);
+      return;
+    }
+    this.electionElapsedMs += countedMs;
+    if (this.electionElapsedMs >= this.electionTimeoutMs) this.campaign("preVote");
+  }
+
+  /** A message of a voter of this group, addressed to this replica. */
+  step(message: Message): void {
+    if (message.to !== this.options.self || !this.options.voters.includes(message.from)) return;
+    if (message.term > this.term && !this.enterTerm(message)) return;
+    if (message.term < this.term) {
+      this.answerLowerTerm(message);
+      return;
+    }
+    switch (message.type) {
+      case "preVoteRequest":
+        this.preVoteRequest(message);
+        return;
+      case "voteRequest":
+        this.voteRequest(message);
+        return;
+      case "preVoteReply":
+      case "voteReply":
+        this.countVote(message.type === "voteReply" ? "vote" : "preVote", message.from, message.term, message.granted);
+        return;
+      case "append":
+        this.hearLeader(message.from, message.leaseTimeMs);
+        this.append(message);
+        return;
+      case "heartbeat":
+        this.hearLeader(message.from, message.leaseTimeMs);
+        this.heartbeat(message);
+        return;
+      case "appendReply":
+        this.leadership?.appendReply(message, this.lastTickMs);
+        return;
+      case "heartbeatReply":
+        this.leadership?.heartbeatReply(message, this.lastTickMs);
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  disconnected(replica: ReplicaId): void {
+    this.leadership?.disconnected(replica);
+  }
+
+  /** What a flush of the effects taken now will have written. */
+  flushMark(): FlushMark {
+    return {
+      lastIndex: this.log.lastIndex,
+      lastTerm: this.log.lastTerm,
+      hardStateChanges: this.outbox.hardStateChanges,
+    };
+  }
+
+  /** The flush, and all before it, is durable. */
+  persisted(mark: FlushMark): void {
+    this.outbox.persistedHardState(mark.hardStateChanges);
+    this.log.markDurable(mark.lastIndex, mark.lastTerm);
+    this.leadership?.advanceCommit(this.lastTickMs);
+  }
+
+  takeEffects(nowMs: number): Effects {
+    this.leadership?.replicate(nowMs);
+    return this.outbox.take();
+  }
+
+  /**
+   * A message of a later term. A vote request that a healthy leader's follower must refuse, and everything about
+   * pre-votes, changes no term (PROTOCOLS R1).
+   *
+   * @returns false when the message is to be dropped
+   */
+  private enterTerm(message: Message): boolean {
+    switch (message.type) {
+      case "preVoteRequest":
+        this.preVoteRequest(message);
+        return false;
+      case "preVoteReply":
+        // Granted: `term` is the one we probe. Refused: the replier is ahead of us.
+        if (message.granted) this.countVote("preVote", message.from, message.term, true);
+        else this.becomeFollower(message.term, 0);
+        return false;
+      case "voteRequest":
+        if (this.hearsLeader()) return false;
+        this.becomeFollower(message.term, 0);
+        return true;
+      case "append":
+      case "heartbeat":
+      case "voteReply":
+      case "appendReply":
+      case "heartbeatReply":
+        this.becomeFollower(message.term, 0);
+        return true;
+      default:
+        return unreachable(message);
+    }
+  }
+
+  /** Our term tells a sender that is behind to catch up: without it a replica ahead of its cluster is stuck (R1). */
+  private answerLowerTerm(message: Message): void {
+    const envelope = this.envelope(message.from);
+    switch (message.type) {
+      case "append":
+        this.outbox.send({
+          type: "appendReply",
+          ...envelope,
+          success: false,
+          index: message.prevIndex,
+          hintTerm: 0,
+          hintIndex: 0,
+        });
+        return;
+      case "heartbeat":
+        if (message.round > 0) this.outbox.send({ type: "heartbeatReply", ...envelope, round: 0 });
+        return;
+      case "preVoteRequest":
+        this.outbox.send({ type: "preVoteReply", ...envelope, granted: false });
+        return;
+      case "voteRequest":
+        this.outbox.send({ type: "voteReply", ...envelope, granted: false });
+        return;
+      default:
+        return;
+    }
+  }
+
+  private preVoteRequest(message: PreVoteRequest): void {
+    const granted =
+      message.term > this.term && !this.hearsLeader() && this.log.isUpToDate(message.lastIndex, message.lastTerm);
+    const term = granted ? message.term : this.term;
+    this.outbox.send({ type: "preVoteReply", ...this.envelope(message.from), term, granted });
+  }
+
+  private voteRequest(message: VoteRequest): void {
+    const free = this.hard.vote === message.from || (this.hard.vote === 0 && this.knownLeader === 0);
+    const granted = free && this.log.isUpToDate(message.lastIndex, message.lastTerm);
+    if (granted) {
+      if (this.hard.vote === 0) this.setHardState({ term: this.term, vote: message.from });
+      this.restartElectionTimer();
+    }
+    this.outbox.send({ type: "voteReply", ...this.envelope(message.from), granted });
+  }
+
+  private countVote(phase: Election["phase"], from: ReplicaId, term: number, granted: boolean): void {
+    const election = this.election;
+    if (election === undefined || election.phase !== phase) return;
+    if (granted && term !== election.term) return;
+    election.count(from, granted);
+    this.concludeElection(election);
+  }
+
+  private concludeElection(election: Election): void {
+    if (election.won) {
+      if (election.phase === "preVote") this.campaign("vote");
+      else this.becomeLeader();
+    } else if (election.lost) this.becomeFollower(this.term, 0);
+  }
+
+  private campaign(phase: Election["phase"]): void {
+    this.restartElectionTimer();
+    this.currentRole = "candidate";
+    this.knownLeader = 0;
+    this.sinceLeaderMs = Number.POSITIVE_INFINITY;
+    if (phase === "vote") this.setHardState({ term: this.term + 1, vote: this.options.self });
+    const term = phase === "vote" ? this.term : this.term + 1;
+    const election = new Election(phase, term, this.options.voters.length);
+    this.election = election;
+    const type = phase === "vote" ? "voteRequest" : "preVoteRequest";
+    const { lastIndex, lastTerm } = this.log;
+    for (const to of this.options.voters) {
+      if (to !== this.options.self) this.outbox.send({ type, ...this.envelope(to), term, lastIndex, lastTerm });
+    }
+    election.count(this.options.self, true);
+    this.concludeElection(election);
+  }
+
+  private becomeLeader(): void {
+    this.election = undefined;
+    this.currentRole = "leader";
+    this.knownLeader = this.options.self;
+    this.leadership = new Leadership(
+      this.term,
+      this.options,
+      this.log,
+      this.outbox,
+      this.leaseTime,
+      this.lastTickMs,
+    );
+  }
+
+  private becomeFollower(term: number, leader: ReplicaId): void {
+    assert(term >= this.term, "the term never falls");
+    if (this.leadership !== undefined) {
+      for (const id of this.leadership.unansweredReads()) this.outbox.readFailed(id);
+      this.leadership = undefined;
+      this.leaseTime.stop();
+      this.restartElectionTimer();
+    }
+    if (term > this.term) this.setHardState({ term, vote: 0 });
+    this.currentRole = "follower";
+    this.election = undefined;
+    this.knownLeader = leader;
+    if (leader === 0) this.sinceLeaderMs = Number.POSITIVE_INFINITY;
+  }
+
+  private hearLeader(from: ReplicaId, leaseTimeMs: number): void {
+    assert(this.leadership === undefined, "a term has one leader");
+    if (this.currentRole !== "follower" || this.knownLeader !== from) this.becomeFollower(this.term, from);
+    this.sinceLeaderMs = 0;
+    this.restartElectionTimer();
+    this.leaseTime.heard(leaseTimeMs);
+  }
+
+  private append(message: AppendRequest): void {
+    const envelope = this.envelope(message.from);
+    if (this.log.term(message.prevIndex) !== message.prevTerm) {
+      const hintIndex = this.log.lastIndexWithTermAtMost(message.prevTerm, message.prevIndex);
+      this.outbox.send({
+        type: "appendReply",
+        ...envelope,
+        success: false,
+        index: message.prevIndex,
+        hintTerm: this.log.term(hintIndex) ?? 0,
+        hintIndex,
+      });
+      return;
+    }
+    for (const entry of message.entries) {
+      const known = this.log.term(entry.index);
+      if (known === entry.term) continue;
+      if (known !== undefined) {
+        this.log.truncate(entry.index);
+        this.outbox.truncate(entry.index);
+      }
+      this.log.append(entry);
+      this.outbox.append(entry);
+    }
+    const index = message.prevIndex + message.entries.length;
+    this.log.commitTo(Math.min(message.commitIndex, index));
+    const reply = { type: "appendReply", ...envelope, success: true, index, hintTerm: 0, hintIndex: 0 } as const;
+    // PROTOCOLS D2: the reply covers only what is durable here, duplicates included.
+    if (index <= this.log.durableIndex) this.outbox.send(reply);
+    else this.outbox.sendAfterFlush(reply);
+  }
+
+  private heartbeat(message: Heartbeat): void {
+    this.log.commitTo(Math.min(message.commitIndex, this.log.lastIndex));
+    if (message.round > 0) {
+      this.outbox.send({ type: "heartbeatReply", ...this.envelope(message.from), round: message.round });
+    }
+  }
+
+  /** Within the minimum election time-out of a leader's word, or leading: an election would only disturb (R1). */
+  private hearsLeader(): boolean {
+    return this.leadership !== undefined || this.sinceLeaderMs < this.options.electionTimeoutMs;
+  }
+
+  private setHardState(hardState: HardState): void {
+    this.hard = hardState;
+    this.outbox.setHardState(hardState);
+  }
+
+  private restartElectionTimer(): void {
+    this.electionElapsedMs = 0;
+    this.electionTimeoutMs = this.drawElectionTimeout();
+  }
+
+  private drawElectionTimeout(): number {
+    return this.options.electionTimeoutMs * (1 + this.options.random());
+  }
+
+  private envelope(to: ReplicaId): { group: number; from: ReplicaId; to: ReplicaId; term: number } {
+    return { group: this.options.group, from: this.options.self, to, term: this.term };
+  }
+}

@@ -1,0 +1,233 @@
+import { assert } from "../kernel/assert.ts";
+import type { Raft } from "../raft/raft.ts";
+import type { GroupId, ReplicaId } from "../raft/types.ts";
+import type { Ingress } from "./ingress.ts";
+import type { ForwardedProposal, PeerMessage } from "./peer-messages.ts";
+import type { BarrierDone, ReadBarriers } from "./read-barriers.ts";
+import type { StateMachine } from "./state-machine.ts";
+import type { EngineStatistics } from "./statistics.ts";
+
+/** What a group needs of its engine. */
+export interface GroupServices {
+  readonly self: ReplicaId;
+  readonly statistics: EngineStatistics;
+  nowMs(): number;
+  /** Joins the frame that this turn sends to the peer. */
+  send(peer: ReplicaId, message: PeerMessage): void;
+  isConnected(peer: ReplicaId): boolean;
+}
+
+/** A time entry is appended at least so often while a deadline is pending (PROTOCOLS T1), in ms of lease time. */
+const TIME_ENTRY_MS = 5_000;
+/** Entries read from the log at once for applying, in bytes. */
+const APPLY_BYTES = 256 * 1024;
+/** Applying gives way to the loop after so long (PROTOCOLS D10). */
+const APPLY_BUDGET_MS = 8;
+/** Forwarded proposals of one message, in bytes. */
+const FORWARD_BYTES = 256 * 1024;
+const EMPTY = new Uint8Array(0);
+
+/** One consensus group on one node: its replica, its state machine, and the requests that this node took in for it. */
+export class GroupHost<Command, Result> {
+  private seenTerm = 0;
+  private seenLeader: ReplicaId = 0;
+  /** Index of the time entry that this leader appended last. */
+  private timeEntryIndex = 0;
+  private timeEntryLeaseMs = 0;
+  /** Read-index questions at the local Raft: to whom the answer goes. */
+  private readonly reads = new Map<number, { readonly peer: ReplicaId; readonly id: number }>();
+  private nextRead = 1;
+
+  constructor(
+    readonly group: GroupId,
+    readonly raft: Raft,
+    readonly machine: StateMachine<Result>,
+    readonly ingress: Ingress<Command, Result>,
+    readonly barriers: ReadBarriers,
+    private readonly services: GroupServices,
+  ) {}
+
+  get hasMoreToApply(): boolean {
+    return this.raft.log.appliedIndex < this.applicable;
+  }
+
+  receive(peer: ReplicaId, message: PeerMessage): void {
+    switch (message.type) {
+      case "raft":
+        this.raft.step(message.message);
+        this.noticeLeader();
+        return;
+      case "proposals":
+        this.proposeForwarded(peer, message.proposals);
+        return;
+      case "refused":
+        if (message.ingress === this.ingress.identity) this.ingress.refused(message.sequences, message.reason);
+        return;
+      case "readRequest":
+        this.askRaft(peer, message.id);
+        return;
+      case "readReply":
+        if (message.index > 0) this.barriers.answered(message.id, message.index);
+        else this.barriers.refused(message.id, this.services.nowMs());
+        return;
+    }
+  }
+
+  tick(nowMs: number): void {
+    this.raft.tick(nowMs);
+    this.noticeLeader();
+    this.ingress.sweep(nowMs);
+    this.barriers.sweep(nowMs);
+  }
+
+  peerConnected(peer: ReplicaId): void {
+    if (peer === this.raft.leader) this.askEverythingAgain();
+  }
+
+  peerDisconnected(peer: ReplicaId): void {
+    this.raft.disconnected(peer);
+  }
+
+  readBarrier(nowMs: number, done: BarrierDone): void {
+    this.barriers.add(nowMs, done);
+  }
+
+  /** Everything taken in is proposed or forwarded; the time entry comes last, so that a keepalive before it still counts (T2). */
+  pump(nowMs: number): void {
+    const leader = this.raft.leader;
+    if (leader === this.services.self) this.pumpAsLeader(nowMs);
+    else if (leader !== 0 && this.services.isConnected(leader)) this.pumpTo(leader, nowMs);
+  }
+
+  /** @returns false when there is more to apply than one turn should */
+  apply(): boolean {
+    const { log } = this.raft;
+    const start = this.services.nowMs();
+    while (log.appliedIndex < this.applicable) {
+      const entries = log.slice(log.appliedIndex + 1, this.applicable, APPLY_BYTES);
+      for (const entry of entries) {
+        assert(entry.index === log.appliedIndex + 1, "entries are applied in order, each once");
+        this.machine.apply(entry, this.emit);
+        log.appliedIndex = entry.index;
+      }
+      this.services.statistics.appliedEntries += entries.length;
+      if (this.services.nowMs() - start > APPLY_BUDGET_MS) break;
+    }
+    log.trimCache();
+    this.barriers.applied(log.appliedIndex);
+    return !this.hasMoreToApply;
+  }
+
+  readReady(id: number, index: number): void {
+    this.answerRead(id, index);
+  }
+
+  readFailed(id: number): void {
+    this.answerRead(id, 0);
+  }
+
+  /** PROTOCOLS D3: what is committed and durable here. */
+  private get applicable(): number {
+    return Math.min(this.raft.log.commitIndex, this.raft.log.durableIndex);
+  }
+
+  private readonly emit = (outcome: { ingress: number; sequence: number; result?: Result }): void => {
+    if (outcome.ingress === this.ingress.identity) this.ingress.outcome(outcome.sequence, outcome.result);
+  };
+
+  private pumpAsLeader(nowMs: number): void {
+    this.ingress.pump(nowMs, (operation) => {
+      this.services.statistics.proposals++;
+      const proposed = this.raft.propose("command", operation.payload, operation.reserved);
+      return proposed === "accepted" ? "sent" : proposed === "overloaded" ? "overloaded" : "unsent";
+    });
+    this.barriers.pump(nowMs, (id) => this.askRaft(this.services.self, id));
+    this.proposeTime();
+  }
+
+  private pumpTo(leader: ReplicaId, nowMs: number): void {
+    let proposals: ForwardedProposal[] = [];
+    let bytes = 0;
+    const flush = (): void => {
+      if (proposals.length > 0) this.services.send(leader, { type: "proposals", group: this.group, proposals });
+      proposals = [];
+      bytes = 0;
+    };
+    this.ingress.pump(nowMs, (operation) => {
+      this.services.statistics.forwarded++;
+      proposals.push(operation);
+      bytes += operation.payload.length;
+      if (bytes >= FORWARD_BYTES) flush();
+      return "sent";
+    });
+    flush();
+    this.barriers.pump(nowMs, (id) => {
+      this.services.send(leader, { type: "readRequest", group: this.group, id });
+      return true;
+    });
+  }
+
+  private proposeForwarded(peer: ReplicaId, proposals: readonly ForwardedProposal[]): void {
+    const refusals = { notLeader: [] as number[], overloaded: [] as number[] };
+    for (const proposal of proposals) {
+      const proposed = this.raft.propose("command", proposal.payload, proposal.reserved);
+      this.services.statistics.proposals++;
+      if (proposed !== "accepted") refusals[proposed].push(proposal.sequence);
+    }
+    const ingress = proposals[0]?.ingress ?? 0;
+    for (const reason of ["notLeader", "overloaded"] as const) {
+      const sequences = refusals[reason];
+      if (sequences.length === 0) continue;
+      this.services.send(peer, { type: "refused", group: this.group, reason, ingress, sequences });
+    }
+  }
+
+  private proposeTime(): void {
+    const deadlineMs = this.machine.nextDeadlineMs();
+    const { log, leaseTime } = this.raft;
+    if (deadlineMs === undefined || !this.raft.established || log.appliedIndex < this.timeEntryIndex) return;
+    const due = leaseTime.nowMs >= deadlineMs || leaseTime.nowMs - this.timeEntryLeaseMs >= TIME_ENTRY_MS;
+    if (!due || this.raft.propose("time", EMPTY, true) !== "accepted") return;
+    this.timeEntryIndex = log.lastIndex;
+    this.timeEntryLeaseMs = leaseTime.nowMs;
+  }
+
+  private askRaft(peer: ReplicaId, id: number): boolean {
+    const read = this.nextRead++;
+    this.reads.set(read, { peer, id });
+    if (this.raft.read(read)) {
+      this.services.statistics.readRounds++;
+      return true;
+    }
+    this.reads.delete(read);
+    if (peer !== this.services.self) {
+      this.services.send(peer, { type: "readReply", group: this.group, id, index: 0 });
+    }
+    return false;
+  }
+
+  private answerRead(read: number, index: number): void {
+    const origin = this.reads.get(read);
+    if (origin === undefined) return;
+    this.reads.delete(read);
+    if (origin.peer !== this.services.self) {
+      this.services.send(origin.peer, { type: "readReply", group: this.group, id: origin.id, index });
+    } else if (index > 0) this.barriers.answered(origin.id, index);
+    else this.barriers.refused(origin.id, this.services.nowMs());
+  }
+
+  private noticeLeader(): void {
+    const { term, leader } = this.raft;
+    if (term === this.seenTerm && leader === this.seenLeader) return;
+    if (leader !== this.seenLeader && leader !== 0) this.services.statistics.leaderChanges++;
+    this.seenTerm = term;
+    this.seenLeader = leader;
+    this.timeEntryIndex = 0;
+    if (leader !== 0) this.askEverythingAgain();
+  }
+
+  private askEverythingAgain(): void {
+    this.ingress.repropose();
+    this.barriers.leaderChanged();
+  }
+}

@@ -1,0 +1,132 @@
+import { unreachable } from "../kernel/assert.ts";
+import { ByteReader, type ByteWriter, DecodeError } from "../kernel/bytes.ts";
+import { readMessage, writeMessage } from "../raft/codec.ts";
+import type { GroupId, Message } from "../raft/types.ts";
+
+/** An operation on its way to the leader. The leader sees opaque bytes; the id is for a refusal. */
+export interface ForwardedProposal {
+  readonly ingress: number;
+  readonly sequence: number;
+  readonly reserved: boolean;
+  readonly payload: Uint8Array;
+}
+
+/** What nodes say to each other. Many share one frame: all that one turn has for one peer (PROTOCOLS R3). */
+export type PeerMessage =
+  | { readonly type: "raft"; readonly message: Message }
+  | { readonly type: "proposals"; readonly group: GroupId; readonly proposals: readonly ForwardedProposal[] }
+  /** These never reached the log through us: definite (PROTOCOLS Q2). */
+  | {
+      readonly type: "refused";
+      readonly group: GroupId;
+      readonly reason: "notLeader" | "overloaded";
+      readonly ingress: number;
+      readonly sequences: readonly number[];
+    }
+  | { readonly type: "readRequest"; readonly group: GroupId; readonly id: number }
+  /** `index` 0: not the leader, or no longer. */
+  | { readonly type: "readReply"; readonly group: GroupId; readonly id: number; readonly index: number };
+
+const RAFT = 1;
+const PROPOSALS = 2;
+const REFUSED = 3;
+const READ_REQUEST = 4;
+const READ_REPLY = 5;
+
+export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void {
+  switch (message.type) {
+    case "raft":
+      writer.u8(RAFT);
+      writeMessage(writer, message.message);
+      return;
+    case "proposals":
+      writer.u8(PROPOSALS);
+      writer.varint(message.group);
+      writer.varint(message.proposals.length);
+      for (const proposal of message.proposals) {
+        writer.varint(proposal.ingress);
+        writer.varint(proposal.sequence);
+        writer.u8(proposal.reserved ? 1 : 0);
+        writer.blob(proposal.payload);
+      }
+      return;
+    case "refused":
+      writer.u8(REFUSED);
+      writer.varint(message.group);
+      writer.u8(message.reason === "notLeader" ? 0 : 1);
+      writer.varint(message.ingress);
+      writer.varint(message.sequences.length);
+      for (const sequence of message.sequences) writer.varint(sequence);
+      return;
+    case "readRequest":
+      writer.u8(READ_REQUEST);
+      writer.varint(message.group);
+      writer.varint(message.id);
+      return;
+    case "readReply":
+      writer.u8(READ_REPLY);
+      writer.varint(message.group);
+      writer.varint(message.id);
+      writer.varint(message.index);
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
+/** @returns undefined when the frame is not what {@link writePeerMessage} writes; payloads are views on `frame` */
+export function readPeerMessages(frame: Uint8Array): PeerMessage[] | undefined {
+  const reader = new ByteReader(frame);
+  const messages: PeerMessage[] = [];
+  try {
+    while (reader.remaining > 0) messages.push(readPeerMessage(reader));
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+  return messages;
+}
+
+function readPeerMessage(reader: ByteReader): PeerMessage {
+  const type = reader.u8();
+  switch (type) {
+    case RAFT:
+      return { type: "raft", message: readMessage(reader) };
+    case PROPOSALS:
+      return { type: "proposals", group: reader.varint(), proposals: readProposals(reader) };
+    case REFUSED: {
+      const group = reader.varint();
+      const reason = reader.u8() === 0 ? "notLeader" : "overloaded";
+      const ingress = reader.varint();
+      const count = announced(reader, 1);
+      const sequences: number[] = [];
+      for (let i = 0; i < count; i++) sequences.push(reader.varint());
+      return { type: "refused", group, reason, ingress, sequences };
+    }
+    case READ_REQUEST:
+      return { type: "readRequest", group: reader.varint(), id: reader.varint() };
+    case READ_REPLY:
+      return { type: "readReply", group: reader.varint(), id: reader.varint(), index: reader.varint() };
+    default:
+      throw new DecodeError("unknown type of peer message");
+  }
+}
+
+function readProposals(reader: ByteReader): ForwardedProposal[] {
+  const count = announced(reader, 4);
+  const proposals: ForwardedProposal[] = [];
+  for (let i = 0; i < count; i++) {
+    const ingress = reader.varint();
+    const sequence = reader.varint();
+    const reserved = reader.u8() === 1;
+    proposals.push({ ingress, sequence, reserved, payload: reader.blob() });
+  }
+  return proposals;
+}
+
+/** A count of things of at least `size` bytes each: a forged one cannot make us allocate. */
+function announced(reader: ByteReader, size: number): number {
+  const count = reader.varint();
+  if (count > reader.remaining / size) throw new DecodeError("more announced than there are bytes");
+  return count;
+}

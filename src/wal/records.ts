@@ -15,7 +15,8 @@ export interface WriteAheadLog extends EntryReader {
   readonly recovered: ReadonlyMap<GroupId, GroupLog>;
   /**
    * Writes the records as one frame and syncs it. `onDurable` is called once, perhaps before `flush`
-   * returns. Invariant: never called while an earlier flush is not durable yet (PROTOCOLS D4).
+   * returns; until then the records stay as they are.
+   * Invariant: never called while an earlier flush is not durable yet (PROTOCOLS D4).
    *
    * An error of the disk calls `onDurable` with it; the log then takes nothing more (D9).
    */

@@ -1,0 +1,165 @@
+import { EntryLog } from "./entry-log.ts";
+import { type FlushId, MARK_BYTES, encodeMark } from "./frame.ts";
+import { SegmentedLog } from "./log.ts";
+import { Recovery } from "./recovery.ts";
+import { type Scan, scanLog } from "./scan.ts";
+import { SEGMENT_HEAD_BYTES, type Segment, encodeSegmentHead } from "./segment.ts";
+import { SegmentPool, asError } from "./segment-pool.ts";
+import type { Volume } from "./volume.ts";
+
+const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
+const ZEROS = new Uint8Array(64 * 1024);
+
+export interface LogOptions {
+  /** A random integer in 1…2⁵³−1 that nobody can guess, for the salts of segments. */
+  readonly identity: () => number;
+  /** Of a usual segment; a larger flush gets one of its own size. */
+  readonly segmentBytes?: number;
+  /** How a person finds the volume: stands before file names in messages. */
+  readonly directory?: string;
+}
+
+/** @param log undefined if and only if there is an error */
+export type Opened = (error: Error | undefined, log: SegmentedLog | undefined) => void;
+
+/**
+ * Opens or makes the log. `done` is called once, perhaps before `openLog` returns, with the log or with
+ * {@link LogCorruptError}, {@link LogFormatError} or an error of the disk.
+ *
+ * Before it is called, the tail is durable (PROTOCOLS D5): what was read may stand in the page cache
+ * alone, if the process died before its fdatasync or because of it, so the last flush is written again.
+ */
+export function openLog(volume: Volume, options: LogOptions, done: Opened): void {
+  new Opening(volume, options, done).start();
+}
+
+class Opening {
+  private readonly pathOf: (name: string) => string;
+  private readonly entries: EntryLog;
+  private readonly recovery: Recovery;
+
+  constructor(
+    private readonly volume: Volume,
+    private readonly options: LogOptions,
+    private readonly done: Opened,
+  ) {
+    const { directory } = options;
+    this.pathOf = (name) => (directory === undefined ? name : `${directory}/${name}`);
+    this.entries = new EntryLog(volume, this.pathOf);
+    this.recovery = new Recovery(this.entries, this.pathOf);
+  }
+
+  start(): void {
+    const touched = new Set<string>();
+    const read = this.attempt(() => {
+      const scan = this.scan();
+      const blank = this.rewriteHeads(scan, touched);
+      this.rewriteLastFlush(scan, touched);
+      this.zeroRemains(scan, touched);
+      return { scan, blank };
+    });
+    if (read !== undefined) this.syncAll([...touched], () => this.proceed(read.scan, read.blank));
+  }
+
+  /** Hands an error to `done`, which itself runs outside of any `try`: its own errors are not ours. */
+  private attempt<Value>(work: () => Value): Value | undefined {
+    let failure: Error;
+    try {
+      return work();
+    } catch (error) {
+      failure = asError(error);
+    }
+    this.done(failure, undefined);
+    return undefined;
+  }
+
+  private scan(): Scan {
+    const { volume, pathOf, recovery } = this;
+    return scanLog({
+      volume,
+      pathOf,
+      onFrame: (bytes, frame, segment, unitOffset) => recovery.frame(bytes, frame, segment, unitOffset),
+    });
+  }
+
+  /** The heads of all segments without a flush, and of the one with the last: what was read of them may not be durable. */
+  private rewriteHeads(scan: Scan, touched: Set<string>): Segment[] {
+    const { identity } = this.options;
+    const finished = scan.headless.map(({ number, name, bytes }) => ({ number, name, bytes, salt: identity() }));
+    const all = [...scan.segments, ...finished].sort((a, b) => a.number - b.number);
+    const lastNumber = scan.last?.segment.number ?? 0;
+    for (const segment of all) {
+      if (segment.number < lastNumber) continue;
+      this.volume.write(segment.name, 0, encodeSegmentHead(segment));
+      touched.add(segment.name);
+    }
+    return all.filter((segment) => segment.number > lastNumber);
+  }
+
+  private rewriteLastFlush({ last, end }: Scan, touched: Set<string>): void {
+    if (last === undefined) return;
+    const { segment, offset, before } = last;
+    const unit = this.volume.read(segment.name, offset, end - offset);
+    unit.set(encodeMark(segment, before));
+    this.volume.write(segment.name, offset, unit);
+    touched.add(segment.name);
+  }
+
+  /** Zeros over a torn flush, so that nothing of it can ever be read as a part of what is written there next. */
+  private zeroRemains({ remains }: Scan, touched: Set<string>): void {
+    for (const { segment, offset, bytes } of remains) {
+      for (let at = 0; at < bytes; at += ZEROS.length) {
+        this.volume.write(segment.name, offset + at, ZEROS.subarray(0, Math.min(ZEROS.length, bytes - at)));
+      }
+      touched.add(segment.name);
+    }
+  }
+
+  private syncAll(names: string[], then: () => void): void {
+    const name = names.pop();
+    if (name === undefined) {
+      then();
+      return;
+    }
+    this.volume.sync(name, (error) => {
+      if (error !== undefined) this.done(error, undefined);
+      else this.syncAll(names, then);
+    });
+  }
+
+  private proceed(scan: Scan, blank: readonly Segment[]): void {
+    const { volume } = this;
+    const known = [...scan.segments, ...scan.headless];
+    const nextNumber = known.reduce((highest, { number }) => Math.max(highest, number), 0) + 1;
+    const segmentBytes = this.options.segmentBytes ?? DEFAULT_SEGMENT_BYTES;
+    const pool = new SegmentPool({ volume, segmentBytes, identity: this.options.identity, blank, nextNumber });
+    const { last, flush, end } = scan;
+    if (last !== undefined) {
+      this.finish(pool, last.segment, end, flush);
+      return;
+    }
+    pool.take(0, (error, first) => {
+      if (first === undefined) this.done(error ?? new Error("no segment"), undefined);
+      else this.finish(pool, first, SEGMENT_HEAD_BYTES, flush);
+    });
+  }
+
+  /**
+   * The last flush is durable now: its mark says so where the next unit will start with the same mark. Only now:
+   * written together with the flush, the mark alone could survive a power cut and call the flush lost.
+   */
+  private mark(segment: Segment, end: number, flush: FlushId): void {
+    if (end + MARK_BYTES <= segment.bytes) this.volume.write(segment.name, end, encodeMark(segment, flush));
+  }
+
+  private finish(pool: SegmentPool, segment: Segment, end: number, flush: FlushId): void {
+    const { volume, entries } = this;
+    const log = this.attempt(() => {
+      if (flush.sequence > 0) this.mark(segment, end, flush);
+      entries.addSegment(segment);
+      const recovered = this.recovery.finish();
+      return new SegmentedLog({ volume, entries, pool, recovered, segment, end, flush });
+    });
+    if (log !== undefined) this.done(undefined, log);
+  }
+}

@@ -19,6 +19,10 @@ export const limits = {
 
   /** Locks held or waited for at once. */
   maxLocks: 1_000_000,
+  /** Holds at once, checked when a lock is asked for: what waiters are granted later comes on top. */
+  maxHolds: 1_000_000,
+  /** Names in one result: holders of a shared lock, or those that it went to. The oldest are shown. */
+  maxShownHolders: 100,
   /** Waiters on one lock. */
   maxWaitersPerLock: 200_000,
   /** Waiters on all locks. */
@@ -30,6 +34,10 @@ export const limits = {
   idempotencyKeyKeepMs: 600_000,
   /** Sequence numbers between the lowest outstanding operation of a node and its newest. */
   maxOperationWindow: 65_536,
+  /** Node names that have ever taken requests in. */
+  maxIngressNodes: 1024,
+  /** Earlier processes of one node whose operations are known to be over. */
+  maxRetiredIngresses: 8,
 
   /** Operations that one node has proposed and not yet seen applied. */
   maxOutstandingOperations: 16_384,
@@ -49,6 +57,10 @@ export const limits = {
   maxFrameBytes: 8 * 1024 * 1024,
   /** Bytes that wait for one peer before frames to it are dropped. */
   maxPeerBufferBytes: 32 * 1024 * 1024,
+  /** One frame of a peer's handshake, in bytes: what a stranger can make us hold. */
+  maxHandshakeBytes: 4096,
+  /** Incoming peer connections whose handshake is not over; more are cut off at once. */
+  maxPendingHandshakes: 64,
   /** Nodes of one cluster. */
   maxNodes: 7,
 } as const;

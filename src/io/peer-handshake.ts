@@ -1,0 +1,165 @@
+import { ByteReader, ByteWriter, DecodeError } from "../kernel/bytes.ts";
+import type { ReplicaId } from "../raft/types.ts";
+import type { PeerIdentity } from "./peer-options.ts";
+
+/** Raised with every change of what stands inside frames between peers. The handshake's head never changes. */
+export const PEER_PROTOCOL_VERSION = 1;
+
+/** "MFKP". */
+const MAGIC = 0x504b464d;
+const MAX_SENTENCE_CHARACTERS = 300;
+const MAX_NAME_CHARACTERS = 80;
+
+const REFUSAL_CODES = [
+  "wrong_cluster",
+  "newer_protocol",
+  "unknown_protocol",
+  "wrong_target",
+  "duplicate_node",
+  "unknown_node",
+  "wiped_node",
+] as const;
+
+export type RefusalCode = (typeof REFUSAL_CODES)[number];
+
+/** Why a handshake failed. The sentence is addressed to the operator of the node that was refused. */
+export interface Refusal {
+  readonly code: RefusalCode;
+  readonly sentence: string;
+}
+
+/** Hello and welcome alike: who speaks, and whom the speaker believes to have reached. */
+export interface Greeting extends PeerIdentity {
+  readonly targetNodeId: string;
+}
+
+export function encodeGreeting(greeting: Greeting): Uint8Array {
+  const writer = new ByteWriter();
+  writer.u32(MAGIC);
+  writer.u32(PEER_PROTOCOL_VERSION);
+  writer.string(greeting.clusterId);
+  writer.string(greeting.nodeId);
+  writer.varint(greeting.replica);
+  writer.string(greeting.incarnation);
+  writer.string(greeting.targetNodeId);
+  return writer.copy();
+}
+
+/** @returns undefined for bytes that are no greeting; a refusal for a greeting of another protocol version */
+export function decodeGreeting(body: Uint8Array, self: PeerIdentity): Greeting | Refusal | undefined {
+  return guarded(() => {
+    const reader = new ByteReader(body);
+    if (reader.u32() !== MAGIC) return undefined;
+    const version = reader.u32();
+    if (version !== PEER_PROTOCOL_VERSION) return refuseVersion(version, self);
+    const clusterId = reader.string();
+    const nodeId = reader.string();
+    const replica = reader.varint();
+    const incarnation = reader.string();
+    const targetNodeId = reader.string();
+    reader.finish();
+    return { clusterId, nodeId, replica, incarnation, targetNodeId };
+  });
+}
+
+export function isRefusal(outcome: object): outcome is Refusal {
+  return "code" in outcome;
+}
+
+export function encodeRefusal(refusal: Refusal): Uint8Array {
+  const writer = new ByteWriter();
+  writer.u32(MAGIC);
+  writer.u32(PEER_PROTOCOL_VERSION);
+  writer.string(refusal.code);
+  writer.string(refusal.sentence);
+  return writer.copy();
+}
+
+/**
+ * Reads the refusal of any version: its layout is fixed for ever. A code that is not known here counts as
+ * `unknown_protocol`.
+ */
+export function decodeRefusal(body: Uint8Array): Refusal | undefined {
+  return guarded(() => {
+    const reader = new ByteReader(body);
+    if (reader.u32() !== MAGIC) return undefined;
+    reader.u32();
+    const given = reader.string();
+    const code = REFUSAL_CODES.find((known) => known === given) ?? "unknown_protocol";
+    return { code, sentence: printable(reader.string(), MAX_SENTENCE_CHARACTERS) };
+  });
+}
+
+/** What a greeting is checked against. Both ends of a connection check. */
+export interface Expectation {
+  readonly self: PeerIdentity;
+  /** Replica ids of the other members, by node id. */
+  readonly members: ReadonlyMap<string, ReplicaId>;
+  /** Whom this node dialed; undefined for a connection that it accepted. */
+  readonly dialedNodeId: string | undefined;
+  /** What was persisted of the peer. */
+  knownIncarnation(nodeId: string): string | undefined;
+  /** Of a connection with the peer that is alive at this moment. */
+  liveIncarnation(nodeId: string): string | undefined;
+}
+
+/** @returns the first reason why the greeting is not acceptable, or undefined when it is */
+export function checkGreeting(greeting: Greeting, expectation: Expectation): Refusal | undefined {
+  const { self, dialedNodeId } = expectation;
+  const nodeId = printable(greeting.nodeId, MAX_NAME_CHARACTERS);
+  if (greeting.clusterId !== self.clusterId) {
+    return refuse("wrong_cluster", `this node is of another cluster than ${self.nodeId}: check --cluster and --peers`);
+  }
+  // A node whose own address stands in its peer list under another id talks to itself: that is a wrong target.
+  if (greeting.nodeId === self.nodeId && greeting.incarnation !== self.incarnation) return refuseDuplicate(nodeId);
+  if (greeting.targetNodeId !== self.nodeId) {
+    const target = printable(greeting.targetNodeId, MAX_NAME_CHARACTERS);
+    return refuse("wrong_target", `the peer address of ${target} leads to ${self.nodeId}: check --peers`);
+  }
+  if (dialedNodeId !== undefined && greeting.nodeId !== dialedNodeId) {
+    return refuse("wrong_target", `the peer address of ${dialedNodeId} leads to ${nodeId}: check --peers`);
+  }
+  const replica = expectation.members.get(greeting.nodeId);
+  if (replica === undefined || replica !== greeting.replica) {
+    return refuse("unknown_node", `${nodeId} as replica ${greeting.replica} is not a member that ${self.nodeId} knows`);
+  }
+  return checkIncarnation(greeting, nodeId, expectation);
+}
+
+function checkIncarnation(greeting: Greeting, nodeId: string, expectation: Expectation): Refusal | undefined {
+  const live = expectation.liveIncarnation(greeting.nodeId);
+  if (live !== undefined && live !== greeting.incarnation) return refuseDuplicate(nodeId);
+  const known = expectation.knownIncarnation(greeting.nodeId);
+  if (known === undefined || known === greeting.incarnation) return undefined;
+  // PROTOCOLS M1: it may have forgotten votes and acknowledged entries.
+  return refuse("wiped_node", `this node was wiped: run \`mufakat cluster replace ${nodeId}\``);
+}
+
+function refuseDuplicate(nodeId: string): Refusal {
+  return refuse("duplicate_node", `another process runs as ${nodeId}: every node needs an id of its own`);
+}
+
+function refuseVersion(version: number, self: PeerIdentity): Refusal {
+  const versions = `this node speaks peer protocol ${version}, ${self.nodeId} speaks ${PEER_PROTOCOL_VERSION}`;
+  return version > PEER_PROTOCOL_VERSION
+    ? refuse("newer_protocol", `${versions}: upgrade ${self.nodeId}`)
+    : refuse("unknown_protocol", `${versions}: upgrade this node`);
+}
+
+function refuse(code: RefusalCode, sentence: string): Refusal {
+  return { code, sentence };
+}
+
+/** A peer's text ends on somebody's terminal: no control characters, no endless line. */
+function printable(text: string, maxCharacters: number): string {
+  return text.slice(0, maxCharacters).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "?");
+}
+
+function guarded<T>(decode: () => T): T | undefined {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}

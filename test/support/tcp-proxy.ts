@@ -1,0 +1,186 @@
+import type { Socket, TCPSocketListener } from "bun";
+
+type Direction = "toTarget" | "fromTarget";
+
+/** One way through the proxy. What the sink does not take is held; meanwhile the source is not read. */
+class Flow {
+  private held: Uint8Array | undefined;
+  private sourceClosed = false;
+  source: Socket<Pair> | undefined;
+  sink: Socket<Pair> | undefined;
+
+  constructor(private readonly isBlocked: () => boolean) {}
+
+  onData(chunk: Uint8Array): void {
+    // A socket that is reset hands over its last bytes although it is paused.
+    const bytes = this.held === undefined ? chunk : Buffer.concat([this.held, chunk]);
+    this.held = Uint8Array.from(bytes);
+    this.pump();
+  }
+
+  onClose(): void {
+    this.sourceClosed = true;
+    this.pump();
+  }
+
+  /** Moves on what can be moved, and stops or starts reading accordingly. */
+  pump(): void {
+    if (this.isBlocked() || this.sink === undefined) {
+      this.source?.pause();
+      return;
+    }
+    if (this.held !== undefined) {
+      const written = this.sink.write(this.held);
+      if (written < 0) {
+        this.source?.terminate();
+        return;
+      }
+      this.held = written === this.held.length ? undefined : this.held.subarray(written);
+    }
+    if (this.held !== undefined) this.source?.pause();
+    else if (this.sourceClosed) this.sink.end();
+    else this.source?.resume();
+  }
+}
+
+/** A client's connection and the one to the target that goes with it. */
+class Pair {
+  readonly toTarget: Flow;
+  readonly fromTarget: Flow;
+  /** The connection to the target has been asked for. */
+  dialed = false;
+  clientClosed = false;
+  targetClosed = false;
+
+  constructor(blocked: ReadonlySet<Direction>) {
+    this.toTarget = new Flow(() => blocked.has("toTarget"));
+    this.fromTarget = new Flow(() => blocked.has("fromTarget"));
+  }
+
+  attachClient(client: Socket<Pair>): void {
+    this.toTarget.source = client;
+    this.fromTarget.sink = client;
+  }
+
+  attachTarget(target: Socket<Pair>): void {
+    this.fromTarget.source = target;
+    this.toTarget.sink = target;
+  }
+
+  pump(): void {
+    this.toTarget.pump();
+    this.fromTarget.pump();
+  }
+
+  reset(): void {
+    this.toTarget.source?.terminate();
+    this.fromTarget.source?.terminate();
+  }
+}
+
+/**
+ * Stands between two processes and plays the network's faults: silence (in one or both directions) and reset
+ * connections. What is blocked is left unread in the kernel, so memory stays bounded and the sender feels it.
+ */
+export class TcpProxy {
+  private readonly server: TCPSocketListener<Pair>;
+  private readonly pairs = new Set<Pair>();
+  private readonly blocked = new Set<Direction>();
+
+  constructor(
+    private readonly targetHost: string,
+    private readonly targetPort: number,
+  ) {
+    this.server = Bun.listen<Pair>({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: {
+        open: (client) => this.onClient(client),
+        data: (client, chunk) => client.data.toTarget.onData(chunk),
+        drain: (client) => client.data.fromTarget.pump(),
+        close: (client) => {
+          client.data.clientClosed = true;
+          client.data.toTarget.onClose();
+          if (client.data.targetClosed) this.pairs.delete(client.data);
+        },
+        error: () => {},
+      },
+    });
+  }
+
+  get port(): number {
+    return this.server.port;
+  }
+
+  /** Connections stall silently: nothing is forwarded, nothing is closed. New ones are accepted and stalled. */
+  block(): void {
+    this.blockDirection("toTarget");
+    this.blockDirection("fromTarget");
+  }
+
+  blockDirection(direction: Direction): void {
+    this.blocked.add(direction);
+    for (const pair of this.pairs) pair.pump();
+  }
+
+  /** Everything flows again, what was held back first. */
+  heal(): void {
+    this.blocked.clear();
+    for (const pair of this.pairs) {
+      // Whoever gave up in the meantime never reached the target.
+      if (pair.clientClosed && !pair.dialed) this.pairs.delete(pair);
+      else this.dial(pair);
+      pair.pump();
+    }
+  }
+
+  /** Resets all connections. New ones pass. */
+  cut(): void {
+    for (const pair of this.pairs) pair.reset();
+    this.pairs.clear();
+  }
+
+  close(): void {
+    this.server.stop();
+    this.cut();
+  }
+
+  private onClient(client: Socket<Pair>): void {
+    const pair = new Pair(this.blocked);
+    client.data = pair;
+    client.setNoDelay(true);
+    pair.attachClient(client);
+    this.pairs.add(pair);
+    pair.toTarget.pump();
+    if (this.blocked.size < 2) this.dial(pair);
+  }
+
+  private dial(pair: Pair): void {
+    if (pair.dialed) return;
+    pair.dialed = true;
+    Bun.connect<Pair>({
+      hostname: this.targetHost,
+      port: this.targetPort,
+      data: pair,
+      socket: {
+        open: (target) => {
+          target.setNoDelay(true);
+          if (!this.pairs.has(pair)) target.terminate();
+          pair.attachTarget(target);
+          pair.pump();
+        },
+        data: (_target, chunk) => pair.fromTarget.onData(chunk),
+        drain: () => pair.toTarget.pump(),
+        close: () => {
+          pair.targetClosed = true;
+          pair.fromTarget.onClose();
+          if (pair.clientClosed) this.pairs.delete(pair);
+        },
+        error: () => {},
+      },
+    }).catch(() => {
+      pair.targetClosed = true;
+      pair.reset();
+    });
+  }
+}

@@ -1,0 +1,77 @@
+import { Hono, type MiddlewareHandler } from "hono";
+import { ApiError } from "../src/api/errors.ts";
+import type { HttpStatistics } from "../src/server/http-statistics.ts";
+import type { Run } from "../src/server/run.ts";
+import { clusterRoutes } from "./cluster.ts";
+import { type EndpointTools, type HttpEnv } from "./endpoint.ts";
+import { fenceRoutes } from "./fences.ts";
+import { createGuard } from "./guard.ts";
+import { rawPath } from "./input.ts";
+import { lockRoutes } from "./locks.ts";
+import { type MetricsReader, metricsRoutes } from "./metrics.ts";
+import { nodeRoutes } from "./node.ts";
+import { refuse } from "./refusal.ts";
+import { sessionRoutes } from "./sessions.ts";
+
+export interface AppOptions {
+  readonly run: Run;
+  readonly metrics: MetricsReader;
+  readonly statistics: HttpStatistics;
+  /** Names, without port, under which clients may reach this node beside IP literals and `localhost`. */
+  readonly allowedHosts: readonly string[];
+  /** Told of whatever was not expected; the client learns nothing of it but `internal`. */
+  readonly onInternalError: (error: unknown, route: string) => void;
+}
+
+/** The whole HTTP surface: `app.fetch(request, server)` answers a request. */
+export function createApp(options: AppOptions): Hono<HttpEnv> {
+  const guard = createGuard(options.allowedHosts);
+  const tools: EndpointTools = { run: options.run, guard, statistics: options.statistics };
+  const api = new Hono<HttpEnv>({ getPath: rawPath });
+  nodeRoutes(api, tools);
+  lockRoutes(api, tools);
+  sessionRoutes(api, tools);
+  fenceRoutes(api, tools);
+  clusterRoutes(api, tools);
+  metricsRoutes(api, tools, options.metrics);
+  refuseOtherMethods(api, tools);
+
+  const app = new Hono<HttpEnv>({ getPath: rawPath });
+  app.route("/", api);
+  app.route("/v1", api);
+  const unmatched = options.statistics.route("*", "(none)");
+  app.notFound((c) => {
+    unmatched.observe(404, 0);
+    guard(c.req.raw);
+    throw new ApiError("not_found", {
+      message: "There is nothing at this path; a name is one segment of it, with / written as %2F.",
+    });
+  });
+  app.onError((error, c) => {
+    if (error instanceof ApiError) return refuse(c, error);
+    options.onInternalError(error, `${c.req.method} ${c.req.routePath}`);
+    return refuse(c, new ApiError("internal"));
+  });
+  return app;
+}
+
+/** For every known path: 405 with `Allow` to the methods that it does not take (Hono answers HEAD through GET). */
+function refuseOtherMethods(api: Hono<HttpEnv>, { guard, statistics }: EndpointTools): void {
+  const methods = new Map<string, Set<string>>();
+  for (const { path, method } of api.routes) {
+    const known = methods.get(path) ?? new Set();
+    known.add(method);
+    if (method === "GET") known.add("HEAD");
+    methods.set(path, known);
+  }
+  for (const [path, known] of methods) {
+    const allow = [...known].sort().join(", ");
+    const route = statistics.route("*", path);
+    const refuseMethod: MiddlewareHandler<HttpEnv> = async (c) => {
+      route.observe(405, 0);
+      guard(c.req.raw);
+      throw new ApiError("method_not_allowed", { details: { allow } });
+    };
+    api.all(path, refuseMethod);
+  }
+}

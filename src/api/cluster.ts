@@ -1,0 +1,94 @@
+import { z } from "zod";
+import { Consistency } from "./names.ts";
+import { operation } from "./operation.ts";
+
+const Nothing = z.strictObject({});
+const Role = z.enum(["leader", "follower", "candidate", "learner"]);
+
+export const nodeStatus = operation({
+  name: "node.status",
+  summary: "What this node knows of itself and of the leader, without asking anybody.",
+  input: Nothing,
+  output: z.strictObject({
+    status: z.literal("online"),
+    message: z.string(),
+    node_id: z.string(),
+    role: Role,
+    /** The same as `role`, where clients of the older system look. */
+    raft_state: Role,
+    leader: z.string().nullable(),
+    /** The same as `leader`, for the same reason. */
+    current_leader: z.string().nullable(),
+    term: z.int(),
+    version: z.string(),
+    port: z.int(),
+    /** Ids of the other members. */
+    peers: z.array(z.string()).readonly(),
+    peers_count: z.int(),
+  }),
+  errors: [],
+});
+
+export const clusterStatus = operation({
+  name: "cluster.status",
+  summary: "Members and consensus groups of the cluster.",
+  input: z.strictObject({ consistency: Consistency.default("linearizable") }),
+  output: z.strictObject({
+    cluster_name: z.string(),
+    cluster_id: z.string(),
+    node_id: z.string(),
+    /** Of this node's data directory: random, and new after a wipe (PROTOCOLS M1). */
+    incarnation: z.string(),
+    version: z.string(),
+    members: z
+      .array(
+        z.strictObject({
+          node_id: z.string(),
+          peer_address: z.string(),
+          /** As seen from this node. */
+          connected: z.boolean(),
+          is_leader: z.boolean(),
+          /** Last log entry that the leader knows the member to hold; null on other nodes. */
+          match_index: z.int().nullable(),
+        }),
+      )
+      .readonly(),
+    groups: z
+      .array(
+        z.strictObject({
+          group: z.int(),
+          role: Role,
+          leader: z.string().nullable(),
+          term: z.int(),
+          commit_index: z.int(),
+          applied_index: z.int(),
+        }),
+      )
+      .readonly(),
+    /** Runs only under a leader (PROTOCOLS T1). */
+    lease_time_ms: z.int(),
+    as_of_index: z.int(),
+  }),
+  errors: ["no_leader"],
+});
+
+export const health = operation({
+  name: "node.health",
+  summary: "The process is alive.",
+  input: Nothing,
+  output: z.strictObject({ status: z.literal("ok") }),
+  errors: [],
+});
+
+export const readiness = operation({
+  name: "node.readiness",
+  summary: "The node takes requests: it knows a leader and may propose.",
+  input: Nothing,
+  output: z.strictObject({ status: z.literal("ready") }),
+  errors: ["not_ready"],
+});
+
+/** `GET /metrics`: no operation of its own, since its reply is a text of its own format. */
+export const MetricsQuery = z.strictObject({
+  format: z.enum(["prometheus", "json"], { error: 'must be "prometheus" or "json"' }).optional(),
+});

@@ -1,0 +1,78 @@
+/**
+ * What a client may be told, with its HTTP status. `definite`: it has not happened and never will;
+ * `unknown`: it may have happened, or may yet (PROTOCOLS Q2).
+ */
+export const errorCodes = {
+  bad_request: { status: 400, outcome: "definite", message: "The request is not understood." },
+  forbidden: { status: 403, outcome: "definite", message: "The request is not allowed." },
+  not_owner: { status: 403, outcome: "definite", message: "The lock is held by somebody else." },
+  not_found: { status: 404, outcome: "definite", message: "There is nothing at this path." },
+  not_held: { status: 404, outcome: "definite", message: "The lock is not held." },
+  session_expired: { status: 404, outcome: "definite", message: "The session is unknown or has expired." },
+  method_not_allowed: { status: 405, outcome: "definite", message: "This path does not take this method." },
+  deadlock: { status: 409, outcome: "definite", message: "Waiting would close a cycle of waiters." },
+  upgrade_conflict: {
+    status: 409,
+    outcome: "definite",
+    message: "Shared becomes exclusive only for a sole holder: release the lock first.",
+  },
+  stale_token: { status: 409, outcome: "definite", message: "A larger fencing token has been seen." },
+  cancelled: { status: 409, outcome: "definite", message: "The request was cancelled before it was granted." },
+  too_large: { status: 413, outcome: "definite", message: "The body is too large." },
+  lock_held: { status: 423, outcome: "definite", message: "The lock is held." },
+  limit: { status: 429, outcome: "definite", message: "A limit has been reached: try again later." },
+  internal: { status: 500, outcome: "unknown", message: "Something went wrong inside the node; its log says what." },
+  no_leader: { status: 503, outcome: "definite", message: "No leader with a quorum was reached: nothing has happened." },
+  not_ready: { status: 503, outcome: "definite", message: "The node does not take requests yet." },
+  outcome_unknown: {
+    status: 504,
+    outcome: "unknown",
+    message: "The end of the request was not seen in time: it may have taken effect, or may yet.",
+  },
+} as const satisfies Record<string, ErrorMeaning>;
+
+export interface ErrorMeaning {
+  readonly status: number;
+  readonly outcome: "definite" | "unknown";
+  readonly message: string;
+}
+
+export type ErrorCode = keyof typeof errorCodes;
+export type ErrorStatus = (typeof errorCodes)[ErrorCode]["status"];
+
+/** The body of every reply that is not a success. `detail` repeats the message where clients of the older system look. */
+export interface ErrorBody {
+  readonly detail: string;
+  readonly error: {
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly details?: Readonly<Record<string, unknown>>;
+  };
+}
+
+/** An expected end of an operation that is not its success: made by handlers, shown to clients as it stands. */
+export class ApiError extends Error {
+  override name = "ApiError";
+  readonly details: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(
+    readonly code: ErrorCode,
+    options: { readonly message?: string; readonly details?: Readonly<Record<string, unknown>> } = {},
+  ) {
+    // Thousands of these a second under contention, none ever printed: the walk of the stack would be pure cost.
+    const depth = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
+    super(options.message ?? errorCodes[code].message);
+    Error.stackTraceLimit = depth;
+    this.details = options.details;
+  }
+
+  get status(): ErrorStatus {
+    return errorCodes[this.code].status;
+  }
+
+  body(): ErrorBody {
+    const { code, message, details } = this;
+    return { detail: message, error: details === undefined ? { code, message } : { code, message, details } };
+  }
+}

@@ -1,0 +1,111 @@
+import { z } from "zod";
+import { Consistency, defaultWaitMs, FencingToken, LockType, Name, NamePart, Owner, PageLimit, SessionId, Ttl, Wait } from "./names.ts";
+import { operation } from "./operation.ts";
+
+const Owners = z.array(z.string()).readonly();
+const Waiters = z.array(z.tuple([z.string(), LockType])).readonly();
+
+/** Identity is one thing: a session, or an owner's name, or neither. */
+const oneIdentity = {
+  check: (input: { readonly owner?: string | undefined; readonly session?: string | undefined }) =>
+    input.owner === undefined || input.session === undefined,
+  params: { error: "`session` and `owner` exclude each other", path: ["session"] },
+};
+
+export const acquireLock = operation({
+  name: "locks.acquire",
+  summary: "Take a lock, waiting up to `timeout` seconds for it.",
+  input: z
+    .strictObject({
+      lock_name: Name,
+      lock_type: LockType.default("exclusive"),
+      timeout: Wait.default(defaultWaitMs),
+      /** Absent: 30 s, or the session's own. */
+      ttl: Ttl.optional(),
+      owner: Owner.optional(),
+      session: SessionId.optional(),
+    })
+    .refine(oneIdentity.check, oneIdentity.params)
+    .refine((input) => input.ttl === undefined || input.session === undefined, {
+      error: "a session's holds live by the session: `ttl` and `session` exclude each other",
+      path: ["ttl"],
+    }),
+  output: z.strictObject({
+    status: z.literal("acquired"),
+    lock_name: z.string(),
+    lock_type: LockType,
+    owner: z.string(),
+    fencing_token: z.int(),
+    /** With this the hold can be released: the session, `owner:NAME`, or a secret of this request. */
+    session: z.string(),
+    expires_in_ms: z.int(),
+    leader: z.string().nullable(),
+    term: z.int(),
+  }),
+  errors: ["deadlock", "lock_held", "upgrade_conflict", "session_expired", "cancelled", "no_leader", "outcome_unknown"],
+});
+
+export const releaseLock = operation({
+  name: "locks.release",
+  summary: "Release a lock; with `fencing_token`, only that grant of it.",
+  input: z
+    .strictObject({
+      lock_name: Name,
+      owner: Owner.optional(),
+      session: SessionId.optional(),
+      fencing_token: FencingToken.optional(),
+    })
+    .refine(oneIdentity.check, oneIdentity.params),
+  output: z.strictObject({
+    status: z.literal("released"),
+    lock_name: z.string(),
+    released_by: z.string(),
+    /** Who got the lock in the same step. */
+    granted_to: Owners.nullable(),
+  }),
+  errors: ["not_owner", "not_held", "session_expired", "stale_token", "no_leader", "outcome_unknown"],
+});
+
+const LockState = z.strictObject({
+  status: z.enum(["available", "held"]),
+  /** Omitted when available. */
+  type: LockType.optional(),
+  owners: Owners,
+  waiters: Waiters,
+  fencing_token: z.int().nullable(),
+});
+
+export const inspectLock = operation({
+  name: "locks.inspect",
+  summary: "Who holds a lock and who waits for it.",
+  input: z.strictObject({ lock_name: Name, consistency: Consistency.default("linearizable") }),
+  output: LockState.extend({ lock_name: z.string(), as_of_index: z.int() }),
+  errors: ["no_leader"],
+});
+
+export const listLocks = operation({
+  name: "locks.list",
+  summary: "Locks held or waited for, by name, a page at a time.",
+  input: z.strictObject({
+    prefix: NamePart.default(""),
+    after: NamePart.default(""),
+    limit: PageLimit.default(1000),
+    consistency: Consistency.default("linearizable"),
+  }),
+  output: z.strictObject({
+    node_id: z.string(),
+    raft_state: z.string(),
+    leader: z.string().nullable(),
+    current_leader: z.string().nullable(),
+    is_leader: z.boolean(),
+    locks: z.record(z.string(), LockState),
+    /** The same object, where clients of the older system look. */
+    lock_table: z.record(z.string(), LockState),
+    /** Owner → those it waits for; at most 1,000 edges. */
+    wait_for_graph: z.record(z.string(), Owners),
+    /** Present when there is more: the `after` of the next page. */
+    next: z.string().optional(),
+    as_of_index: z.int(),
+  }),
+  errors: ["no_leader"],
+});

@@ -1,0 +1,63 @@
+import { inspectLock, listLocks } from "../../api/locks.ts";
+import type { LockView, WaitEdge } from "../../locks/types.ts";
+import type { ControlGroup } from "../control-group.ts";
+import type { HandlerTools, Register } from "../run.ts";
+
+const MAX_WAIT_EDGES = 1000;
+
+/** The operations that read locks: a barrier if asked for, then this node's state in the same turn (PROTOCOLS R4, Q3). */
+export function lockReadOperations(register: Register, { group }: HandlerTools): void {
+  register(inspectLock, async (input) => {
+    const index = await readIndex(group, input.consistency);
+    const view = group.state.view(input.lock_name);
+    return { lock_name: view.lock, ...lockState(view), as_of_index: index };
+  });
+
+  register(listLocks, async ({ prefix, after, limit, consistency }) => {
+    const index = await readIndex(group, consistency);
+    // One more than asked for tells whether there is a next page.
+    const views = group.state.page({ prefix, after, limit: limit + 1 });
+    const shown = views.length > limit ? views.slice(0, limit) : views;
+    const last = views.length > limit ? shown.at(-1) : undefined;
+    const locks = Object.fromEntries(shown.map((view) => [view.lock, lockState(view)]));
+    const { nodeId, role, leader } = group.status();
+    return {
+      node_id: nodeId,
+      raft_state: role,
+      leader: leader ?? null,
+      current_leader: leader ?? null,
+      is_leader: role === "leader",
+      locks,
+      lock_table: locks,
+      wait_for_graph: waitForGraph(group.state.waitForGraph(MAX_WAIT_EDGES)),
+      ...(last === undefined ? {} : { next: last.lock }),
+      as_of_index: index,
+    };
+  });
+}
+
+/** The index as of which this node's state may be read now. */
+export async function readIndex(group: ControlGroup, consistency: "linearizable" | "local"): Promise<number> {
+  return consistency === "local" ? group.state.appliedIndex : await group.readBarrier();
+}
+
+function lockState({ mode, holders, waiters, fencingToken }: LockView) {
+  return {
+    status: mode === undefined ? ("available" as const) : ("held" as const),
+    ...(mode === undefined ? {} : { type: mode }),
+    owners: holders.map((holder) => holder.owner),
+    waiters: waiters.map((waiter): [string, LockView["waiters"][number]["mode"]] => [waiter.owner, waiter.mode]),
+    fencing_token: fencingToken ?? null,
+  };
+}
+
+function waitForGraph(edges: readonly WaitEdge[]): Record<string, string[]> {
+  const graph = new Map<string, Set<string>>();
+  for (const { owner, blockedBy } of edges) {
+    const targets = graph.get(owner);
+    if (targets === undefined) graph.set(owner, new Set([blockedBy]));
+    else targets.add(blockedBy);
+  }
+  // `fromEntries` defines properties, so that an owner named `__proto__` is one.
+  return Object.fromEntries([...graph].map(([owner, targets]) => [owner, [...targets]]));
+}

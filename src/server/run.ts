@@ -1,0 +1,70 @@
+import type { z } from "zod";
+import { ApiError } from "../api/errors.ts";
+import type { Operation, OperationInput, OperationOutput } from "../api/operation.ts";
+import { assert } from "../kernel/assert.ts";
+import { type ControlGroup, GroupError } from "./control-group.ts";
+import { clusterOperations } from "./operations/cluster.ts";
+import { fenceOperations } from "./operations/fences.ts";
+import { lockOperations } from "./operations/locks.ts";
+import { lockReadOperations } from "./operations/lock-reads.ts";
+import { sessionOperations } from "./operations/sessions.ts";
+
+/** What a door knows of a request beyond its input. May compute `signal` when it is asked for. */
+export interface RunContext {
+  readonly idempotencyKey?: string | undefined;
+  /** Aborts when the client goes away. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Carries out an operation whose input has been validated by its schema.
+ *
+ * @throws {ApiError} every expected end that is not the success
+ */
+export type Run = <O extends Operation>(operation: O, input: OperationInput<O>, context: RunContext) => Promise<OperationOutput<O>>;
+
+type Handler = (input: unknown, context: RunContext) => Promise<unknown>;
+
+/** Collects handlers; each has the types of its own operation. */
+export type Register = <Input extends z.ZodType, Output extends z.ZodType>(
+  operation: Operation<Input, Output>,
+  handler: (input: z.output<Input>, context: RunContext) => Promise<z.input<Output>>,
+) => void;
+
+/** What handlers need beside the group. */
+export interface HandlerTools {
+  readonly group: ControlGroup;
+  /** 128 random bits, URL-safe: from a cryptographic source. */
+  readonly randomId: () => string;
+}
+
+/** @returns the one way in which every door (HTTP, later the session frames) reaches the node */
+export function createRun(tools: HandlerTools): Run {
+  const handlers = new Map<string, Handler>();
+  const register: Register = (operation, handler) => {
+    assert(!handlers.has(operation.name), `two handlers for ${operation.name}`);
+    // Sound: `run` looks a handler up by the very operation that it was registered with.
+    handlers.set(operation.name, handler as Handler);
+  };
+  lockOperations(register, tools);
+  lockReadOperations(register, tools);
+  sessionOperations(register, tools);
+  fenceOperations(register, tools);
+  clusterOperations(register, tools);
+
+  return async (operation, input, context) => {
+    const handler = handlers.get(operation.name);
+    assert(handler !== undefined, `no handler for ${operation.name}`);
+    try {
+      return (await handler(input, context)) as OperationOutput<typeof operation>;
+    } catch (error) {
+      throw error instanceof GroupError ? groupError(error) : error;
+    }
+  };
+}
+
+/** What a client is told when an operation has no result of the state machine. */
+function groupError(error: GroupError): ApiError {
+  // Nobody reads the reply to an aborted request; the group has proposed a cancel.
+  return new ApiError(error.code === "aborted" ? "outcome_unknown" : error.code);
+}

@@ -1,0 +1,85 @@
+import { encodeCommand } from "../../src/locks/codec.ts";
+import { LockMachine } from "../../src/locks/lock-machine.ts";
+import type { LockCommand, LockResult, LockView, WaitEdge } from "../../src/locks/types.ts";
+import { type ControlGroup, GroupError, type NodeStatus, type SubmitOptions } from "../../src/server/control-group.ts";
+import { ScriptedControlGroup } from "./scripted-control-group.ts";
+
+const INGRESS = 1;
+
+/** A cluster of one without log or disk: the real state machine, to which every command is applied at once. */
+export class LocalControlGroup implements ControlGroup {
+  readonly nodeId = "node1";
+  private readonly machine = new LockMachine();
+  private readonly waiting = new Map<number, (result: LockResult) => void>();
+  private readonly startMs = performance.now();
+  private index = 0;
+  private sequence = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    void this.submit({ type: "registerIngress", node: this.nodeId });
+  }
+
+  submit(command: LockCommand, options: SubmitOptions = {}): Promise<LockResult> {
+    const sequence = ++this.sequence;
+    const { promise, resolve, reject } = Promise.withResolvers<LockResult>();
+    this.waiting.set(sequence, resolve);
+    options.signal?.addEventListener("abort", () => {
+      if (!this.waiting.delete(sequence)) return;
+      void this.submit({ type: "cancel", ingress: INGRESS, sequence });
+      reject(new GroupError("aborted"));
+    });
+    const floor = Math.min(...this.waiting.keys());
+    const envelope = { ingress: INGRESS, sequence, floor, idempotencyKey: options.idempotencyKey, command };
+    this.apply("command", encodeCommand(envelope));
+    return promise;
+  }
+
+  async keepalive(session: string): Promise<number | undefined> {
+    const result = await this.submit({ type: "keepalive", sessions: [session] });
+    return result.type === "keptAlive" ? result.expiresInMs[0] : undefined;
+  }
+
+  async readBarrier(): Promise<number> {
+    return this.machine.appliedIndex;
+  }
+
+  get state() {
+    const { machine } = this;
+    return {
+      appliedIndex: machine.appliedIndex,
+      counts: machine.counts,
+      view: (lock: string): LockView => machine.view(lock),
+      page: (options: { prefix: string; after: string; limit: number }): LockView[] => machine.page(options),
+      waitForGraph: (limit: number): WaitEdge[] => machine.waitForGraph(limit),
+    };
+  }
+
+  status(): NodeStatus {
+    const { nodeStatus } = new ScriptedControlGroup();
+    const indices = { lastIndex: this.index, commitIndex: this.index, appliedIndex: this.index };
+    return { ...nodeStatus, ...indices, role: "leader", leader: this.nodeId, leaseTimeMs: this.nowMs() };
+  }
+
+  private apply(kind: "command" | "time", payload: Uint8Array): void {
+    const entry = { index: ++this.index, term: 1, kind, leaseTimeMs: this.nowMs(), payload };
+    this.machine.apply(entry, ({ sequence, result }) => {
+      if (result === undefined) return;
+      this.waiting.get(sequence)?.(result);
+      this.waiting.delete(sequence);
+    });
+    this.schedule();
+  }
+
+  private schedule(): void {
+    clearTimeout(this.timer);
+    const deadlineMs = this.machine.nextDeadlineMs();
+    if (deadlineMs === undefined) return;
+    this.timer = setTimeout(() => this.apply("time", new Uint8Array(0)), Math.max(1, deadlineMs - this.nowMs()));
+    this.timer.unref();
+  }
+
+  private nowMs(): number {
+    return Math.floor(performance.now() - this.startMs);
+  }
+}

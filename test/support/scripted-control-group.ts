@@ -1,0 +1,121 @@
+import type { LockCommand, LockResult, LockView, WaitEdge } from "../../src/locks/types.ts";
+import type { ControlGroup, NodeStatistics, NodeStatus, SubmitOptions } from "../../src/server/control-group.ts";
+
+/** A group that answers each command with what the test says, and keeps what it was asked. */
+export class ScriptedControlGroup implements ControlGroup {
+  readonly nodeId = "node1";
+  readonly submitted: { command: LockCommand; options: SubmitOptions | undefined }[] = [];
+  /** Barriers asked for. */
+  barriers = 0;
+  answer: (command: LockCommand, options: SubmitOptions | undefined) => LockResult | Promise<LockResult> = granted;
+  keepalives: (session: string) => number | undefined = () => 30_000;
+  barrier: () => number = () => 42;
+  views: LockView[] = [];
+  edges: WaitEdge[] = [];
+  nodeStatus: NodeStatus = {
+    nodeId: "node1",
+    clusterName: "test",
+    clusterId: "c1",
+    incarnation: "i1",
+    version: "0.0.0",
+    address: "127.0.0.1:8001",
+    peerAddress: "127.0.0.1:9001",
+    role: "follower",
+    leader: "node2",
+    term: 3,
+    lastIndex: 45,
+    commitIndex: 44,
+    appliedIndex: 43,
+    leaseTimeMs: 1000,
+    members: ["node1", "node2", "node3"].map((nodeId, i) => ({
+      nodeId,
+      replica: i + 1,
+      peerAddress: `127.0.0.1:900${i + 1}`,
+      connected: true,
+      matchIndex: undefined,
+    })),
+    ready: true,
+    startedAtMs: 1_700_000_000_000,
+  };
+
+  async submit(command: LockCommand, options?: SubmitOptions): Promise<LockResult> {
+    // As the real one does: a key that cannot be read is refused before anything is proposed.
+    const idempotencyKey = options?.idempotencyKey;
+    this.submitted.push({ command, options: { idempotencyKey, signal: options?.signal } });
+    return this.answer(command, options);
+  }
+
+  async keepalive(session: string): Promise<number | undefined> {
+    return this.keepalives(session);
+  }
+
+  async readBarrier(): Promise<number> {
+    this.barriers++;
+    return this.barrier();
+  }
+
+  status(): NodeStatus {
+    return this.nodeStatus;
+  }
+
+  readonly state = {
+    appliedIndex: 43,
+    counts: { locks: 1, holds: 2, waiters: 3, sessions: 4, fences: 5 },
+    view: (lock: string): LockView =>
+      this.views.find((view) => view.lock === lock) ?? {
+        lock,
+        mode: undefined,
+        holders: [],
+        waiters: [],
+        fencingToken: undefined,
+      },
+    page: ({ prefix, after, limit }: { prefix: string; after: string; limit: number }): LockView[] =>
+      this.views.filter((view) => view.lock.startsWith(prefix) && view.lock > after).slice(0, limit),
+    waitForGraph: (limit: number): WaitEdge[] => this.edges.slice(0, limit),
+  };
+}
+
+/** The success of every command. */
+export function granted(command: LockCommand): LockResult {
+  switch (command.type) {
+    case "acquire": {
+      const { principal } = command;
+      const owner = principal.kind === "owner" ? principal.name : principal.kind === "once" ? principal.node : "session-1";
+      const principalId = principal.kind === "owner" ? `owner:${principal.name}` : principal.id;
+      return { type: "granted", lock: command.lock, mode: command.mode, owner, fencingToken: 7, principalId, expiresInMs: command.ttlMs };
+    }
+    case "release":
+      return { type: "released", lock: command.lock, releasedBy: "a", grantedTo: undefined };
+    case "openSession":
+      return { type: "sessionOpened", session: command.session, name: "session-1", expiresInMs: command.ttlMs };
+    case "closeSession":
+      return { type: "sessionClosed", released: ["x"] };
+    case "fence":
+      return { type: "fenceAccepted", highest: command.token };
+    case "keepalive":
+      return { type: "keptAlive", expiresInMs: command.sessions.map(() => 1) };
+    case "cancel":
+      return { type: "cancelled" };
+    case "registerIngress":
+      return { type: "registered" };
+  }
+}
+
+export const emptyStatistics: NodeStatistics = {
+  elections: 2,
+  leaderChanges: 1,
+  turns: 10,
+  flushes: 9,
+  flushedBytes: 900,
+  flushedEntries: 90,
+  appliedEntries: 80,
+  proposals: 70,
+  forwarded: 60,
+  readRounds: 50,
+  framesSent: 40,
+  framesReceived: 30,
+  framesDropped: 20,
+  outstandingOperations: 10,
+  fsyncMs: { bounds: [1, 10], buckets: [5, 3, 1], count: 9, sum: 60 },
+  turnMs: { bounds: [1, 10], buckets: [9, 1, 0], count: 10, sum: 8 },
+};

@@ -1,0 +1,84 @@
+import { expect, test } from "bun:test";
+import { appOver } from "../../support/app.ts";
+import { ScriptedControlGroup } from "../../support/scripted-control-group.ts";
+
+/** Samples of the text format, by name and labels; throws for what is none. */
+function parse(text: string): Map<string, number> {
+  const samples = new Map<string, number>();
+  const declared = new Set<string>();
+  for (const line of text.split("\n")) {
+    if (line === "") continue;
+    const comment = /^# (HELP|TYPE) ([a-z_]+) (.+)$/.exec(line);
+    if (comment !== null) {
+      declared.add(`${comment[1]} ${comment[2]}`);
+      continue;
+    }
+    const sample = /^([a-z_]+)(\{(?:[a-z]+="[^"\\]*",?)*\})? (\S+)$/.exec(line);
+    if (sample === null) throw new Error(`not a sample: ${line}`);
+    const [, name = "", labels = "", value = ""] = sample;
+    const family = declared.has(`TYPE ${name}`) ? name : name.replace(/_(bucket|sum|count)$/, "");
+    expect(declared).toContain(`HELP ${family}`);
+    expect(declared).toContain(`TYPE ${family}`);
+    expect(Number.isFinite(Number(value))).toBe(true);
+    expect(samples.has(name + labels)).toBe(false);
+    samples.set(name + labels, Number(value));
+  }
+  return samples;
+}
+
+test("the text is what Prometheus reads, with help, type and current values", async () => {
+  const { app } = appOver(new ScriptedControlGroup());
+  await app.request("/lock/x", { method: "POST" });
+  await app.request("/v1/lock/y", { method: "POST" });
+  await app.request("/lock/x?ttl=0", { method: "POST" });
+  await app.request("/lock/x", { method: "PUT" });
+  await app.request("/nothing");
+  const response = await app.request("/metrics");
+  expect(response.headers.get("content-type")).toStartWith("text/plain; version=0.0.4");
+  const samples = parse(await response.text());
+  expect(samples.get("mufakat_raft_term")).toBe(3);
+  expect(samples.get("mufakat_raft_commit_index")).toBe(44);
+  expect(samples.get("mufakat_raft_is_leader")).toBe(0);
+  expect(samples.get("mufakat_raft_elections_total")).toBe(2);
+  expect(samples.get("mufakat_locks_held")).toBe(2);
+  expect(samples.get("mufakat_lock_waiters")).toBe(3);
+  expect(samples.get("mufakat_sessions")).toBe(4);
+  expect(samples.get("process_resident_memory_bytes")).toBeGreaterThan(1e6);
+  expect(samples.get('mufakat_http_requests_total{method="POST",route="/lock/:name",status="200"}')).toBe(2);
+  expect(samples.get('mufakat_http_requests_total{method="POST",route="/lock/:name",status="400"}')).toBe(1);
+  expect(samples.get('mufakat_http_requests_total{method="*",route="/lock/:name",status="405"}')).toBe(1);
+  expect(samples.get('mufakat_http_requests_total{method="*",route="(none)",status="404"}')).toBe(1);
+  expect(samples.get('mufakat_http_request_seconds_count{method="POST",route="/lock/:name"}')).toBe(3);
+  // This request itself.
+  expect(samples.get("mufakat_http_requests_in_flight")).toBe(1);
+});
+
+test("histograms are cumulative and in seconds", async () => {
+  const { app } = appOver(new ScriptedControlGroup());
+  const samples = parse(await (await app.request("/metrics")).text());
+  expect(samples.get('mufakat_log_fsync_seconds_bucket{le="0.001"}')).toBe(5);
+  expect(samples.get('mufakat_log_fsync_seconds_bucket{le="0.01"}')).toBe(8);
+  expect(samples.get('mufakat_log_fsync_seconds_bucket{le="+Inf"}')).toBe(9);
+  expect(samples.get("mufakat_log_fsync_seconds_sum")).toBe(0.06);
+  expect(samples.get("mufakat_log_fsync_seconds_count")).toBe(9);
+});
+
+test("asking twice does not count twice", async () => {
+  const { app } = appOver(new ScriptedControlGroup());
+  await app.request("/metrics");
+  const samples = parse(await (await app.request("/metrics")).text());
+  expect(samples.get("mufakat_raft_elections_total")).toBe(2);
+});
+
+test("JSON is for those who ask for it", async () => {
+  const { app } = appOver(new ScriptedControlGroup());
+  const json = { node_id: "node1", role: "follower", leader: "node2", raft_term: 3, locks_held: 2, sessions: 4 };
+  for (const request of [["/metrics?format=json", {}], ["/metrics", { accept: "application/json" }]] as const) {
+    const response = await app.request(request[0], { headers: request[1] });
+    expect(await response.json()).toMatchObject(json);
+    expect(response.headers.get("cache-control")).toBe("no-store");
+  }
+  const browser = { accept: "text/html,application/json;q=0.9,*/*;q=0.8" };
+  expect((await app.request("/metrics", { headers: browser })).headers.get("content-type")).toStartWith("text/plain");
+  expect((await app.request("/metrics?format=prometheus", { headers: { accept: "application/json" } })).headers.get("content-type")).toStartWith("text/plain");
+});

@@ -1,0 +1,38 @@
+import type { CommandContext, StricliProcess } from "@stricli/core";
+import type { StartNode } from "../server/running-node.ts";
+
+/** The parts of the process that commands see. `main.ts` hands in the real ones, tests their own. */
+export interface CliContext extends CommandContext {
+  readonly process: CliProcess;
+  readonly environment: Environment;
+  /** The command line that runs this program again: the executable, or Bun and the path of `main.ts`. */
+  readonly selfCommand: readonly string[];
+  readonly startNode: StartNode;
+  readonly signals: StopSignals;
+  /** Resolves at the end of standard input: the parent of a supervised node has gone. */
+  endOfInput(): Promise<void>;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface CliProcess extends StricliProcess {
+  exitCode?: number;
+  readonly stdout: CliStream;
+  readonly stderr: CliStream;
+}
+
+export interface CliStream {
+  readonly write: (text: string) => void;
+  readonly isTTY?: boolean | undefined;
+}
+
+/** SIGINT and SIGTERM. */
+export interface StopSignals {
+  /** @returns a function that ends the subscription */
+  subscribe(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void;
+}
+
+/** Colour is for a terminal, and for nobody who set NO_COLOR (no-color.org). */
+export function usesColour(stream: CliStream, environment: Environment): boolean {
+  return stream.isTTY === true && (environment["NO_COLOR"] ?? "") === "" && environment["TERM"] !== "dumb";
+}

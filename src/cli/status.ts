@@ -1,0 +1,123 @@
+import { buildCommand } from "@stricli/core";
+import Table from "cli-table3";
+import { clusterStatus } from "../api/cluster.ts";
+import type { OperationOutput } from "../api/operation.ts";
+import { formatHostPort, parseHostPort } from "./configuration/host-port.ts";
+import { PEER_PORT_OFFSET } from "./configuration/members.ts";
+import { type CliContext, usesColour } from "./context.ts";
+import { exitCode } from "./exit-code.ts";
+import { httpGet } from "./http-get.ts";
+import { nodeUrl } from "./node-url.ts";
+import { textFlag } from "./text-flag.ts";
+
+interface StatusFlags {
+  readonly url?: string;
+  readonly json: boolean;
+}
+
+type ClusterStatus = OperationOutput<typeof clusterStatus>;
+
+/** A row of the table. Null: the node did not answer. */
+interface NodeRow {
+  readonly node_id: string;
+  readonly address: string;
+  readonly reachable: boolean;
+  readonly role: string | null;
+  readonly term: number | null;
+  readonly commit_index: number | null;
+  readonly applied_index: number | null;
+  readonly version: string | null;
+}
+
+const TIMEOUT_MS = 2_000;
+
+export const statusCommand = buildCommand<StatusFlags, [], CliContext>({
+  docs: {
+    brief: "Show the nodes of a cluster",
+    fullDescription:
+      "Asks one node for the members and each member for its state.\n\n" +
+      "The other nodes are asked on their peer port less 1000, where clients are by default.\n\n" +
+      "Exit codes: 0 there is a leader, 1 there is none, 2 the node does not answer.",
+  },
+  parameters: {
+    flags: {
+      url: textFlag("Address of any node (default http://127.0.0.1:8001)", "URL"),
+      json: { kind: "boolean", default: false, brief: "As JSON" },
+    },
+  },
+  async func(flags) {
+    const url = nodeUrl(flags.url, this.environment);
+    const asked = await askCluster(url);
+    if (typeof asked === "string") {
+      this.process.stderr.write(`mufakat: ${url} ${asked}\n`);
+      this.process.exitCode = exitCode.unreachable;
+      return;
+    }
+    const leader = asked.groups[0]?.leader ?? null;
+    const nodes = await Promise.all(asked.members.map((member) => askMember(member, asked, url)));
+    const colour = usesColour(this.process.stdout, this.environment);
+    this.process.stdout.write(flags.json ? statusJson(asked, leader, nodes) : statusText(asked, leader, nodes, colour));
+    this.process.exitCode = leader === null ? exitCode.failure : exitCode.ok;
+  },
+});
+
+/** The node's own view, without waiting for a leader; or why there is none. */
+async function askCluster(url: string): Promise<ClusterStatus | string> {
+  try {
+    const { status, body } = await httpGet(`${url}/cluster?consistency=local`, TIMEOUT_MS);
+    const parsed = clusterStatus.output.safeParse(body);
+    return parsed.success ? parsed.data : `answered ${status}, but not as a node of this version does.`;
+  } catch (error) {
+    return `does not answer: ${error instanceof Error ? error.message : String(error)}.`;
+  }
+}
+
+async function askMember(
+  member: ClusterStatus["members"][number],
+  asked: ClusterStatus,
+  url: string,
+): Promise<NodeRow> {
+  if (member.node_id === asked.node_id) return row(member.node_id, new URL(url).host, asked);
+  const peer = parseHostPort(member.peer_address, "peer_address");
+  const address = formatHostPort({ host: peer.host, port: peer.port - PEER_PORT_OFFSET });
+  const answer = peer.port > PEER_PORT_OFFSET ? await askCluster(`http://${address}`) : "has no known address.";
+  // Another cluster's node may sit on the port that ours would have by default.
+  const ours =
+    typeof answer !== "string" && answer.node_id === member.node_id && answer.cluster_id === asked.cluster_id;
+  return row(member.node_id, address, ours ? answer : undefined);
+}
+
+function row(nodeId: string, address: string, status: ClusterStatus | undefined): NodeRow {
+  const group = status?.groups[0];
+  return {
+    node_id: nodeId,
+    address,
+    reachable: status !== undefined,
+    role: group?.role ?? null,
+    term: group?.term ?? null,
+    commit_index: group?.commit_index ?? null,
+    applied_index: group?.applied_index ?? null,
+    version: status?.version ?? null,
+  };
+}
+
+function statusJson(asked: ClusterStatus, leader: string | null, nodes: readonly NodeRow[]): string {
+  const shown = { cluster_name: asked.cluster_name, cluster_id: asked.cluster_id, leader, nodes };
+  return `${JSON.stringify(shown, null, 2)}\n`;
+}
+
+function statusText(asked: ClusterStatus, leader: string | null, nodes: readonly NodeRow[], colour: boolean): string {
+  const table = new Table({
+    head: ["node", "clients", "role", "term", "commit", "applied", "version"],
+    style: colour ? { head: ["cyan"], compact: true } : { head: [], border: [], compact: true },
+  });
+  for (const node of nodes) {
+    const state = node.reachable
+      ? [node.role, node.term, node.commit_index, node.applied_index]
+      : ["unreachable", "", "", ""];
+    table.push([node.node_id, node.address, ...state.map((cell) => String(cell ?? "")), node.version ?? ""]);
+  }
+  const up = nodes.filter((node) => node.reachable).length;
+  const led = leader === null ? "no leader: an election is under way, or too few nodes are up" : `leader ${leader}`;
+  return `${table.toString()}\ncluster ${asked.cluster_name}: ${up} of ${nodes.length} nodes answer, ${led}\n`;
+}

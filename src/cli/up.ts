@@ -1,0 +1,122 @@
+import { buildCommand } from "@stricli/core";
+import { StartError } from "../kernel/start-error.ts";
+import { nodeVariables } from "./configuration/node-configuration.ts";
+import { Settings } from "./configuration/settings.ts";
+import type { CliContext, Environment } from "./context.ts";
+import { exitCode } from "./exit-code.ts";
+import { textFlag } from "./text-flag.ts";
+import { Cluster } from "./up/cluster.ts";
+import { UpConsole } from "./up/console.ts";
+import { checkPortsAreFree } from "./up/free-ports.ts";
+import { greeting } from "./up/greeting.ts";
+import { findLeader } from "./up/leader.ts";
+import { planCluster, type ClusterPlan } from "./up/plan.ts";
+
+interface UpFlags {
+  readonly nodes?: string;
+  readonly port?: string;
+  readonly data?: string;
+  readonly cluster?: string;
+  readonly heartbeatMs?: string;
+  readonly electionTimeoutMs?: string;
+  readonly logFormat?: string;
+  readonly logLevel?: string;
+}
+
+const LEADER_POLL_MS = 100;
+const LEADER_PATIENCE_MS = 15_000;
+/** A majority is enough to work with, but a person who tries the third node first should find it there. */
+const ALL_NODES_PATIENCE_MS = 3_000;
+
+export const upCommand = buildCommand<UpFlags, [], CliContext>({
+  docs: {
+    brief: "Run a whole cluster on this machine",
+    fullDescription:
+      "Runs the nodes as child processes on 127.0.0.1, shows their logs, and starts one again that dies.\n\n" +
+      "Node n listens for clients on --port + n - 1 and for the others 1000 above that.",
+  },
+  parameters: {
+    flags: {
+      nodes: textFlag("Number of nodes, 1 to 7 (default 3)", "N"),
+      port: textFlag("Client port of the first node (default 8001)", "PORT"),
+      data: textFlag("Directory for the nodes' data (default .mufakat)", "DIR"),
+      cluster: textFlag("Name of the cluster (default mufakat)", "NAME"),
+      heartbeatMs: textFlag("Heartbeat interval in ms (default 50)", "MS"),
+      electionTimeoutMs: textFlag("Shortest election time-out in ms (default 300)", "MS"),
+      logFormat: textFlag("json or text (default text)", "FORMAT"),
+      logLevel: textFlag("debug, info, warn, error or silent (default info)", "LEVEL"),
+    },
+  },
+  async func(flags) {
+    const plan = planCluster(new Settings({ ...flags }, this.environment));
+    await checkPortsAreFree(plan.nodes.flatMap((node) => [node.port, node.peerPort]));
+    await runCluster(this, plan);
+    this.process.exitCode = exitCode.ok;
+  },
+});
+
+/** Until a signal asks us to stop; throws when no node can run. */
+async function runCluster(context: CliContext, plan: ClusterPlan): Promise<void> {
+  const output = new UpConsole(context, plan.logFormat);
+  const cluster = new Cluster(plan, context.selfCommand, childEnvironment(context.environment), output);
+  let signals = 0;
+  const asked = Promise.withResolvers<void>();
+  const unsubscribe = context.signals.subscribe((signal) => {
+    signals += 1;
+    output.own(signals === 1 ? `${signal}: stopping all nodes; once more ends them at once` : "ending all nodes now");
+    if (signals > 1) cluster.kill();
+    asked.resolve();
+  });
+  const ended = new AbortController();
+  try {
+    cluster.start();
+    const stopped = Promise.race([asked.promise, cluster.refused]);
+    void greetWhenLed(context, plan, cluster, output, ended.signal);
+    const refusal = await stopped;
+    ended.abort();
+    await cluster.stop();
+    if (refusal !== undefined) throw new StartError(refusal);
+    output.own("all nodes have stopped");
+  } finally {
+    ended.abort();
+    unsubscribe();
+  }
+}
+
+async function greetWhenLed(
+  context: CliContext,
+  plan: ClusterPlan,
+  cluster: Cluster,
+  output: UpConsole,
+  ended: AbortSignal,
+): Promise<void> {
+  const ports = plan.nodes.map((node) => node.port);
+  const startedMs = performance.now();
+  let patient = true;
+  while (!ended.aborted) {
+    const leader = await findLeader(ports);
+    if (ended.aborted) return;
+    const waitedMs = performance.now() - startedMs;
+    if (leader !== undefined && (leader.followers === ports.length || waitedMs > ALL_NODES_PATIENCE_MS)) {
+      cluster.hasStarted();
+      output.block(greeting(plan, leader, programName(context.selfCommand)));
+      return;
+    }
+    if (leader === undefined && patient && waitedMs > LEADER_PATIENCE_MS) {
+      patient = false;
+      output.own("there is no leader yet; the lines above should say why");
+    }
+    await Bun.sleep(LEADER_POLL_MS);
+  }
+}
+
+/** What a person types to run this program again. */
+function programName(selfCommand: readonly string[]): string {
+  const [executable = "mufakat"] = selfCommand;
+  return selfCommand.length > 1 ? "npm run mufakat --" : executable;
+}
+
+/** Each child is told who it is by flags: variables meant for one node must not say otherwise. */
+function childEnvironment(environment: Environment): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !nodeVariables.includes(name)));
+}

@@ -1,0 +1,17 @@
+import { buildCommand } from "@stricli/core";
+import { commit, version } from "../server/version.ts";
+import type { CliContext } from "./context.ts";
+
+interface VersionFlags {
+  readonly json: boolean;
+}
+
+export const versionCommand = buildCommand<VersionFlags, [], CliContext>({
+  docs: { brief: "Print the version of this program" },
+  parameters: { flags: { json: { kind: "boolean", default: false, brief: "As JSON" } } },
+  func({ json }) {
+    const bun = Bun.version;
+    const text = `mufakat ${version}${commit === undefined ? "" : ` (${commit})`}, Bun ${bun}\n`;
+    this.process.stdout.write(json ? `${JSON.stringify({ version, commit: commit ?? null, bun })}\n` : text);
+  },
+});

@@ -1,0 +1,47 @@
+import { createApp } from "../routes/app.ts";
+import { runCli } from "./cli/application.ts";
+import type { CliContext, StopSignals } from "./cli/context.ts";
+import { startNode } from "./server/node.ts";
+
+/** True in the executable: `deploy/build.ts` sets it. */
+declare const MUFAKAT_EXECUTABLE: boolean;
+
+const isExecutable = typeof MUFAKAT_EXECUTABLE === "boolean" && MUFAKAT_EXECUTABLE;
+
+const signals: StopSignals = {
+  subscribe(listener) {
+    process.on("SIGINT", listener);
+    process.on("SIGTERM", listener);
+    return () => {
+      process.off("SIGINT", listener);
+      process.off("SIGTERM", listener);
+    };
+  },
+};
+
+const context: CliContext = {
+  process: { stdout: process.stdout, stderr: process.stderr, env: process.env },
+  environment: process.env,
+  selfCommand: isExecutable ? [process.execPath] : [process.execPath, Bun.main],
+  startNode: (configuration, log) => startNode(configuration, { createApp, log }),
+  signals,
+  async endOfInput() {
+    for await (const _chunk of Bun.stdin.stream()) {
+      // Nobody has anything to say there: only the end counts.
+    }
+  },
+};
+
+// Whoever read our output may be gone before us (a supervisor that was killed): that must not cut a stop short.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
+const code = await runCli(process.argv.slice(2), context);
+// An exit at once would cut off what a pipe has not taken yet.
+await Promise.all([process.stdout, process.stderr].map(flushed));
+process.exit(code);
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  stream.write("", () => resolve());
+  return promise;
+}

@@ -1,0 +1,71 @@
+import type { CliContext, StopSignals } from "../../src/cli/context.ts";
+import { runCli } from "../../src/cli/application.ts";
+import type { RunningNode, StartNode } from "../../src/server/running-node.ts";
+
+export interface CliRun {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Signals that a test sends itself. */
+export class TestSignals implements StopSignals {
+  private listener: ((signal: "SIGINT" | "SIGTERM") => void) | undefined;
+
+  subscribe(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void {
+    this.listener = listener;
+    return () => {
+      this.listener = undefined;
+    };
+  }
+
+  get subscribed(): boolean {
+    return this.listener !== undefined;
+  }
+
+  send(signal: "SIGINT" | "SIGTERM"): void {
+    this.listener?.(signal);
+  }
+}
+
+/** Runs a command line in this process and gives what a person would have seen. */
+export async function cli(inputs: readonly string[], parts: Partial<CliContext> = {}): Promise<CliRun> {
+  let stdout = "";
+  let stderr = "";
+  const code = await runCli(inputs, {
+    process: {
+      stdout: { write: (text) => void (stdout += text) },
+      stderr: { write: (text) => void (stderr += text) },
+    },
+    environment: {},
+    selfCommand: ["mufakat"],
+    startNode: () => Promise.reject(new Error("this test starts no node")),
+    signals: new TestSignals(),
+    endOfInput: () => new Promise<void>(() => {}),
+    ...parts,
+  });
+  return { code, stdout, stderr };
+}
+
+/** A node that does nothing until it is stopped or made to fail. */
+export class FakeNode implements RunningNode {
+  readonly address = { host: "127.0.0.1", port: 18001 };
+  readonly peerAddress = { host: "127.0.0.1", port: 19001 };
+  stops = 0;
+  private readonly failure = Promise.withResolvers<Error>();
+
+  get failed(): Promise<Error> {
+    return this.failure.promise;
+  }
+
+  readonly start: StartNode = () => Promise.resolve(this);
+
+  fail(error: Error): void {
+    this.failure.resolve(error);
+  }
+
+  stop(): Promise<void> {
+    this.stops += 1;
+    return Promise.resolve();
+  }
+}

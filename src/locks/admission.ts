@@ -1,0 +1,91 @@
+import { canHaveKey, fingerprint, KeyRecord } from "./idempotency.ts";
+import { answerWith, attach, finish, STALE_OPERATION } from "./operations.ts";
+import type { Operation } from "./records.ts";
+import { registerIngress } from "./registration.ts";
+import type { LockState } from "./state.ts";
+import type { CommandEnvelope, LockCommand, LockResult } from "./types.ts";
+
+/**
+ * Lets each operation through once (PROTOCOLS Q1): first by its ingress and sequence, then by the client's
+ * `Idempotency-Key`. What is not let through is answered here.
+ *
+ * @returns the operation to execute, or undefined
+ */
+export function admit(state: LockState, envelope: CommandEnvelope): Operation | undefined {
+  const { ingress: id, sequence, floor, command, idempotencyKey } = envelope;
+  if (command.type === "registerIngress") {
+    const refusal = registerIngress(state, id, sequence, command.node);
+    if (refusal !== undefined) return answer(state, id, sequence, refusal);
+  }
+  const ingress = state.ingresses.find(id);
+  if (ingress === undefined) return answer(state, id, sequence, STALE_OPERATION);
+
+  const { window } = ingress;
+  window.raiseFloor(floor);
+  // Asked before the floor: a place in a queue outlives it.
+  if (ingress.waiting.has(sequence)) return answer(state, id, sequence, undefined);
+  switch (window.classify(sequence, floor, windowFor(state, command))) {
+    case "stale":
+      return answer(state, id, sequence, STALE_OPERATION);
+    case "seen":
+      return answer(state, id, sequence, window.result(sequence));
+    case "beyond":
+      return answer(state, id, sequence, { type: "error", code: "limit", limit: "maxOperationWindow" });
+    case "new":
+      break;
+  }
+  if (idempotencyKey === undefined || !canHaveKey(command)) return { ingress: id, sequence, key: undefined };
+  return admitByKey(state, { ingress: id, sequence, key: undefined }, idempotencyKey, command);
+}
+
+/** Not remembered: the window has the answer already, or refuses every copy in the same way. */
+function answer(state: LockState, ingress: number, sequence: number, result: LockResult | undefined): undefined {
+  state.emit(result === undefined ? { ingress, sequence } : { ingress, sequence, result });
+}
+
+function admitByKey(state: LockState, keyless: Operation, key: string, command: LockCommand): Operation | undefined {
+  const print = fingerprint(command);
+  const known = state.keys.find(key);
+  if (known === undefined) {
+    if (state.keys.size >= reserved(state.limits.maxIdempotencyKeys, command)) {
+      finish(state, keyless, { type: "error", code: "limit", limit: "maxIdempotencyKeys" });
+      return undefined;
+    }
+    const principal = command.type === "acquire" ? command.principal : undefined;
+    const record = new KeyRecord(key, print, principal, state.nextSerial());
+    state.keys.add(record);
+    return { ...keyless, key: record };
+  }
+  if (known.fingerprint !== print) {
+    finish(state, keyless, { type: "error", code: "idempotency_key_reused" });
+    return undefined;
+  }
+  repeat(state, { ...keyless, key: known }, known, command);
+  return undefined;
+}
+
+/** A retry of a request that is over gets its result; of one that waits, it waits in the same place. */
+function repeat(state: LockState, operation: Operation, known: KeyRecord, command: LockCommand): void {
+  const { result, waiter, principal } = known;
+  if (result !== undefined) {
+    if (result.type === "granted" && principal !== undefined) {
+      // The retry holds the lock now: a late cancel of the first attempt must not take it away.
+      const hold = state.claimants.findPrincipal(principal)?.hold(result.lock);
+      if (hold?.lock.token === result.fencingToken) answerWith(state, hold, operation);
+    }
+    finish(state, operation, result);
+  } else if (waiter !== undefined && command.type === "acquire") {
+    if (state.waitingOperations < state.limits.maxWaiters) attach(state, waiter, operation, command.waitMs, command.ttlMs);
+    else finish(state, { ...operation, key: undefined }, { type: "error", code: "limit", limit: "maxWaiters" });
+  }
+}
+
+function windowFor(state: LockState, command: LockCommand): number {
+  return reserved(state.limits.maxOperationWindow, command);
+}
+
+/** What gives back or keeps alive may use the last tenth of a limit (PROTOCOLS R9): refusing it for load makes more load. */
+function reserved(limit: number, { type }: LockCommand): number {
+  const gives = type === "release" || type === "closeSession" || type === "cancel" || type === "keepalive" || type === "registerIngress";
+  return gives ? limit : limit - Math.floor(limit / 10);
+}

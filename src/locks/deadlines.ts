@@ -1,0 +1,40 @@
+import { Heap } from "../kernel/heap.ts";
+import type { KeyRecord } from "./idempotency.ts";
+import type { Hold, Timed, Waiter } from "./records.ts";
+import type { Session } from "./sessions.ts";
+
+type Due = Hold | Waiter | Session | KeyRecord;
+
+/** Everything that ends by lease time, in the order in which it ends. Only a time entry takes from it (PROTOCOLS T2). */
+export class Deadlines {
+  private readonly heap = new Heap<Due>(isEarlier);
+
+  /** Sets or moves the deadline. */
+  schedule(item: Due, deadlineMs: number): void {
+    if (item.heapIndex === -1) {
+      item.deadlineMs = deadlineMs;
+      this.heap.push(item);
+    } else if (item.deadlineMs !== deadlineMs) {
+      item.deadlineMs = deadlineMs;
+      this.heap.update(item);
+    }
+  }
+
+  /** Does nothing for an item that has no deadline. */
+  cancel(item: Due): void {
+    if (item.heapIndex !== -1) this.heap.remove(item);
+  }
+
+  get earliestMs(): number | undefined {
+    return this.heap.peek()?.deadlineMs;
+  }
+
+  popDue(nowMs: number): Due | undefined {
+    const first = this.heap.peek();
+    return first !== undefined && first.deadlineMs <= nowMs ? this.heap.pop() : undefined;
+  }
+}
+
+function isEarlier(a: Timed, b: Timed): boolean {
+  return a.deadlineMs < b.deadlineMs || (a.deadlineMs === b.deadlineMs && a.serial < b.serial);
+}

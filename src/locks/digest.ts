@@ -1,0 +1,81 @@
+import { Hash } from "../kernel/hash.ts";
+import type { KeyRecord } from "./idempotency.ts";
+import type { Ingress } from "./ingresses.ts";
+import type { Claimant, Hold, Lock, Operation, Waiter } from "./records.ts";
+import type { Session } from "./sessions.ts";
+import type { LockState } from "./state.ts";
+
+/**
+ * A hash of everything that later entries can depend on. Members of a map are hashed one by one and summed, so that
+ * the order in which they came does not count; queues and holders count in their order.
+ */
+export function digestOf(state: LockState): string {
+  const total = new Hash();
+  total.integer(state.appliedIndex).integer(state.nowMs).integer(state.undecodable);
+  total.integer(state.generation).integer(state.tokenCounter).integer(state.serialCounter);
+  total.integer(state.holds).integer(state.waiters).integer(state.waitingOperations).integer(state.sessions.lastNumber);
+  total.integer(sum(state.locks.values(), hashLock));
+  total.integer(sum(state.sessions.values(), hashSession));
+  total.integer(sum(state.fences.entries(), (hash, [resource, highest]) => hash.text(resource).integer(highest)));
+  total.integer(sum(state.ingresses.values(), hashNode));
+  total.integer(sum(state.keys.values(), hashKey));
+  return total.finish().toString(16).padStart(14, "0");
+}
+
+function sum<Item>(items: Iterable<Item>, add: (hash: Hash, item: Item) => unknown): number {
+  const hash = new Hash();
+  let low = 0;
+  let high = 0;
+  for (const item of items) {
+    add(hash.reset(), item);
+    const value = hash.finish();
+    low = (low + value) >>> 0;
+    high = (high + Math.floor(value / 0x1_0000_0000)) & 0x1f_ffff;
+  }
+  return high * 0x1_0000_0000 + low;
+}
+
+function hashLock(hash: Hash, lock: Lock): void {
+  hash.text(lock.name).text(lock.mode ?? "").integer(lock.token).integer(lock.holders.size).integer(lock.queue.size);
+  for (let hold = lock.holders.first; hold !== undefined; hold = hold.next) hashHold(hash, hold);
+  for (let waiter = lock.queue.first; waiter !== undefined; waiter = waiter.next) hashWaiter(hash, waiter);
+}
+
+function hashHold(hash: Hash, hold: Hold): void {
+  hashClaimant(hash, hold.holder);
+  hash.integer(hold.serial).integer(hold.deadlineMs);
+  if (hold.lastOperation === undefined) hash.text("none");
+  else hashOperation(hash, hold.lastOperation);
+}
+
+function hashWaiter(hash: Hash, waiter: Waiter): void {
+  hashClaimant(hash, waiter.claimant);
+  hash.text(waiter.mode).integer(waiter.serial).integer(waiter.deadlineMs).integer(waiter.ttlMs);
+  hash.integer(waiter.operations.length);
+  for (const operation of waiter.operations) hashOperation(hash, operation);
+}
+
+function hashClaimant(hash: Hash, { kind, id, publicName }: Claimant): void {
+  hash.text(kind).text(id).text(publicName);
+}
+
+function hashOperation(hash: Hash, { ingress, sequence, key }: Operation): void {
+  hash.integer(ingress).integer(sequence).value(key?.serial);
+}
+
+function hashSession(hash: Hash, { id, name, serial, ttlMs, deadlineMs }: Session): void {
+  hash.text(id).text(name).integer(serial).integer(ttlMs).integer(deadlineMs);
+}
+
+function hashNode(hash: Hash, { active, retired }: { readonly active: Ingress; readonly retired: readonly Ingress[] }): void {
+  hash.integer(retired.length);
+  for (const ingress of [active, ...retired]) {
+    hash.text(ingress.node).integer(ingress.id).integer(ingress.window.floor);
+    hash.integer(sum(ingress.window.entries(), (item, [sequence, result]) => item.integer(sequence).value(result)));
+  }
+}
+
+function hashKey(hash: Hash, { key, fingerprint, principal, serial, deadlineMs, pending, result }: KeyRecord): void {
+  hash.text(key).integer(fingerprint).integer(serial).integer(deadlineMs).integer(pending);
+  hash.value(principal).value(result);
+}

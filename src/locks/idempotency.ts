@@ -1,0 +1,87 @@
+import { Hash } from "../kernel/hash.ts";
+import type { Timed, Waiter } from "./records.ts";
+import { principalId } from "./claimants.ts";
+import type { LockCommand, LockResult, Principal } from "./types.ts";
+
+/** A client's `Idempotency-Key` with what its request came to (PROTOCOLS Q1). */
+export class KeyRecord implements Timed {
+  readonly kind = "key";
+  heapIndex = -1;
+  deadlineMs = 0;
+  /** Operations with this key that wait. */
+  pending = 0;
+  /** Where they wait. Invariant: defined while `pending` > 0. */
+  waiter: Waiter | undefined = undefined;
+  /** Set once; every later operation with this key gets it. */
+  result: LockResult | undefined = undefined;
+
+  constructor(
+    readonly key: string,
+    readonly fingerprint: number,
+    /** Of the request that was executed, if it asked for a lock. */
+    readonly principal: Principal | undefined,
+    readonly serial: number,
+  ) {}
+}
+
+export class IdempotencyKeys {
+  private readonly byKey = new Map<string, KeyRecord>();
+
+  get size(): number {
+    return this.byKey.size;
+  }
+
+  find(key: string): KeyRecord | undefined {
+    return this.byKey.get(key);
+  }
+
+  add(record: KeyRecord): void {
+    this.byKey.set(record.key, record);
+  }
+
+  remove(record: KeyRecord): void {
+    if (this.byKey.get(record.key) === record) this.byKey.delete(record.key);
+  }
+
+  /** In no order that may matter. */
+  values(): Iterable<KeyRecord> {
+    return this.byKey.values();
+  }
+}
+
+/** Commands that a client's key can cover; the others are made by nodes. */
+export function canHaveKey(command: LockCommand): boolean {
+  return command.type !== "registerIngress" && command.type !== "keepalive" && command.type !== "cancel";
+}
+
+/** After such an end nothing was done: a retry executes anew. */
+export function isForgettable(result: LockResult): boolean {
+  if (result.type !== "error") return false;
+  return result.code === "cancelled" || result.code === "limit" || result.code === "stale_operation";
+}
+
+/** Equal for two requests that mean the same: without what an ingress draws at random or adds of itself. */
+export function fingerprint(command: LockCommand): number {
+  const hash = new Hash().text(command.type);
+  switch (command.type) {
+    case "acquire":
+      hash.text(command.lock).text(command.mode).text(command.principal.kind);
+      if (command.principal.kind !== "once") hash.text(principalId(command.principal));
+      return hash.integer(command.ttlMs).integer(command.waitMs).finish();
+    case "release": {
+      const { holder } = command;
+      hash.text(command.lock).text(holder.kind);
+      if (holder.kind === "owner") hash.text(holder.name);
+      else if (holder.kind !== "anonymous") hash.text(holder.id);
+      return hash.value(command.fencingToken).finish();
+    }
+    case "openSession":
+      return hash.integer(command.ttlMs).finish();
+    case "closeSession":
+      return hash.text(command.session).finish();
+    case "fence":
+      return hash.text(command.resource).integer(command.token).finish();
+    default:
+      return hash.finish();
+  }
+}

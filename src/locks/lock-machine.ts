@@ -1,0 +1,142 @@
+import { assert, unreachable } from "../kernel/assert.ts";
+import { DecodeError } from "../kernel/bytes.ts";
+import { limits } from "../kernel/limits.ts";
+import { acquire } from "./acquire.ts";
+import { cancelOperation } from "./cancel.ts";
+import { decodeCommand } from "./codec.ts";
+import { digestOf } from "./digest.ts";
+import { expireDue } from "./expiry.ts";
+import { admit } from "./admission.ts";
+import { finish } from "./operations.ts";
+import type { Operation } from "./records.ts";
+import { release } from "./release.ts";
+import { closeSession, keepalive, openSession } from "./session-commands.ts";
+import { discard, type Emit, type LockLimits, LockState } from "./state.ts";
+import type { CommandEnvelope, LockCommand, LockResult, LockView, WaitEdge } from "./types.ts";
+import { waitForEdges } from "./wait-for-graph.ts";
+
+/** What the machine needs of an entry of the log. */
+export interface LockEntry {
+  readonly index: number;
+  readonly kind: "noop" | "command" | "time" | "configuration";
+  readonly leaseTimeMs: number;
+  readonly payload: Uint8Array;
+}
+
+/**
+ * Locks, sessions and fences as a deterministic state machine (PROTOCOLS L1–L5, L7, L8, Q1, T2): the same entries give
+ * the same state and the same outcomes on every replica.
+ *
+ * @example
+ * const machine = new LockMachine();
+ * machine.apply(entry, ({ ingress, sequence, result }) => { … });
+ */
+export class LockMachine {
+  private readonly state: LockState;
+
+  constructor(bounds: LockLimits = limits) {
+    this.state = new LockState(bounds);
+  }
+
+  /**
+   * Applies the next entry. Outcomes are in order of effect, a command's own after those that it caused. A command
+   * that cannot be decoded has no outcome and changes nothing (R7).
+   */
+  apply(entry: LockEntry, emit: Emit): void {
+    const { state } = this;
+    assert(entry.index > state.appliedIndex, "entries are applied in order, each once");
+    state.appliedIndex = entry.index;
+    state.nowMs = Math.max(state.nowMs, entry.leaseTimeMs);
+    state.emit = emit;
+    if (entry.kind === "time") expireDue(state);
+    else if (entry.kind === "command") this.applyCommand(entry.payload);
+    state.emit = discard;
+  }
+
+  /** Earliest lease time at which a time entry would end something, in ms; undefined when nothing is pending. */
+  nextDeadlineMs(): number | undefined {
+    return this.state.deadlines.earliestMs;
+  }
+
+  /** A digest of the whole state, for comparing replicas that applied the same index. */
+  digest(): string {
+    return digestOf(this.state);
+  }
+
+  get appliedIndex(): number {
+    return this.state.appliedIndex;
+  }
+
+  /** Commands that could not be decoded. */
+  get undecodable(): number {
+    return this.state.undecodable;
+  }
+
+  view(lock: string): LockView {
+    return this.state.locks.view(lock);
+  }
+
+  /** Locks held or waited for, by name in code-unit order, after `after`, at most `limit`. */
+  page(options: { readonly prefix: string; readonly after: string; readonly limit: number }): LockView[] {
+    return this.state.locks.page(options);
+  }
+
+  /** At most `limit` edges. */
+  waitForGraph(limit: number): WaitEdge[] {
+    return waitForEdges(this.state.locks.contested, limit);
+  }
+
+  get counts(): { locks: number; holds: number; waiters: number; sessions: number; fences: number } {
+    const { locks, holds, waiters, sessions, fences } = this.state;
+    return { locks: locks.size, holds, waiters, sessions: sessions.size, fences: fences.size };
+  }
+
+  private applyCommand(payload: Uint8Array): void {
+    let envelope: CommandEnvelope;
+    try {
+      envelope = decodeCommand(payload);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.state.undecodable += 1;
+      return;
+    }
+    const operation = admit(this.state, envelope);
+    if (operation === undefined) return;
+    const result = execute(this.state, operation, envelope.command);
+    if (result !== undefined) finish(this.state, operation, result);
+  }
+}
+
+/** @returns undefined when the operation waits */
+function execute(state: LockState, operation: Operation, command: LockCommand): LockResult | undefined {
+  switch (command.type) {
+    case "registerIngress":
+      return { type: "registered" };
+    case "openSession":
+      return openSession(state, command.session, command.ttlMs);
+    case "keepalive":
+      return keepalive(state, command.sessions);
+    case "closeSession":
+      return closeSession(state, command.session);
+    case "acquire":
+      return acquire(state, operation, command);
+    case "release":
+      return release(state, command);
+    case "cancel":
+      cancelOperation(state, command.ingress, command.sequence);
+      return { type: "cancelled" };
+    case "fence":
+      return offerFence(state, command.resource, command.token);
+    default:
+      return unreachable(command);
+  }
+}
+
+function offerFence(state: LockState, resource: string, token: number): LockResult {
+  const { fences } = state;
+  if (fences.find(resource) === undefined && fences.size >= state.limits.maxFences) {
+    return { type: "error", code: "limit", limit: "maxFences" };
+  }
+  const highest = fences.offer(resource, token);
+  return highest === token ? { type: "fenceAccepted", highest } : { type: "error", code: "stale_token", highest };
+}

@@ -1,0 +1,38 @@
+import { grantWaiting, removeHold } from "./grants.ts";
+import { holdersOf } from "./lock-table.ts";
+import { SESSION_EXPIRED } from "./operations.ts";
+import type { Hold, Lock } from "./records.ts";
+import type { LockState } from "./state.ts";
+import type { LockCommand, LockResult } from "./types.ts";
+
+type Release = Extract<LockCommand, { type: "release" }>;
+
+export function release(state: LockState, { lock: name, holder, fencingToken }: Release): LockResult {
+  if (holder.kind === "session" && state.sessions.find(holder.id) === undefined) return SESSION_EXPIRED;
+  const lock = state.locks.find(name);
+  if (lock === undefined || lock.mode === undefined) return { type: "error", code: "not_held" };
+  const hold = findHold(state, lock, holder);
+  if (hold === undefined) {
+    return { type: "error", code: "not_owner", holders: holdersOf(lock, state.limits.maxShownHolders) };
+  }
+  if (fencingToken !== undefined && fencingToken !== lock.token) {
+    return { type: "error", code: "stale_token", highest: lock.token };
+  }
+  removeHold(state, hold);
+  const grantedTo = grantWaiting(state, lock);
+  return {
+    type: "released",
+    lock: name,
+    releasedBy: hold.holder.publicName,
+    grantedTo: grantedTo.length > 0 ? grantedTo : undefined,
+  };
+}
+
+function findHold(state: LockState, lock: Lock, holder: Release["holder"]): Hold | undefined {
+  if (holder.kind === "onceId") return state.claimants.find("once", holder.id)?.hold(lock.name);
+  if (holder.kind !== "anonymous") return state.claimants.findPrincipal(holder)?.hold(lock.name);
+  for (let hold = lock.holders.first; hold !== undefined; hold = hold.next) {
+    if (hold.holder.kind === "once" && hold.holder.publicName === holder.node) return hold;
+  }
+  return undefined;
+}

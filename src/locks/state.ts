@@ -1,0 +1,81 @@
+import type { limits } from "../kernel/limits.ts";
+import { Claimants } from "./claimants.ts";
+import { Deadlines } from "./deadlines.ts";
+import { Fences } from "./fences.ts";
+import { IdempotencyKeys } from "./idempotency.ts";
+import { Ingresses } from "./ingresses.ts";
+import { LockTable } from "./lock-table.ts";
+import { Sessions } from "./sessions.ts";
+import type { LockResult } from "./types.ts";
+
+/** The bounds of the state machine: equal on all replicas. */
+export type LockLimits = {
+  readonly [
+    Name in
+      | "maxLocks"
+      | "maxHolds"
+      | "maxShownHolders"
+      | "maxWaitersPerLock"
+      | "maxWaiters"
+      | "maxSessions"
+      | "maxFences"
+      | "maxIdempotencyKeys"
+      | "idempotencyKeyKeepMs"
+      | "maxOperationWindow"
+      | "maxIngressNodes"
+      | "maxRetiredIngresses"
+  ]: (typeof limits)[Name] | number;
+};
+
+/** What applying told about an operation; without a result: it waits. */
+export interface LockOutcome {
+  readonly ingress: number;
+  readonly sequence: number;
+  readonly result?: LockResult;
+}
+
+export type Emit = (outcome: LockOutcome) => void;
+
+/** Tokens are generation · 2⁴⁰ + counter: a restored cluster never issues an old number again (PROTOCOLS L2). */
+const GENERATION_STEP = 2 ** 40;
+
+/** The whole state of the lock subsystem. The rules are functions over it, one file an idea. */
+export class LockState {
+  /** Lease time: the largest that an applied entry carried. */
+  nowMs = 0;
+  appliedIndex = 0;
+  /** Commands that nothing could be made of. */
+  undecodable = 0;
+  generation = 0;
+  tokenCounter = 0;
+  serialCounter = 0;
+  holds = 0;
+  waiters = 0;
+  /** Operations attached to waiters: several may share one. */
+  waitingOperations = 0;
+
+  readonly locks = new LockTable();
+  readonly claimants = new Claimants();
+  readonly sessions = new Sessions();
+  readonly deadlines = new Deadlines();
+  readonly fences = new Fences();
+  readonly ingresses = new Ingresses();
+  readonly keys = new IdempotencyKeys();
+
+  /** Where outcomes of the entry being applied go. */
+  emit: Emit = discard;
+
+  constructor(readonly limits: LockLimits) {}
+
+  nextSerial(): number {
+    this.serialCounter += 1;
+    return this.serialCounter;
+  }
+
+  nextToken(): number {
+    this.tokenCounter += 1;
+    return this.generation * GENERATION_STEP + this.tokenCounter;
+  }
+}
+
+export function discard(): void {}

@@ -1,0 +1,141 @@
+import { limits } from "../../../src/kernel/limits.ts";
+import { encodeCommand } from "../../../src/locks/codec.ts";
+import { type LockEntry, LockMachine } from "../../../src/locks/lock-machine.ts";
+import type { LockLimits, LockOutcome } from "../../../src/locks/state.ts";
+import type { CommandEnvelope, LockCommand, LockMode, LockResult, Principal } from "../../../src/locks/types.ts";
+
+export const NODE1 = 1001;
+
+/** A lock machine, its twin that gets the same entries, and the log that both were fed. */
+export class Harness {
+  readonly machine: LockMachine;
+  readonly twin: LockMachine;
+  readonly log: LockEntry[] = [];
+  /** Everything emitted, in order. */
+  readonly outcomes: LockOutcome[] = [];
+  /** What the last entry emitted. */
+  last: LockOutcome[] = [];
+  nowMs = 0;
+  private sequences = new Map<number, number>();
+
+  constructor(bounds: Partial<LockLimits> = {}) {
+    this.machine = new LockMachine({ ...limits, ...bounds });
+    this.twin = new LockMachine({ ...limits, ...bounds });
+    this.register(NODE1, "node1");
+  }
+
+  entry(kind: LockEntry["kind"], payload: Uint8Array = new Uint8Array(0)): LockOutcome[] {
+    const entry = { index: this.log.length + 1, kind, leaseTimeMs: this.nowMs, payload };
+    this.log.push(entry);
+    this.last = [];
+    this.machine.apply(entry, (outcome) => this.last.push(outcome));
+    this.twin.apply(entry, () => {});
+    this.outcomes.push(...this.last);
+    return this.last;
+  }
+
+  propose(command: LockCommand, options: Partial<CommandEnvelope> = {}): LockOutcome[] {
+    const ingress = options.ingress ?? NODE1;
+    const sequence = options.sequence ?? this.next(ingress);
+    return this.entry("command", encodeCommand({ ingress, sequence, floor: 1, idempotencyKey: undefined, command, ...options }));
+  }
+
+  /** The sequence that the next operation of the ingress will get. */
+  next(ingress = NODE1): number {
+    const sequence = (this.sequences.get(ingress) ?? 0) + 1;
+    this.sequences.set(ingress, sequence);
+    return sequence;
+  }
+
+  /** @returns the command's own result; undefined when it waits */
+  run(command: LockCommand, options: Partial<CommandEnvelope> = {}): LockResult | undefined {
+    const sequence = options.sequence ?? this.next(options.ingress);
+    const ingress = options.ingress ?? NODE1;
+    this.propose(command, { ...options, ingress, sequence });
+    return this.last.find((outcome) => outcome.ingress === ingress && outcome.sequence === sequence)?.result;
+  }
+
+  /** Final result of an operation, from whichever entry it came. */
+  resultOf(sequence: number, ingress = NODE1): LockResult | undefined {
+    return this.outcomes.findLast((outcome) => outcome.ingress === ingress && outcome.sequence === sequence)?.result;
+  }
+
+  register(ingress: number, node: string, options: Partial<CommandEnvelope> = {}): LockResult | undefined {
+    return this.run({ type: "registerIngress", node }, { ingress, ...options });
+  }
+
+  acquire(lock: string, principal: Principal, options: AcquireOptions = {}): LockResult | undefined {
+    return this.run(acquire(lock, principal, options), options.envelope);
+  }
+
+  /** An acquire that must wait; its sequence is returned. */
+  wait(lock: string, principal: Principal, options: AcquireOptions = {}): number {
+    const sequence = options.envelope?.sequence ?? this.next(options.envelope?.ingress);
+    const result = this.acquire(lock, principal, { waitMs: 10_000, ...options, envelope: { ...options.envelope, sequence } });
+    if (result !== undefined) throw new Error(`should wait, but ${JSON.stringify(result)}`);
+    return sequence;
+  }
+
+  token(lock: string, principal: Principal, options: AcquireOptions = {}): number {
+    return tokenOf(this.acquire(lock, principal, options));
+  }
+
+  release(lock: string, holder: Extract<LockCommand, { type: "release" }>["holder"], fencingToken?: number) {
+    return this.run({ type: "release", lock, holder, fencingToken });
+  }
+
+  open(session: string, ttlMs = 10_000): LockResult | undefined {
+    return this.run({ type: "openSession", session, ttlMs });
+  }
+
+  cancel(sequence: number, ingress = NODE1): LockResult | undefined {
+    return this.run({ type: "cancel", ingress, sequence });
+  }
+
+  /** A time entry at that lease time. */
+  time(nowMs: number): LockOutcome[] {
+    this.nowMs = nowMs;
+    return this.entry("time");
+  }
+
+  holders(lock: string): string[] {
+    return this.machine.view(lock).holders.map((holder) => holder.owner);
+  }
+
+  waiters(lock: string): string[] {
+    return this.machine.view(lock).waiters.map((waiter) => waiter.owner);
+  }
+}
+
+export interface AcquireOptions {
+  readonly mode?: LockMode;
+  readonly ttlMs?: number;
+  readonly waitMs?: number;
+  readonly envelope?: Partial<CommandEnvelope>;
+}
+
+export function acquire(lock: string, principal: Principal, { mode, ttlMs, waitMs }: AcquireOptions = {}): LockCommand {
+  const leaseMs = principal.kind === "session" ? 0 : (ttlMs ?? 30_000);
+  return { type: "acquire", lock, mode: mode ?? "exclusive", principal, ttlMs: leaseMs, waitMs: waitMs ?? 0 };
+}
+
+export function owner(name: string): Principal {
+  return { kind: "owner", name };
+}
+
+export function session(id: string): Principal {
+  return { kind: "session", id };
+}
+
+export function once(id: string, node = "node1"): Principal {
+  return { kind: "once", id, node };
+}
+
+export function tokenOf(result: LockResult | undefined): number {
+  if (result?.type !== "granted") throw new Error(`should be granted, but ${JSON.stringify(result)}`);
+  return result.fencingToken;
+}
+
+export function errorOf(result: LockResult | undefined): string | undefined {
+  return result?.type === "error" ? result.code : result?.type;
+}

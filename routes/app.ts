@@ -1,30 +1,19 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import { ApiError } from "../src/api/errors.ts";
-import type { HttpStatistics } from "../src/server/http-statistics.ts";
-import type { Run } from "../src/server/run.ts";
+import type { ApplicationOptions } from "../src/server/application.ts";
 import { clusterRoutes } from "./cluster.ts";
-import { type EndpointTools, type HttpEnv } from "./endpoint.ts";
+import type { EndpointTools, HttpEnv } from "./endpoint.ts";
 import { fenceRoutes } from "./fences.ts";
 import { createGuard } from "./guard.ts";
 import { rawPath } from "./input.ts";
 import { lockRoutes } from "./locks.ts";
-import { type MetricsReader, metricsRoutes } from "./metrics.ts";
+import { metricsRoutes } from "./metrics.ts";
 import { nodeRoutes } from "./node.ts";
 import { refuse } from "./refusal.ts";
 import { sessionRoutes } from "./sessions.ts";
 
-export interface AppOptions {
-  readonly run: Run;
-  readonly metrics: MetricsReader;
-  readonly statistics: HttpStatistics;
-  /** Names, without port, under which clients may reach this node beside IP literals and `localhost`. */
-  readonly allowedHosts: readonly string[];
-  /** Told of whatever was not expected; the client learns nothing of it but `internal`. */
-  readonly onInternalError: (error: unknown, route: string) => void;
-}
-
 /** The whole HTTP surface: `app.fetch(request, server)` answers a request. */
-export function createApp(options: AppOptions): Hono<HttpEnv> {
+export function createApp(options: ApplicationOptions): Hono<HttpEnv> {
   const guard = createGuard(options.allowedHosts);
   const tools: EndpointTools = { run: options.run, guard, statistics: options.statistics };
   const api = new Hono<HttpEnv>({ getPath: rawPath });

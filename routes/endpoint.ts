@@ -99,9 +99,14 @@ export function validated(
       statistics.inFlight--;
     }
   };
-  const validate = zValidator("param", schema, (result) => {
-    if (!result.success) throw invalidInput(result.error.issues);
-  }, { validationFunction: (definition, value) => definition.safeParse(value) });
+  const validate = zValidator(
+    "param",
+    schema,
+    (result) => {
+      if (!result.success) throw invalidInput(result.error.issues);
+    },
+    { validationFunction: (definition, value) => definition.safeParse(value) },
+  );
   return [door, validate as MiddlewareHandler<HttpEnv>];
 }
 

@@ -25,17 +25,26 @@ export function createGuard(allowedHosts: readonly string[]): Guard {
     const host = headers.get("host") ?? hostOf(request.url);
     if (host !== lastGoodHost) {
       if (!isOurs(host, allowed)) {
-        throw new ApiError("forbidden", { message: "This Host is not one of this node's names.", details: { header: "Host" } });
+        throw new ApiError("forbidden", {
+          message: "This Host is not one of this node's names.",
+          details: { header: "Host" },
+        });
       }
       lastGoodHost = host;
     }
     const site = headers.get("sec-fetch-site");
     if (site !== null && site !== "same-origin" && site !== "none") {
-      throw new ApiError("forbidden", { message: "Pages of other sites may not ask this node.", details: { header: "Sec-Fetch-Site" } });
+      throw new ApiError("forbidden", {
+        message: "Pages of other sites may not ask this node.",
+        details: { header: "Sec-Fetch-Site" },
+      });
     }
     const origin = headers.get("origin");
     if (origin !== null && origin !== `http://${host}` && origin !== `https://${host}`) {
-      throw new ApiError("forbidden", { message: "Pages of other origins may not ask this node.", details: { header: "Origin" } });
+      throw new ApiError("forbidden", {
+        message: "Pages of other origins may not ask this node.",
+        details: { header: "Origin" },
+      });
     }
   };
 }

@@ -106,7 +106,10 @@ function add(input: RawInput, name: string, value: unknown): void {
 /** A refusal of one field, in the words of {@link refuseInvalid}. */
 function badField(field: string, message: string): ApiError {
   const name = field.slice(0, 64);
-  return new ApiError("bad_request", { message: `${name}: ${message}`, details: { fields: [{ field: name, message }] } });
+  return new ApiError("bad_request", {
+    message: `${name}: ${message}`,
+    details: { fields: [{ field: name, message }] },
+  });
 }
 
 function percentDecode(text: string): string | undefined {

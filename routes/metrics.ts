@@ -1,17 +1,10 @@
 import type { Hono } from "hono";
 import type { z } from "zod";
 import { MetricsQuery } from "../src/api/cluster.ts";
+import type { Metrics } from "../src/server/metrics.ts";
 import { type EndpointTools, type HttpEnv, validated } from "./endpoint.ts";
 
-/** The node's figures in both formats. */
-export interface MetricsReader {
-  readonly contentType: string;
-  /** The text format of Prometheus. */
-  text(): Promise<string>;
-  json(): Record<string, unknown>;
-}
-
-export function metricsRoutes(api: Hono<HttpEnv>, tools: EndpointTools, metrics: MetricsReader): void {
+export function metricsRoutes(api: Hono<HttpEnv>, tools: EndpointTools, metrics: Metrics): void {
   const pattern = "/metrics";
   api.get(pattern, ...validated(tools, MetricsQuery, "GET", pattern), async (c) => {
     const { format } = c.req.valid("param" as never) as z.output<typeof MetricsQuery>;

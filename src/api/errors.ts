@@ -22,7 +22,11 @@ export const errorCodes = {
   lock_held: { status: 423, outcome: "definite", message: "The lock is held." },
   limit: { status: 429, outcome: "definite", message: "A limit has been reached: try again later." },
   internal: { status: 500, outcome: "unknown", message: "Something went wrong inside the node; its log says what." },
-  no_leader: { status: 503, outcome: "definite", message: "No leader with a quorum was reached: nothing has happened." },
+  no_leader: {
+    status: 503,
+    outcome: "definite",
+    message: "No leader with a quorum was reached: nothing has happened.",
+  },
   not_ready: { status: 503, outcome: "definite", message: "The node does not take requests yet." },
   outcome_unknown: {
     status: 504,

@@ -1,5 +1,17 @@
 import { z } from "zod";
-import { Consistency, defaultWaitMs, FencingToken, LockType, Name, NamePart, Owner, PageLimit, SessionId, Ttl, Wait } from "./names.ts";
+import {
+  Consistency,
+  defaultWaitMs,
+  FencingToken,
+  LockType,
+  Name,
+  NamePart,
+  Owner,
+  PageLimit,
+  SessionId,
+  Ttl,
+  Wait,
+} from "./names.ts";
 import { operation } from "./operation.ts";
 
 const Owners = z.array(z.string()).readonly();

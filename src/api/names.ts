@@ -8,9 +8,13 @@ function text(maxBytes: number) {
   // A UTF-16 unit is at most three bytes, so the common short text is counted only once it is written to the log.
   return z
     .string({ error })
-    .refine((value) => value.length > 0 && value.isWellFormed() && (value.length * 3 <= maxBytes || utf8Length(value) <= maxBytes), {
-      error,
-    });
+    .refine(
+      (value) =>
+        value.length > 0 && value.isWellFormed() && (value.length * 3 <= maxBytes || utf8Length(value) <= maxBytes),
+      {
+        error,
+      },
+    );
 }
 
 /** A lock's or resource's name. */
@@ -65,4 +69,6 @@ function integer(min: number, max: number) {
 export const FencingToken = integer(1, Number.MAX_SAFE_INTEGER);
 export const PageLimit = integer(1, 1000);
 /** Compared by code unit and shown nowhere, so also a part of a name will do; empty is none. */
-export const NamePart = z.string().max(limits.maxNameBytes, { error: `must be at most ${limits.maxNameBytes} characters` });
+export const NamePart = z
+  .string()
+  .max(limits.maxNameBytes, { error: `must be at most ${limits.maxNameBytes} characters` });

@@ -27,7 +27,11 @@ const DRAIN_POLL_MS = 5;
  */
 export function startHttpServer(listen: HostPort, fetch: Fetch, onInternalError: (error: unknown) => void): HttpServer {
   let stopped: Promise<void> | undefined;
-  const server = serve(listen, (request, self) => (stopped === undefined ? fetch(request, self) : stopping()), onInternalError);
+  const server = serve(
+    listen,
+    (request, self) => (stopped === undefined ? fetch(request, self) : stopping()),
+    onInternalError,
+  );
   return {
     address: { host: listen.host, port: server.port ?? listen.port },
     stop: (graceMs) => (stopped ??= drain(server, graceMs)),
@@ -42,6 +46,8 @@ function serve(listen: HostPort, fetch: Fetch, onInternalError: (error: unknown)
       idleTimeout: IDLE_TIMEOUT_SECONDS,
       maxRequestBodySize: HARD_BODY_LIMIT_BYTES,
       development: false,
+      // Bun's default with `development: false` is true: a second node on a taken port would start, and share its requests.
+      reusePort: false,
       fetch,
       error: (error) => {
         onInternalError(error);
@@ -58,11 +64,17 @@ function startError({ host, port }: HostPort, error: unknown): StartError {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   switch (code) {
     case "EADDRINUSE":
-      return new StartError(`The address ${address} is in use by another process: choose another one with --listen HOST:PORT.`);
+      return new StartError(
+        `The address ${address} is in use by another process: choose another one with --listen HOST:PORT.`,
+      );
     case "EACCES":
-      return new StartError(`There is no permission to listen on ${address}: choose a port above 1023 with --listen HOST:PORT.`);
+      return new StartError(
+        `There is no permission to listen on ${address}: choose a port above 1023 with --listen HOST:PORT.`,
+      );
     default:
-      return new StartError(`It is not possible to listen on ${address} (${code || "unknown error"}): choose another one with --listen HOST:PORT.`);
+      return new StartError(
+        `It is not possible to listen on ${address} (${code || "unknown error"}): choose another one with --listen HOST:PORT.`,
+      );
   }
 }
 
@@ -76,7 +88,10 @@ async function drain(server: Server<undefined>, graceMs: number): Promise<void> 
 
 /** On a connection that was kept alive. Definite: nothing was begun. */
 function stopping(): Response {
-  const error = new ApiError("no_leader", { message: "This node is stopping: ask another one.", details: { reason: "stopping" } });
+  const error = new ApiError("no_leader", {
+    message: "This node is stopping: ask another one.",
+    details: { reason: "stopping" },
+  });
   const response = errorResponse(error);
   response.headers.set("Connection", "close");
   response.headers.set("Retry-After", "1");

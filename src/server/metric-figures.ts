@@ -9,40 +9,120 @@ export interface MetricsSources {
 }
 
 /** `read` gives the value now. */
-export type Figure = readonly [name: string, type: "counter" | "gauge", help: string, read: (sources: MetricsSources) => number];
+export type Figure = readonly [
+  name: string,
+  type: "counter" | "gauge",
+  help: string,
+  read: (sources: MetricsSources) => number,
+];
 
 /** Every plain figure: its name with the unit last, as Prometheus wants it, and where it is read. */
 export const figures: readonly Figure[] = [
   ["mufakat_raft_term", "gauge", "Term of the control group that this node is in.", (s) => s.group.status().term],
-  ["mufakat_raft_commit_index", "gauge", "Highest log index known to be committed.", (s) => s.group.status().commitIndex],
-  ["mufakat_raft_applied_index", "gauge", "Highest log index applied to the state.", (s) => s.group.status().appliedIndex],
+  [
+    "mufakat_raft_commit_index",
+    "gauge",
+    "Highest log index known to be committed.",
+    (s) => s.group.status().commitIndex,
+  ],
+  [
+    "mufakat_raft_applied_index",
+    "gauge",
+    "Highest log index applied to the state.",
+    (s) => s.group.status().appliedIndex,
+  ],
   ["mufakat_raft_last_index", "gauge", "Highest index in this node's log.", (s) => s.group.status().lastIndex],
-  ["mufakat_raft_is_leader", "gauge", "1 if this node leads the control group, else 0.", (s) => Number(s.group.status().role === "leader")],
-  ["mufakat_raft_has_leader", "gauge", "1 if this node knows a leader, else 0.", (s) => Number(s.group.status().leader !== undefined)],
+  [
+    "mufakat_raft_is_leader",
+    "gauge",
+    "1 if this node leads the control group, else 0.",
+    (s) => Number(s.group.status().role === "leader"),
+  ],
+  [
+    "mufakat_raft_has_leader",
+    "gauge",
+    "1 if this node knows a leader, else 0.",
+    (s) => Number(s.group.status().leader !== undefined),
+  ],
   ["mufakat_raft_elections_total", "counter", "Elections that this node has started.", (s) => s.statistics().elections],
-  ["mufakat_raft_leader_changes_total", "counter", "Changes of leader that this node has seen.", (s) => s.statistics().leaderChanges],
+  [
+    "mufakat_raft_leader_changes_total",
+    "counter",
+    "Changes of leader that this node has seen.",
+    (s) => s.statistics().leaderChanges,
+  ],
   ["mufakat_raft_proposals_total", "counter", "Commands proposed by this node.", (s) => s.statistics().proposals],
-  ["mufakat_raft_forwarded_total", "counter", "Commands forwarded to a leader elsewhere.", (s) => s.statistics().forwarded],
-  ["mufakat_raft_read_rounds_total", "counter", "Rounds asked of a majority for linearizable reads.", (s) => s.statistics().readRounds],
-  ["mufakat_raft_applied_entries_total", "counter", "Log entries applied since the start.", (s) => s.statistics().appliedEntries],
-  ["mufakat_lease_time_seconds", "gauge", "Lease time: runs only under a leader.", (s) => s.group.status().leaseTimeMs / 1000],
+  [
+    "mufakat_raft_forwarded_total",
+    "counter",
+    "Commands forwarded to a leader elsewhere.",
+    (s) => s.statistics().forwarded,
+  ],
+  [
+    "mufakat_raft_read_rounds_total",
+    "counter",
+    "Rounds asked of a majority for linearizable reads.",
+    (s) => s.statistics().readRounds,
+  ],
+  [
+    "mufakat_raft_applied_entries_total",
+    "counter",
+    "Log entries applied since the start.",
+    (s) => s.statistics().appliedEntries,
+  ],
+  [
+    "mufakat_lease_time_seconds",
+    "gauge",
+    "Lease time: runs only under a leader.",
+    (s) => s.group.status().leaseTimeMs / 1000,
+  ],
   ["mufakat_log_flushes_total", "counter", "Flushes of the log, one fdatasync each.", (s) => s.statistics().flushes],
   ["mufakat_log_flushed_bytes_total", "counter", "Bytes flushed to the log.", (s) => s.statistics().flushedBytes],
   ["mufakat_log_flushed_entries_total", "counter", "Entries flushed to the log.", (s) => s.statistics().flushedEntries],
   ["mufakat_engine_turns_total", "counter", "Turns of the consensus loop.", (s) => s.statistics().turns],
-  ["mufakat_operations_outstanding", "gauge", "Operations proposed here whose end is not seen yet.", (s) => s.statistics().outstandingOperations],
+  [
+    "mufakat_operations_outstanding",
+    "gauge",
+    "Operations proposed here whose end is not seen yet.",
+    (s) => s.statistics().outstandingOperations,
+  ],
   ["mufakat_peer_frames_sent_total", "counter", "Frames sent to other nodes.", (s) => s.statistics().framesSent],
-  ["mufakat_peer_frames_received_total", "counter", "Frames received from other nodes.", (s) => s.statistics().framesReceived],
-  ["mufakat_peer_frames_dropped_total", "counter", "Frames not sent: no connection, or its buffer was full.", (s) => s.statistics().framesDropped],
+  [
+    "mufakat_peer_frames_received_total",
+    "counter",
+    "Frames received from other nodes.",
+    (s) => s.statistics().framesReceived,
+  ],
+  [
+    "mufakat_peer_frames_dropped_total",
+    "counter",
+    "Frames not sent: no connection, or its buffer was full.",
+    (s) => s.statistics().framesDropped,
+  ],
   ["mufakat_locks", "gauge", "Locks held or waited for.", (s) => s.group.state.counts.locks],
-  ["mufakat_locks_held", "gauge", "Holds of locks, each reader of a shared lock counted.", (s) => s.group.state.counts.holds],
+  [
+    "mufakat_locks_held",
+    "gauge",
+    "Holds of locks, each reader of a shared lock counted.",
+    (s) => s.group.state.counts.holds,
+  ],
   ["mufakat_lock_waiters", "gauge", "Requests that wait for a lock.", (s) => s.group.state.counts.waiters],
   ["mufakat_sessions", "gauge", "Open sessions.", (s) => s.group.state.counts.sessions],
   ["mufakat_fences", "gauge", "Resources with a fence.", (s) => s.group.state.counts.fences],
   ["mufakat_http_requests_in_flight", "gauge", "HTTP requests that are not answered yet.", (s) => s.http.inFlight],
-  ["process_resident_memory_bytes", "gauge", "Resident memory of the process in bytes.", () => process.memoryUsage.rss()],
+  [
+    "process_resident_memory_bytes",
+    "gauge",
+    "Resident memory of the process in bytes.",
+    () => process.memoryUsage.rss(),
+  ],
   ["process_cpu_seconds_total", "counter", "User and system CPU time of the process in seconds.", cpuSeconds],
-  ["process_start_time_seconds", "gauge", "Start of the process in seconds since 1970.", (s) => s.group.status().startedAtMs / 1000],
+  [
+    "process_start_time_seconds",
+    "gauge",
+    "Start of the process in seconds since 1970.",
+    (s) => s.group.status().startedAtMs / 1000,
+  ],
 ];
 
 function cpuSeconds(): number {

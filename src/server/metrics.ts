@@ -104,7 +104,13 @@ export class Metrics {
 
   /** The library's own histogram counts by itself and cannot be given counts: only its reading side is used. */
   private registerHistogram(name: string, help: string, read: () => Series[]): void {
-    const get = async () => ({ name, help, type: "histogram", aggregator: "sum", values: read().flatMap((series) => samples(name, series)) });
+    const get = async () => ({
+      name,
+      help,
+      type: "histogram",
+      aggregator: "sum",
+      values: read().flatMap((series) => samples(name, series)),
+    });
     this.registry.registerMetric({ name, help, get, reset: () => undefined } as unknown as Metric<string>);
   }
 }

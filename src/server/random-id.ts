@@ -13,7 +13,7 @@ export function randomId(): string {
   let id = "";
   let bits = 0;
   let held = 0;
-  for (let i = 0; i < 22; ) {
+  for (let i = 0; i < 22;) {
     if (held < 6) {
       bits = ((bits & 0x3f) << 8) | (pool[next++] ?? 0);
       held += 8;

@@ -21,7 +21,11 @@ export interface RunContext {
  *
  * @throws {ApiError} every expected end that is not the success
  */
-export type Run = <O extends Operation>(operation: O, input: OperationInput<O>, context: RunContext) => Promise<OperationOutput<O>>;
+export type Run = <O extends Operation>(
+  operation: O,
+  input: OperationInput<O>,
+  context: RunContext,
+) => Promise<OperationOutput<O>>;
 
 type Handler = (input: unknown, context: RunContext) => Promise<unknown>;
 

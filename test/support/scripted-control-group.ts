@@ -80,9 +80,18 @@ export function granted(command: LockCommand): LockResult {
   switch (command.type) {
     case "acquire": {
       const { principal } = command;
-      const owner = principal.kind === "owner" ? principal.name : principal.kind === "once" ? principal.node : "session-1";
+      const owner =
+        principal.kind === "owner" ? principal.name : principal.kind === "once" ? principal.node : "session-1";
       const principalId = principal.kind === "owner" ? `owner:${principal.name}` : principal.id;
-      return { type: "granted", lock: command.lock, mode: command.mode, owner, fencingToken: 7, principalId, expiresInMs: command.ttlMs };
+      return {
+        type: "granted",
+        lock: command.lock,
+        mode: command.mode,
+        owner,
+        fencingToken: 7,
+        principalId,
+        expiresInMs: command.ttlMs,
+      };
     }
     case "release":
       return { type: "released", lock: command.lock, releasedBy: "a", grantedTo: undefined };

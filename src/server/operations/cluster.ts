@@ -54,9 +54,7 @@ function clusterView(status: NodeStatus) {
       is_leader: member.nodeId === leader,
       match_index: member.matchIndex ?? null,
     })),
-    groups: [
-      { group: 0, role, leader: leader ?? null, term, commit_index: commitIndex, applied_index: appliedIndex },
-    ],
+    groups: [{ group: 0, role, leader: leader ?? null, term, commit_index: commitIndex, applied_index: appliedIndex }],
     lease_time_ms: status.leaseTimeMs,
   };
 }

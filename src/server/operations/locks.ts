@@ -65,7 +65,10 @@ export function lockOperations(register: Register, { group, randomId }: HandlerT
 }
 
 /** `session` may be what a grant gave as such: of an owner or of a one-shot request, too. */
-function holderOf(input: { readonly owner?: string | undefined; readonly session?: string | undefined }, node: string): Holder {
+function holderOf(
+  input: { readonly owner?: string | undefined; readonly session?: string | undefined },
+  node: string,
+): Holder {
   const { owner, session } = input;
   if (owner !== undefined) return { kind: "owner", name: owner };
   if (session === undefined) return { kind: "anonymous", node };

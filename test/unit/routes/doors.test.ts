@@ -28,7 +28,8 @@ describe("a known path with another method is 405 and says which it takes", () =
       const { response, group } = await ask(method, path === "/" && prefix !== "" ? prefix : prefix + path);
       expect(response.status).toBe(405);
       expect(response.headers.get("allow")).toBe(allow);
-      if (method !== "HEAD") expect(((await response.json()) as { error: { code: string } }).error.code).toBe("method_not_allowed");
+      if (method !== "HEAD")
+        expect(((await response.json()) as { error: { code: string } }).error.code).toBe("method_not_allowed");
       expect(group.submitted).toEqual([]);
     }
   });
@@ -112,8 +113,14 @@ describe("a page of another site drives no route (PROTOCOLS Q4)", () => {
     ["an IPv4 address", { host: "10.1.2.3:8001" }],
     ["an IPv6 address", { host: "[::1]:8001" }],
     ["the advertised name", { host: "node1.example:8001" }],
-    ["the node's own page", { host: "localhost:8001", origin: "http://localhost:8001", "sec-fetch-site": "same-origin" }],
-    ["the same behind TLS", { host: "node1.example", origin: "https://node1.example", "sec-fetch-site": "same-origin" }],
+    [
+      "the node's own page",
+      { host: "localhost:8001", origin: "http://localhost:8001", "sec-fetch-site": "same-origin" },
+    ],
+    [
+      "the same behind TLS",
+      { host: "node1.example", origin: "https://node1.example", "sec-fetch-site": "same-origin" },
+    ],
     ["a person who types the address", { host: "localhost:8001", "sec-fetch-site": "none" }],
   ])("%s may ask", async (_case, headers) => {
     expect((await ask("POST", "/lock/x", headers)).response.status).toBe(200);
@@ -121,6 +128,8 @@ describe("a page of another site drives no route (PROTOCOLS Q4)", () => {
 
   test("a good Host is not a pass for the next one", async () => {
     const status = async (host: string) => (await app.request("/locks", { headers: { host } })).status;
-    expect([await status("localhost"), await status("evil.example"), await status("localhost")]).toEqual([200, 403, 200]);
+    expect([await status("localhost"), await status("evil.example"), await status("localhost")]).toEqual([
+      200, 403, 200,
+    ]);
   });
 });

@@ -73,12 +73,19 @@ test("asking twice does not count twice", async () => {
 test("JSON is for those who ask for it", async () => {
   const { app } = appOver(new ScriptedControlGroup());
   const json = { node_id: "node1", role: "follower", leader: "node2", raft_term: 3, locks_held: 2, sessions: 4 };
-  for (const request of [["/metrics?format=json", {}], ["/metrics", { accept: "application/json" }]] as const) {
+  for (const request of [
+    ["/metrics?format=json", {}],
+    ["/metrics", { accept: "application/json" }],
+  ] as const) {
     const response = await app.request(request[0], { headers: request[1] });
     expect(await response.json()).toMatchObject(json);
     expect(response.headers.get("cache-control")).toBe("no-store");
   }
   const browser = { accept: "text/html,application/json;q=0.9,*/*;q=0.8" };
   expect((await app.request("/metrics", { headers: browser })).headers.get("content-type")).toStartWith("text/plain");
-  expect((await app.request("/metrics?format=prometheus", { headers: { accept: "application/json" } })).headers.get("content-type")).toStartWith("text/plain");
+  expect(
+    (await app.request("/metrics?format=prometheus", { headers: { accept: "application/json" } })).headers.get(
+      "content-type",
+    ),
+  ).toStartWith("text/plain");
 });

@@ -19,7 +19,11 @@ const held = {
 
 async function ask(group: ScriptedControlGroup, method: string, path: string, init: RequestInit = {}) {
   const response = await appOver(group).app.request(path, { method, ...init });
-  return { status: response.status, headers: response.headers, body: (await response.json()) as ErrorBody & Record<string, unknown> };
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as ErrorBody & Record<string, unknown>,
+  };
 }
 
 async function failing(code: LockError, method = "POST", path = "/lock/x?owner=a") {
@@ -47,7 +51,12 @@ describe("successes have the fields of their schema, and no others", () => {
   test("a release, with and without a next holder", async () => {
     const group = new ScriptedControlGroup();
     const { body } = await ask(group, "DELETE", "/lock/x?owner=a");
-    expect(releaseLock.output.parse(body)).toEqual({ status: "released", lock_name: "x", released_by: "a", granted_to: null });
+    expect(releaseLock.output.parse(body)).toEqual({
+      status: "released",
+      lock_name: "x",
+      released_by: "a",
+      granted_to: null,
+    });
     group.answer = () => ({ type: "released", lock: "x", releasedBy: "a", grantedTo: ["b", "c"] });
     expect((await ask(group, "DELETE", "/lock/x?owner=a")).body["granted_to"]).toEqual(["b", "c"]);
   });
@@ -60,7 +69,11 @@ describe("successes have the fields of their schema, and no others", () => {
     const renewed = await ask(group, "PUT", `/session/${opened.session}`);
     expect(renewSession.output.parse(renewed.body)).toEqual({ session: opened.session, expires_in_ms: 30_000 });
     const closed = await ask(group, "DELETE", `/session/${opened.session}`);
-    expect(closeSession.output.parse(closed.body)).toEqual({ status: "released", session: opened.session, released: ["x"] });
+    expect(closeSession.output.parse(closed.body)).toEqual({
+      status: "released",
+      session: opened.session,
+      released: ["x"],
+    });
   });
 
   test("a fence", async () => {
@@ -83,7 +96,14 @@ describe("successes have the fields of their schema, and no others", () => {
     });
     expect(headers.get("cache-control")).toBe("no-store");
     const free = inspectLock.output.parse((await ask(group, "GET", "/lock/y")).body);
-    expect(free).toEqual({ lock_name: "y", status: "available", owners: [], waiters: [], fencing_token: null, as_of_index: 42 });
+    expect(free).toEqual({
+      lock_name: "y",
+      status: "available",
+      owners: [],
+      waiters: [],
+      fencing_token: null,
+      as_of_index: 42,
+    });
   });
 
   test("the root and the cluster", async () => {
@@ -126,7 +146,9 @@ describe("the list of locks", () => {
     expect(Object.keys(first.locks)).toEqual(["b1", "b2"]);
     expect(first.lock_table).toEqual(first.locks);
     expect(first.next).toBe("b2");
-    const second = listLocks.output.parse((await ask(group, "GET", `/locks?prefix=b&limit=2&after=${first.next}`)).body);
+    const second = listLocks.output.parse(
+      (await ask(group, "GET", `/locks?prefix=b&limit=2&after=${first.next}`)).body,
+    );
     expect(Object.keys(second.locks)).toEqual(["b3"]);
     expect(second.next).toBeUndefined();
   });
@@ -138,7 +160,13 @@ describe("the list of locks", () => {
 
   test("says who leads", async () => {
     const { body } = await ask(group, "GET", "/locks");
-    expect(body).toMatchObject({ node_id: "node1", raft_state: "follower", leader: "node2", current_leader: "node2", is_leader: false });
+    expect(body).toMatchObject({
+      node_id: "node1",
+      raft_state: "follower",
+      leader: "node2",
+      current_leader: "node2",
+      is_leader: false,
+    });
   });
 });
 
@@ -229,7 +257,11 @@ describe("refusals of the group", () => {
     const group = new ScriptedControlGroup();
     group.nodeStatus = { ...group.nodeStatus, ready: false, leader: undefined };
     const { status, body } = await ask(group, "GET", "/readyz");
-    expect([status, body.error.code, body.error.details]).toEqual([503, "not_ready", { reasons: ["no leader is known"] }]);
+    expect([status, body.error.code, body.error.details]).toEqual([
+      503,
+      "not_ready",
+      { reasons: ["no leader is known"] },
+    ]);
   });
 });
 

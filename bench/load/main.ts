@@ -1,0 +1,58 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { executableProgram, sourceProgram } from "../../test/support/process-cluster.ts";
+import { benchFailover } from "./failover.ts";
+import { benchIdle } from "./idle.ts";
+import { benchLocks } from "./locks.ts";
+import { machineFacts } from "./machine.ts";
+import type { Summary } from "./samples.ts";
+import { benchSaturation } from "./saturation.ts";
+
+const USAGE = `npm run bench:load -- locks|failover|saturation|idle [--size 3] [--runs 5] [--seconds 4] [--kills 20] [--outstanding 1,64,256] [--json FILE]`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    size: { type: "string", default: "3" },
+    runs: { type: "string", default: "5" },
+    seconds: { type: "string" },
+    kills: { type: "string", default: "20" },
+    outstanding: { type: "string" },
+    json: { type: "string" },
+  },
+});
+
+// The executable is what users run; without one the sources do.
+const program = existsSync(executableProgram[0] ?? "") ? executableProgram : sourceProgram;
+const size = Number(values.size);
+const seconds = values.seconds === undefined ? undefined : Number(values.seconds);
+const outstanding = values.outstanding?.split(",").map(Number);
+
+async function run(scenario: string | undefined): Promise<Record<string, Summary>> {
+  switch (scenario) {
+    case "locks":
+      return benchLocks({
+        program,
+        size,
+        outstanding: outstanding ?? [1, 64, 256],
+        runs: Number(values.runs),
+        seconds: seconds ?? 4,
+      });
+    case "failover":
+      return benchFailover({ program, size, kills: Number(values.kills) });
+    case "saturation":
+      return benchSaturation({ program, size, seconds: seconds ?? 600, outstanding: outstanding?.[0] ?? 64 });
+    case "idle":
+      return benchIdle({ program, size, seconds: seconds ?? 30 });
+    default:
+      throw new Error(USAGE);
+  }
+}
+
+const facts = machineFacts();
+console.log(`${program === executableProgram ? "executable" : "sources"}, ${size} nodes; ${JSON.stringify(facts)}`);
+const results = await run(positionals[0]);
+if (values.json !== undefined) {
+  const measured = { scenario: positionals[0], at: new Date().toISOString(), nodes: size, machine: facts, results };
+  writeFileSync(values.json, `${JSON.stringify(measured, null, 2)}\n`);
+}

@@ -1,0 +1,49 @@
+import { limits } from "../kernel/limits.ts";
+import { RaftLog } from "../raft/log.ts";
+import { Raft } from "../raft/raft.ts";
+import type { GroupId, ReplicaId } from "../raft/types.ts";
+import type { WriteAheadLog } from "../wal/records.ts";
+import { GroupHost, type GroupServices } from "./group-host.ts";
+import { Ingress, type OperationProtocol } from "./ingress.ts";
+import type { Random } from "./ports.ts";
+import { ReadBarriers } from "./read-barriers.ts";
+import type { StateMachine } from "./state-machine.ts";
+
+export interface GroupOptions<Command, Result> {
+  readonly group: GroupId;
+  readonly voters: readonly ReplicaId[];
+  /** Election time-outs are drawn from [this, 2 × this) in ms. */
+  readonly electionTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly machine: StateMachine<Result>;
+  readonly protocol: OperationProtocol<Command, Result>;
+}
+
+/** A group as the log remembers it: the state machine starts empty and sees every entry again. */
+export function createGroup<Command, Result>(
+  options: GroupOptions<Command, Result>,
+  services: GroupServices,
+  log: WriteAheadLog,
+  random: Random,
+): GroupHost<Command, Result> {
+  const recovered = log.recovered.get(options.group);
+  const raft = new Raft(
+    {
+      group: options.group,
+      self: services.self,
+      voters: options.voters,
+      electionTimeoutMs: options.electionTimeoutMs,
+      heartbeatIntervalMs: options.heartbeatIntervalMs,
+      random: () => random.next(),
+      maxUncommittedBytes: limits.maxUncommittedBytes,
+      maxAppendBytes: limits.maxAppendBytes,
+      maxInflightAppends: limits.maxInflightAppends,
+    },
+    new RaftLog(options.group, log, recovered, limits.maxLogCacheBytes),
+    recovered?.hardState ?? { term: 0, vote: 0 },
+    recovered?.leaseTimeMs ?? 0,
+    services.nowMs(),
+  );
+  const ingress = new Ingress<Command, Result>(random.identity(), options.protocol);
+  return new GroupHost(options.group, raft, options.machine, ingress, new ReadBarriers(), services);
+}

@@ -1,0 +1,134 @@
+import type { Engine } from "../engine/engine.ts";
+import type { GroupHost } from "../engine/group-host.ts";
+import type { OperationOptions } from "../engine/ingress.ts";
+import { limits } from "../kernel/limits.ts";
+import type { LockMachine } from "../locks/lock-machine.ts";
+import type { LockCommand, LockResult } from "../locks/types.ts";
+import { type ControlGroup, GroupError, type NodeStatus, type SubmitOptions } from "./control-group.ts";
+
+interface WaitingKeepalive {
+  readonly resolve: (expiresInMs: number | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Group 0 as request handlers see it: promises over the engine's callbacks. */
+export class EngineControlGroup implements ControlGroup {
+  private pending = 0;
+  private keepalives = new Map<string, WaitingKeepalive[]>();
+  private closed = false;
+
+  constructor(
+    readonly nodeId: string,
+    private readonly engine: Engine,
+    private readonly host: GroupHost<LockCommand, LockResult>,
+    readonly state: LockMachine,
+    readonly status: () => NodeStatus,
+  ) {}
+
+  /** Requests that wait for an answer of the engine. */
+  get pendingCount(): number {
+    return this.pending;
+  }
+
+  /** New requests are refused; those that wait are answered as they end. */
+  close(): void {
+    this.closed = true;
+  }
+
+  submit(command: LockCommand, options: SubmitOptions = {}): Promise<LockResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<LockResult>();
+    const { signal } = options;
+    const refusal = this.refusal(signal);
+    if (refusal !== undefined) {
+      reject(refusal);
+      return promise;
+    }
+    this.pending++;
+    let sequence: number | undefined;
+    const aborted = (): void => {
+      this.pending--;
+      if (sequence !== undefined) this.host.ingress.abandon(sequence, this.engine.nowMs());
+      this.engine.wake();
+      reject(new GroupError("aborted"));
+    };
+    const ingressOptions = operationOptions(command, options.idempotencyKey);
+    sequence = this.host.ingress.submit(command, this.engine.nowMs(), ingressOptions, (end) => {
+      this.pending--;
+      signal?.removeEventListener("abort", aborted);
+      if ("result" in end) resolve(end.result);
+      else reject(new GroupError(end.failure));
+    });
+    if (sequence !== undefined) signal?.addEventListener("abort", aborted, { once: true });
+    this.engine.wake();
+    return promise;
+  }
+
+  keepalive(session: string): Promise<number | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
+    // The first of a turn sends for all that join it before the event loop comes round.
+    if (this.keepalives.size === 0) setImmediate(() => this.sendKeepalives());
+    const waiting = this.keepalives.get(session);
+    if (waiting === undefined) this.keepalives.set(session, [{ resolve, reject }]);
+    else waiting.push({ resolve, reject });
+    return promise;
+  }
+
+  readBarrier(): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const refusal = this.refusal(undefined);
+    if (refusal !== undefined) {
+      reject(refusal);
+      return promise;
+    }
+    this.pending++;
+    this.host.readBarrier(this.engine.nowMs(), (index) => {
+      this.pending--;
+      if (index === undefined) reject(new GroupError("no_leader"));
+      else resolve(index);
+    });
+    this.engine.wake();
+    return promise;
+  }
+
+  private refusal(signal: AbortSignal | undefined): GroupError | undefined {
+    if (this.closed) return new GroupError("no_leader");
+    if (signal?.aborted === true) return new GroupError("aborted");
+    if (this.pending >= limits.maxPendingRequests) return new GroupError("limit");
+    return undefined;
+  }
+
+  private sendKeepalives(): void {
+    const batch = this.keepalives;
+    this.keepalives = new Map();
+    const settleAll = (settle: (waiting: WaitingKeepalive, index: number) => void): void => {
+      let index = 0;
+      for (const waiting of batch.values()) {
+        for (const one of waiting) settle(one, index);
+        index++;
+      }
+    };
+    this.submit({ type: "keepalive", sessions: [...batch.keys()] }).then(
+      (result) => {
+        const expiresInMs = result.type === "keptAlive" ? result.expiresInMs : [];
+        settleAll((waiting, index) => waiting.resolve(expiresInMs[index]));
+      },
+      (error: unknown) => settleAll((waiting) => waiting.reject(error)),
+    );
+  }
+}
+
+function operationOptions(command: LockCommand, idempotencyKey: string | undefined): OperationOptions {
+  switch (command.type) {
+    case "acquire":
+      return { idempotencyKey, cancellable: true, waitMs: command.waitMs };
+    case "release":
+    case "keepalive":
+    case "closeSession":
+    case "cancel":
+    case "registerIngress":
+      return { idempotencyKey, reserved: true };
+    case "openSession":
+    case "fence":
+      return { idempotencyKey };
+  }
+}

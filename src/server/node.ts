@@ -1,0 +1,257 @@
+import { createGroup } from "../engine/create-group.ts";
+import { Engine } from "../engine/engine.ts";
+import type { GroupHost } from "../engine/group-host.ts";
+import { systemClock } from "../io/clocks.ts";
+import { type DataDirectory, openDataDirectory } from "../io/data-directory.ts";
+import { FileVolume } from "../io/file-volume.ts";
+import { TcpPeerNetwork } from "../io/peer-network.ts";
+import { systemRandom } from "../io/random.ts";
+import { EventLoopTurns } from "../io/turns.ts";
+import { StartError } from "../kernel/start-error.ts";
+import { LockMachine } from "../locks/lock-machine.ts";
+import type { LockCommand, LockResult } from "../locks/types.ts";
+import type { SegmentedLog } from "../wal/log.ts";
+import { openLog } from "../wal/open-log.ts";
+import type { CreateApplication } from "./application.ts";
+import type { HostPort, NodeConfiguration } from "./configuration.ts";
+import { EngineControlGroup } from "./engine-control-group.ts";
+import { type HttpServer, startHttpServer } from "./http-server.ts";
+import { HttpStatistics } from "./http-statistics.ts";
+import { lockProtocol } from "./lock-protocol.ts";
+import { clusterId, firstMembership, type Member } from "./membership.ts";
+import { Metrics } from "./metrics.ts";
+import { nodeStatistics, nodeStatus } from "./node-report.ts";
+import { randomId } from "./random-id.ts";
+import { createRun } from "./run.ts";
+import type { Logger, RunningNode } from "./running-node.ts";
+
+export interface NodeParts {
+  readonly createApp: CreateApplication;
+  readonly log: Logger;
+}
+
+/** Everything of a node that is running. */
+interface Started {
+  readonly network: TcpPeerNetwork;
+  readonly log: SegmentedLog;
+  readonly engine: Engine;
+  readonly host: GroupHost<LockCommand, LockResult>;
+  readonly group: EngineControlGroup;
+  readonly http: HttpServer;
+}
+
+/** At a stop, requests that wait for nothing but the log get this long; then connections are cut. */
+const DRAIN_MS = 2_000;
+/** And the cancels of those that waited for a lock get this long to leave. */
+const CANCEL_MS = 500;
+
+/**
+ * Starts one node: everything but the process around it.
+ *
+ * @throws {StartError} one sentence that says what to change
+ */
+export async function startNode(configuration: NodeConfiguration, parts: NodeParts): Promise<RunningNode> {
+  const node = new Node(configuration, parts);
+  try {
+    await node.start();
+    return node;
+  } catch (error) {
+    await node.stop();
+    throw error;
+  }
+}
+
+class Node implements RunningNode {
+  readonly failed: Promise<Error>;
+  private readonly fail: (error: Error) => void;
+  private readonly members: readonly Member[];
+  private readonly self: Member;
+  private readonly clusterId: string;
+  private readonly startedAtMs = systemClock.wallMs();
+  private readonly turns = new EventLoopTurns();
+  /** What must be closed again, in the order in which it was opened. */
+  private readonly opened: (() => void | Promise<void>)[] = [];
+  private started: Started | undefined;
+  private stopping: Promise<void> | undefined;
+
+  constructor(
+    private readonly configuration: NodeConfiguration,
+    private readonly parts: NodeParts,
+  ) {
+    const { promise, resolve } = Promise.withResolvers<Error>();
+    this.failed = promise;
+    this.fail = resolve;
+    this.members = firstMembership(configuration.members);
+    this.clusterId = clusterId(configuration.clusterName, this.members);
+    const self = this.members.find((member) => member.nodeId === configuration.nodeId);
+    if (self === undefined) {
+      throw new StartError(`The node ${configuration.nodeId} is not among the peers: add it to --peers.`);
+    }
+    this.self = self;
+  }
+
+  get address(): HostPort {
+    return this.started?.http.address ?? this.configuration.listen;
+  }
+
+  get peerAddress(): HostPort {
+    return this.started?.network.listen() ?? this.configuration.peerListen;
+  }
+
+  async start(): Promise<void> {
+    const directory = this.openDirectory();
+    // Ports before the log: a start that cannot be should change nothing.
+    const network = this.createNetwork(directory);
+    network.listen();
+    const log = await this.openLog(directory);
+    const ports = { clock: systemClock, network, scheduler: this.turns, log };
+    const engine = new Engine(this.self.replica, ports, (error) => this.fail(error));
+    this.opened.push(() => engine.stop());
+    const machine = new LockMachine();
+    const host = createGroup(this.groupOptions(machine), engine, log, systemRandom);
+    engine.addGroup(host);
+    const status = () => nodeStatus(this.reportSources(directory, network, host));
+    const group = new EngineControlGroup(this.self.nodeId, engine, host, machine, status);
+    const metrics = new HttpStatistics();
+    const http = this.startHttp(group, metrics, () =>
+      nodeStatistics(engine.statistics, network.statistics, log, host.ingress),
+    );
+    this.started = { network, log, engine, host, group, http };
+    network.start(engine);
+    this.turns.start(
+      () => this.guarded(() => engine.turn()),
+      () => engine.tick(),
+    );
+  }
+
+  stop(): Promise<void> {
+    this.stopping ??= this.shutDown();
+    return this.stopping;
+  }
+
+  private async shutDown(): Promise<void> {
+    if (this.started !== undefined) {
+      this.started.group.close();
+      await this.started.http.stop(DRAIN_MS);
+      await cancelsSent(this.started.host);
+    }
+    this.turns.stop();
+    for (const close of this.opened.toReversed()) await close();
+  }
+
+  private openDirectory(): DataDirectory {
+    const { dataDirectory: path, clusterName, nodeId } = this.configuration;
+    const { identity } = systemRandom;
+    const directory = openDataDirectory({ path, clusterId: this.clusterId, clusterName, nodeId, identity });
+    this.opened.push(() => directory.close());
+    return directory;
+  }
+
+  private createNetwork(directory: DataDirectory): TcpPeerNetwork {
+    const { nodeId, peerListen } = this.configuration;
+    const { self, clusterId: id, members } = this;
+    const network = new TcpPeerNetwork({
+      self: { clusterId: id, nodeId, replica: self.replica, incarnation: String(directory.identity.incarnation) },
+      members: members
+        .filter((member) => member !== self)
+        .map((member) => ({ nodeId: member.nodeId, replica: member.replica, address: member.peerAddress })),
+      listen: peerListen,
+      host: {
+        knownIncarnation: (peer) => directory.peers.knownIncarnation(peer)?.toString(),
+        rememberIncarnation: (peer, incarnation) => directory.peers.rememberIncarnation(peer, Number(incarnation)),
+        onRefused: (peer, code, sentence) => this.refused(peer, code, sentence),
+      },
+      random: systemRandom,
+      logger: this.parts.log,
+    });
+    this.opened.push(() => network.stop());
+    return network;
+  }
+
+  /** A node that its peers know under another identity must not go on: it has lost what it promised (PROTOCOLS M1). */
+  private refused(peer: string, code: string, sentence: string): void {
+    this.parts.log.error({ peer, code }, sentence);
+    if (code === "wiped_node" || code === "duplicate_node" || code === "wrong_cluster") {
+      this.fail(new StartError(`${peer} refused this node: ${sentence}`));
+    }
+  }
+
+  private openLog(directory: DataDirectory): Promise<SegmentedLog> {
+    const { promise, resolve, reject } = Promise.withResolvers<SegmentedLog>();
+    const volume = new FileVolume(directory.logPath);
+    this.opened.push(() => volume.close());
+    const options = { identity: systemRandom.identity, directory: directory.logPath };
+    openLog(volume, options, (error, log) => {
+      if (log === undefined) reject(new StartError(error?.message ?? "The log cannot be opened."));
+      else resolve(log);
+    });
+    return promise;
+  }
+
+  private groupOptions(machine: LockMachine) {
+    const { nodeId, electionTimeoutMs, heartbeatIntervalMs } = this.configuration;
+    return {
+      group: 0,
+      voters: this.members.map((member) => member.replica),
+      electionTimeoutMs,
+      heartbeatIntervalMs,
+      machine,
+      protocol: lockProtocol(nodeId),
+    };
+  }
+
+  private reportSources(directory: DataDirectory, network: TcpPeerNetwork, host: Started["host"]) {
+    return {
+      self: this.self,
+      members: this.members,
+      clusterName: this.configuration.clusterName,
+      clusterId: this.clusterId,
+      incarnation: directory.identity.incarnation,
+      advertised: this.advertised,
+      startedAtMs: this.startedAtMs,
+      raft: host.raft,
+      registered: host.ingress.isRegistered,
+      isConnected: (replica: number) => network.isConnected(replica),
+    };
+  }
+
+  private startHttp(
+    group: EngineControlGroup,
+    statistics: HttpStatistics,
+    nodeFigures: () => ReturnType<typeof nodeStatistics>,
+  ): HttpServer {
+    const { advertise, listen } = this.configuration;
+    const internalError = (error: unknown, route = ""): void =>
+      this.parts.log.error({ error: String(error), route }, "internal error");
+    const app = this.parts.createApp({
+      run: createRun({ group, randomId }),
+      metrics: new Metrics({ group, statistics: nodeFigures, http: statistics }),
+      statistics,
+      allowedHosts: [advertise.host, listen.host],
+      onInternalError: internalError,
+    });
+    return startHttpServer(listen, (request, server) => app.fetch(request, server), internalError);
+  }
+
+  /** A broken invariant stops the node: wrong answers are worse than none. */
+  private guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.turns.stop();
+      this.fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** With the port that was given where 0 was asked for. */
+  private get advertised(): HostPort {
+    const { advertise } = this.configuration;
+    return advertise.port === 0 ? { host: advertise.host, port: this.address.port } : advertise;
+  }
+}
+
+/** Waiters whose connections were cut leave the queue in the log (PROTOCOLS L7), if there is a leader to tell. */
+async function cancelsSent({ ingress }: Started["host"]): Promise<void> {
+  const deadlineMs = systemClock.monotonicMs() + CANCEL_MS;
+  while (ingress.outstandingCount > 0 && systemClock.monotonicMs() < deadlineMs) await Bun.sleep(5);
+}

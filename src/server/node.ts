@@ -140,9 +140,9 @@ class Node implements RunningNode {
   }
 
   private openDirectory(): DataDirectory {
-    const { dataDirectory: path, clusterName, nodeId } = this.configuration;
+    const { dataDirectory, clusterName, nodeId } = this.configuration;
     const { identity } = systemRandom;
-    const directory = openDataDirectory({ path, clusterId: this.clusterId, clusterName, nodeId, identity });
+    const directory = openDataDirectory(dataDirectory, { clusterId: this.clusterId, clusterName, nodeId, identity });
     this.opened.push(() => directory.close());
     return directory;
   }
@@ -151,14 +151,14 @@ class Node implements RunningNode {
     const { nodeId, peerListen } = this.configuration;
     const { self, clusterId: id, members } = this;
     const network = new TcpPeerNetwork({
-      self: { clusterId: id, nodeId, replica: self.replica, incarnation: String(directory.identity.incarnation) },
+      self: { clusterId: id, nodeId, replica: self.replica, incarnation: String(directory.incarnation) },
       members: members
         .filter((member) => member !== self)
         .map((member) => ({ nodeId: member.nodeId, replica: member.replica, address: member.peerAddress })),
       listen: peerListen,
       host: {
-        knownIncarnation: (peer) => directory.peers.knownIncarnation(peer)?.toString(),
-        rememberIncarnation: (peer, incarnation) => directory.peers.rememberIncarnation(peer, Number(incarnation)),
+        knownIncarnation: (peer) => directory.knownIncarnation(peer)?.toString(),
+        rememberIncarnation: (peer, incarnation) => directory.rememberIncarnation(peer, Number(incarnation)),
         onRefused: (peer, code, sentence) => this.refused(peer, code, sentence),
       },
       random: systemRandom,
@@ -178,9 +178,9 @@ class Node implements RunningNode {
 
   private openLog(directory: DataDirectory): Promise<SegmentedLog> {
     const { promise, resolve, reject } = Promise.withResolvers<SegmentedLog>();
-    const volume = new FileVolume(directory.logPath);
+    const volume = new FileVolume(directory.logDirectory);
     this.opened.push(() => volume.close());
-    const options = { identity: systemRandom.identity, directory: directory.logPath };
+    const options = { identity: systemRandom.identity, directory: directory.logDirectory };
     openLog(volume, options, (error, log) => {
       if (log === undefined) reject(new StartError(error?.message ?? "The log cannot be opened."));
       else resolve(log);
@@ -206,7 +206,7 @@ class Node implements RunningNode {
       members: this.members,
       clusterName: this.configuration.clusterName,
       clusterId: this.clusterId,
-      incarnation: directory.identity.incarnation,
+      incarnation: directory.incarnation,
       advertised: this.advertised,
       startedAtMs: this.startedAtMs,
       raft: host.raft,

@@ -101,7 +101,7 @@ export class EntryLog implements EntryReader {
   read(group: GroupId, from: number, to: number, maxBytes: number): Entry[] {
     const found: Entry[] = [];
     let bytes = 0;
-    for (let next = from; next <= to; ) {
+    for (let next = from; next <= to;) {
       const position = this.groups.get(group)?.positions.find(next);
       assert(position !== undefined, "only entries that exist are read");
       const { entries } = this.frameOf(group, next, position);

@@ -92,7 +92,8 @@ export class SegmentedLog implements WriteAheadLog {
     const { unit } = this;
     unit.reset();
     unit.skip(UNIT_HEAD_BYTES);
-    if (withHardStates) for (const [group, hardState] of this.entries.hardStates()) writeHardState(unit, group, hardState);
+    if (withHardStates)
+      for (const [group, hardState] of this.entries.hardStates()) writeHardState(unit, group, hardState);
     for (const record of records) writeRecord(unit, record);
     unit.skip(alignUnit(unit.length) - unit.length);
   }

@@ -49,7 +49,8 @@ export class Recovery implements RecordVisitor {
   }
 
   entries(group: GroupId, firstIndex: number, count: number, encoded: Uint8Array): void {
-    if (count === 0 || firstIndex !== this.lastIndex(group) + 1) throw new DecodeError("entries with a gap before them");
+    if (count === 0 || firstIndex !== this.lastIndex(group) + 1)
+      throw new DecodeError("entries with a gap before them");
     const runs = this.runs(group);
     for (const { index, term } of decodeEntries(firstIndex, count, encoded)) {
       if (runs.at(-1)?.term !== term) runs.push({ firstIndex: index, term });

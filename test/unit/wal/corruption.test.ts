@@ -46,7 +46,9 @@ describe("corruption", () => {
       open(volume);
     } catch (error) {
       expect(error).toBeInstanceOf(LogCorruptError);
-      expect(String(error)).toMatch(/^LogCorruptError: The log is damaged in .*: restore the data directory from a backup or replace the node\.$/);
+      expect(String(error)).toMatch(
+        /^LogCorruptError: The log is damaged in .*: restore the data directory from a backup or replace the node\.$/,
+      );
     }
   });
 

@@ -6,7 +6,17 @@ import { MARK_BYTES, readFrame } from "../../../src/wal/frame.ts";
 import { openLog } from "../../../src/wal/open-log.ts";
 import { type RecordVisitor, readRecords } from "../../../src/wal/record-codec.ts";
 import { SEGMENT_HEAD_BYTES, decodeSegmentHead, segmentName } from "../../../src/wal/segment.ts";
-import { countingIdentity, entries, entry, filler, flush, hardState, open, readAll, truncate } from "../../support/wal.ts";
+import {
+  countingIdentity,
+  entries,
+  entry,
+  filler,
+  flush,
+  hardState,
+  open,
+  readAll,
+  truncate,
+} from "../../support/wal.ts";
 
 describe("the write-ahead log", () => {
   test("gives back after a restart what was flushed, by group", () => {
@@ -272,7 +282,8 @@ test("any history of appends and truncations reads back as a plain list would", 
           records.push(truncate(group, fromIndex));
         }
         const fresh: Entry[] = [];
-        for (let i = random.int(4); i >= 0; i--) fresh.push(entry(list.length + fresh.length + 1, 1 + step, filler(random.int(300), step)));
+        for (let i = random.int(4); i >= 0; i--)
+          fresh.push(entry(list.length + fresh.length + 1, 1 + step, filler(random.int(300), step)));
         list.push(...fresh);
         records.push(entries(group, ...fresh));
       }

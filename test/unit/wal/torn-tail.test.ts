@@ -136,6 +136,16 @@ describe("opening (D5)", () => {
     expect(readAll(open(volume))).toHaveLength(4);
   });
 
+  test("writes the head of an unused segment again, because its sync may have failed", () => {
+    const volume = new MemoryVolume();
+    volume.failNextSync(new Error("EIO"));
+    expect(() => open(volume)).toThrow("EIO");
+    volume.crashProcess(() => 1);
+    flush(open(volume), entries(0, entry(1, 1)));
+    volume.crashPower(() => 1);
+    expect(readAll(open(volume))).toHaveLength(1);
+  });
+
   test("writes a mark only when its flush is durable", () => {
     const { volume } = threeFlushes(2000);
     flushWithoutSync(open(volume), volume, entries(0, entry(4, 1, filler(2000))));

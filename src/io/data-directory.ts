@@ -1,0 +1,127 @@
+import { mkdirSync, readdirSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { StartError } from "../kernel/start-error.ts";
+import { checkVersion, claimIdentity } from "./directory-identity.ts";
+import { lockDirectory } from "./directory-lock.ts";
+import { UNFINISHED, errorCode, syncDirectory } from "./durable-file.ts";
+import { PeerIncarnations } from "./peer-incarnations.ts";
+
+export interface DataDirectoryOptions {
+  readonly clusterId: string;
+  readonly clusterName: string;
+  readonly nodeId: string;
+  /** A random integer in 1…2⁵³−1 from a cryptographic source. */
+  readonly identity: () => number;
+}
+
+/** What one node keeps on disk, open for this process alone. */
+export interface DataDirectory {
+  /** Absolute. */
+  readonly path: string;
+  /** Of the write-ahead log. It exists. */
+  readonly logDirectory: string;
+  /** Random, made with the directory: a node that was wiped is another one (PROTOCOLS M1). 1…2⁵³−1. */
+  readonly incarnation: number;
+  knownIncarnation(nodeId: string): number | undefined;
+  /** Durable on return. */
+  rememberIncarnation(nodeId: string, incarnation: number): void;
+  /** Lets another process have the directory. */
+  close(): void;
+}
+
+const LOG = "wal";
+/** What tells a directory that holds a node's state from one whose making was cut short. */
+const STATE = ["identity.json", "peers.json", LOG];
+const OURS = new Set(["VERSION", "lock", "pid", ...STATE]);
+
+/**
+ * Opens the data directory or makes it.
+ *
+ * @throws {StartError} one sentence: not a directory, no permission, in use, of another cluster or node, of a newer format
+ */
+export function openDataDirectory(dataDirectory: string, options: DataDirectoryOptions): DataDirectory {
+  const path = resolve(dataDirectory);
+  try {
+    makeDirectory(path);
+    refuseForeign(path);
+    return openLocked(path, options);
+  } catch (error) {
+    throw refusal(path, error);
+  }
+}
+
+function openLocked(path: string, options: DataDirectoryOptions): DataDirectory {
+  const { clusterId, clusterName, nodeId } = options;
+  const lock = lockDirectory(path);
+  try {
+    // A rename that was done just before a crash may not be durable yet, and is acted upon from now on.
+    syncDirectory(path);
+    const names = readdirSync(path);
+    checkVersion(path, !STATE.some((name) => names.includes(name)));
+    const isNew = !names.includes(LOG) && !names.includes("peers.json");
+    const { incarnation } = claimIdentity(path, { clusterId, clusterName, nodeId }, options.identity, isNew);
+    const peers = new PeerIncarnations(join(path, "peers.json"));
+    const logDirectory = join(path, LOG);
+    makeDirectory(logDirectory);
+    return {
+      path,
+      logDirectory,
+      incarnation,
+      knownIncarnation: (id) => peers.known(id),
+      rememberIncarnation: (id, found) => peers.remember(id, found),
+      close: () => lock.release(),
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** With its parents, all durable under their names. */
+function makeDirectory(path: string): void {
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let at = path; ; at = dirname(at)) {
+    syncDirectory(dirname(at));
+    if (at === resolve(first) || at === dirname(at)) return;
+  }
+}
+
+/** Someone's home, mistaken for a data directory, gets no files of ours. Hidden files and a volume's `lost+found` may stay. */
+function refuseForeign(path: string): void {
+  const names = readdirSync(path);
+  if (names.includes("VERSION")) return;
+  const foreign = names.find((name) => {
+    const finished = name.endsWith(UNFINISHED) ? name.slice(0, -UNFINISHED.length) : name;
+    return !OURS.has(finished) && !name.startsWith(".") && name !== "lost+found";
+  });
+  if (foreign === undefined) return;
+  throw new StartError(
+    `The directory ${path} is not a data directory and not empty (it has ${foreign}): choose another --data.`,
+  );
+}
+
+function refusal(path: string, error: unknown): unknown {
+  if (error instanceof StartError) return error;
+  const code = errorCode(error);
+  switch (code) {
+    case undefined:
+      return error;
+    case "EEXIST":
+    case "ENOTDIR":
+      return new StartError(`The data directory ${path} is not a directory: choose another --data.`);
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+    case "SQLITE_CANTOPEN":
+    case "SQLITE_READONLY":
+    case "SQLITE_PERM":
+      return new StartError(
+        `The data directory ${path} may not be written by this user: change its owner or choose another --data.`,
+      );
+    case "ENOSPC":
+      return new StartError(`The disk of the data directory ${path} is full: make room or choose another --data.`);
+    default:
+      return new StartError(`The data directory ${path} cannot be used (${code}): choose another --data.`);
+  }
+}

@@ -1,0 +1,114 @@
+import { join } from "node:path";
+import { StartError } from "../kernel/start-error.ts";
+import { readFileIfThere, writeFileDurably } from "./durable-file.ts";
+
+/** Of everything in the data directory; the log's files have a format of their own. */
+const DATA_FORMAT = 1;
+
+/** Who a data directory belongs to. */
+export interface DirectoryIdentity {
+  readonly clusterId: string;
+  readonly clusterName: string;
+  readonly nodeId: string;
+  /** Random, made with the directory: a node that was wiped is another one (PROTOCOLS M1). 1…2⁵³−1. */
+  readonly incarnation: number;
+}
+
+/**
+ * Reads `VERSION`, or writes it into a directory that is new.
+ *
+ * @param isNew nothing else of ours is there
+ * @throws {StartError} for a newer format and for a directory that is not ours
+ */
+export function checkVersion(path: string, isNew: boolean): void {
+  const file = join(path, "VERSION");
+  const text = readFileIfThere(file);
+  if (text === undefined && isNew) {
+    writeFileDurably(file, `mufakat data ${DATA_FORMAT}\n`);
+    return;
+  }
+  const format = /^mufakat data (\d{1,9})\n$/.exec(text ?? "")?.[1];
+  if (format === undefined) {
+    throw new StartError(`The file ${file} is ${text === undefined ? "missing" : "damaged"}: ${RESTORE}.`);
+  }
+  if (Number(format) > DATA_FORMAT) {
+    throw new StartError(
+      `The data directory ${path} has format ${format} and this release knows formats up to ${DATA_FORMAT}: start the newer release.`,
+    );
+  }
+}
+
+/**
+ * Reads `identity.json`, or writes it into a directory that is new.
+ *
+ * @throws {StartError} when the directory is of another cluster or another node
+ */
+export function claimIdentity(
+  path: string,
+  wanted: Omit<DirectoryIdentity, "incarnation">,
+  fresh: () => number,
+  isNew: boolean,
+): DirectoryIdentity {
+  const file = join(path, "identity.json");
+  const text = readFileIfThere(file);
+  if (text === undefined && isNew) {
+    const identity = { ...wanted, incarnation: fresh() };
+    writeFileDurably(file, encode(identity));
+    return identity;
+  }
+  const found = text === undefined ? undefined : decode(text);
+  if (found === undefined) {
+    throw new StartError(`The file ${file} is ${text === undefined ? "missing" : "damaged"}: ${RESTORE}.`);
+  }
+  refuseOther(path, found, wanted);
+  return found;
+}
+
+const RESTORE = "restore the data directory from a backup or replace the node";
+
+function refuseOther(path: string, found: DirectoryIdentity, wanted: Omit<DirectoryIdentity, "incarnation">): void {
+  if (found.clusterName !== wanted.clusterName) {
+    throw new StartError(
+      `The data directory ${path} belongs to cluster "${found.clusterName}", not to "${wanted.clusterName}": choose another --data or --cluster.`,
+    );
+  }
+  if (found.nodeId !== wanted.nodeId) {
+    throw new StartError(
+      `The data directory ${path} belongs to node "${found.nodeId}", not to "${wanted.nodeId}": choose another --data or node id.`,
+    );
+  }
+  if (found.clusterId !== wanted.clusterId) {
+    throw new StartError(
+      `The data directory ${path} was made for cluster "${found.clusterName}" with other first members: give the same --peers as then or choose another --data.`,
+    );
+  }
+}
+
+function encode(identity: DirectoryIdentity): string {
+  const { clusterId, clusterName, nodeId, incarnation } = identity;
+  const wire = { cluster_id: clusterId, cluster_name: clusterName, node_id: nodeId, incarnation };
+  return `${JSON.stringify(wire, undefined, 2)}\n`;
+}
+
+function decode(text: string): DirectoryIdentity | undefined {
+  const value = parseObject(text);
+  if (value === undefined) return undefined;
+  const { cluster_id: clusterId, cluster_name: clusterName, node_id: nodeId, incarnation } = value;
+  if (typeof clusterId !== "string" || typeof clusterName !== "string" || typeof nodeId !== "string") return undefined;
+  return isIncarnation(incarnation) ? { clusterId, clusterName, nodeId, incarnation } : undefined;
+}
+
+export function isIncarnation(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value > 0;
+}
+
+/** @returns undefined for anything but a JSON object */
+export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+}

@@ -1,0 +1,165 @@
+import {
+  close,
+  closeSync,
+  fdatasyncSync,
+  fstatSync,
+  fsync,
+  open,
+  openSync,
+  readSync,
+  readdirSync,
+  rename,
+  unlink,
+  unlinkSync,
+  write,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { assert } from "../kernel/assert.ts";
+import type { Volume } from "../wal/volume.ts";
+import { UNFINISHED, syncDirectory } from "./durable-file.ts";
+
+/** Zeros are written in pieces, off the main thread: none holds up a foreground fdatasync for long. */
+const ZEROS = new Uint8Array(256 * 1024);
+
+export interface FileVolumeOptions {
+  /** Told how long each fdatasync took, in ms. */
+  readonly onSynced?: (durationMs: number) => void;
+}
+
+type Done = (error?: Error) => void;
+
+/**
+ * A {@link Volume} in a directory of the operating system's.
+ *
+ * `write` and `sync` work on the main thread: a hand-over to a thread pool and back costs more than it
+ * hides, and a node has nothing to answer before its log is durable. `create` is asynchronous.
+ */
+export class FileVolume implements Volume {
+  private readonly descriptors = new Map<string, number>();
+  private failure: Error | undefined;
+  private closed = false;
+
+  /** @param directory exists, and belongs to this process alone */
+  constructor(
+    private readonly directory: string,
+    private readonly options: FileVolumeOptions = {},
+  ) {
+    // A name that was there before a crash may not be durable yet.
+    for (const name of readdirSync(directory)) if (name.endsWith(UNFINISHED)) unlinkSync(join(directory, name));
+    syncDirectory(directory);
+  }
+
+  list(): string[] {
+    return readdirSync(this.directory).filter((name) => !name.endsWith(UNFINISHED));
+  }
+
+  size(name: string): number {
+    return fstatSync(this.descriptor(name)).size;
+  }
+
+  read(name: string, offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(Math.max(0, Math.min(length, this.size(name) - offset)));
+    const descriptor = this.descriptor(name);
+    for (let at = 0; at < bytes.length;) {
+      const count = readSync(descriptor, bytes, at, bytes.length - at, offset + at);
+      assert(count > 0, "a file does not shrink while it is read");
+      at += count;
+    }
+    return bytes;
+  }
+
+  write(name: string, offset: number, bytes: Uint8Array): void {
+    const descriptor = this.descriptor(name);
+    for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at, bytes.length - at, offset + at);
+  }
+
+  /** After a failed fdatasync the page cache lies: a second one would succeed. So no other is tried (PROTOCOLS D9). */
+  sync(name: string, done: Done): void {
+    const started = performance.now();
+    try {
+      if (this.failure === undefined) fdatasyncSync(this.descriptor(name));
+    } catch (error) {
+      this.failure = error instanceof Error ? error : new Error(String(error));
+    }
+    if (this.failure !== undefined) {
+      done(this.failure);
+      return;
+    }
+    this.options.onSynced?.(performance.now() - started);
+    done();
+  }
+
+  create(name: string, size: number, done: Done): void {
+    createZeroed(join(this.directory, name), size, (error) => {
+      if (this.closed) return;
+      if (error !== undefined) done(error);
+      else syncDirectoryLater(this.directory, (failure) => this.closed || done(failure));
+    });
+  }
+
+  /** Completions that are due never come after this. */
+  close(): void {
+    this.closed = true;
+    for (const descriptor of this.descriptors.values()) closeSync(descriptor);
+    this.descriptors.clear();
+  }
+
+  private descriptor(name: string): number {
+    let descriptor = this.descriptors.get(name);
+    if (descriptor === undefined) {
+      assert(!this.closed, "a closed volume is not used");
+      descriptor = openSync(join(this.directory, name), "r+");
+      this.descriptors.set(name, descriptor);
+    }
+    return descriptor;
+  }
+}
+
+/**
+ * A file of zeros that are written, not a hole: the file system has nothing left to allocate or to journal when
+ * a flush overwrites them, and a full disk shows here instead of there.
+ */
+function createZeroed(path: string, size: number, done: Done): void {
+  const unfinished = path + UNFINISHED;
+  open(unfinished, "w", 0o600, (openError, descriptor) => {
+    if (openError !== null) {
+      done(openError);
+      return;
+    }
+    const finish = (error: Error | null) => {
+      close(descriptor, (closeError) => {
+        const failure = error ?? closeError ?? undefined;
+        if (failure !== undefined) unlink(unfinished, () => done(failure));
+        else rename(unfinished, path, (renameError) => done(renameError ?? undefined));
+      });
+    };
+    writeZeros(descriptor, 0, size, (error) => {
+      if (error !== null) finish(error);
+      else fsync(descriptor, finish);
+    });
+  });
+}
+
+function syncDirectoryLater(path: string, done: Done): void {
+  open(path, "r", (openError, descriptor) => {
+    if (openError !== null) {
+      done(openError);
+      return;
+    }
+    fsync(descriptor, (syncError) => {
+      close(descriptor, (closeError) => done(syncError ?? closeError ?? undefined));
+    });
+  });
+}
+
+function writeZeros(descriptor: number, at: number, size: number, done: (error: Error | null) => void): void {
+  if (at === size) {
+    done(null);
+    return;
+  }
+  write(descriptor, ZEROS, 0, Math.min(ZEROS.length, size - at), at, (error, written) => {
+    if (error !== null) done(error);
+    else writeZeros(descriptor, at + written, size, done);
+  });
+}

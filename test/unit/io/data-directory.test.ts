@@ -1,0 +1,173 @@
+import { describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { openDataDirectory } from "../../../src/io/data-directory.ts";
+import { StartError } from "../../../src/kernel/start-error.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
+
+const IDENTITY = { clusterId: "c1", clusterName: "shop", nodeId: "node1", identity: () => 4242 };
+
+/** The sentence of the refusal. */
+function refusal(path: string, options: Partial<typeof IDENTITY> = {}): string {
+  try {
+    openDataDirectory(path, { ...IDENTITY, ...options }).close();
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    expect(error.message).toMatch(/^[^\n]+\.$/);
+    return error.message;
+  }
+  throw new Error("it was not refused");
+}
+
+/** A directory that was opened once and closed. */
+function opened(parent: string): string {
+  const path = join(parent, "a", "data");
+  openDataDirectory(path, IDENTITY).close();
+  return path;
+}
+
+describe("openDataDirectory", () => {
+  test("makes a directory with its parents, and finds the same identity again", () => {
+    using temporary = temporaryDirectory();
+    const path = opened(temporary.path);
+    const again = openDataDirectory(path, { ...IDENTITY, identity: () => 1 });
+    expect(again.incarnation).toBe(4242);
+    expect(readdirSync(again.logDirectory)).toEqual([]);
+    expect(readFileSync(join(path, "VERSION"), "utf8")).toBe("mufakat data 1\n");
+    expect(JSON.parse(readFileSync(join(path, "identity.json"), "utf8"))).toEqual({
+      cluster_id: "c1",
+      cluster_name: "shop",
+      node_id: "node1",
+      incarnation: 4242,
+    });
+    again.close();
+  });
+
+  test("keeps the incarnations of peers", () => {
+    using temporary = temporaryDirectory();
+    const path = opened(temporary.path);
+    const first = openDataDirectory(path, IDENTITY);
+    expect(first.knownIncarnation("node2")).toBeUndefined();
+    first.rememberIncarnation("node2", 7);
+    first.rememberIncarnation("node3", Number.MAX_SAFE_INTEGER);
+    first.rememberIncarnation("node2", 8);
+    first.close();
+    const second = openDataDirectory(path, IDENTITY);
+    expect(second.knownIncarnation("node2")).toBe(8);
+    expect(second.knownIncarnation("node3")).toBe(Number.MAX_SAFE_INTEGER);
+    expect(second.knownIncarnation("constructor")).toBeUndefined();
+    second.close();
+  });
+
+  test("finishes a directory whose making was cut short", () => {
+    using temporary = temporaryDirectory();
+    for (const remove of [["wal"], ["wal", "identity.json"], ["wal", "identity.json", "VERSION"]]) {
+      const path = opened(join(temporary.path, String(remove.length)));
+      for (const name of remove) rmSync(join(path, name), { recursive: true });
+      writeFileSync(join(path, `${remove.at(-1)}.tmp`), "half");
+      openDataDirectory(path, IDENTITY).close();
+      expect(readdirSync(path)).toContain("wal");
+    }
+  });
+
+  test("takes a fresh volume with what its file system put there", () => {
+    using temporary = temporaryDirectory();
+    mkdirSync(join(temporary.path, "lost+found"));
+    writeFileSync(join(temporary.path, ".gitignore"), "*");
+    openDataDirectory(temporary.path, IDENTITY).close();
+  });
+});
+
+describe("openDataDirectory refuses in one sentence", () => {
+  test("a directory in use by another process, with its pid, and takes it when that one was killed", async () => {
+    using temporary = temporaryDirectory();
+    const script = join(import.meta.dir, "../../support/hold-data-directory.ts");
+    const holder = Bun.spawn([process.execPath, script, temporary.path, "shop", "node1"], { stdout: "pipe" });
+    try {
+      const { value } = await holder.stdout.getReader().read();
+      expect(new TextDecoder().decode(value)).toBe("open\n");
+      expect(refusal(temporary.path)).toBe(
+        `The data directory ${temporary.path} is in use by another process (pid ${holder.pid}): stop it or choose another --data.`,
+      );
+    } finally {
+      holder.kill("SIGKILL");
+      await holder.exited;
+    }
+    openDataDirectory(temporary.path, IDENTITY).close();
+  });
+
+  test("a directory in use by this process", () => {
+    using temporary = temporaryDirectory();
+    const first = openDataDirectory(temporary.path, IDENTITY);
+    expect(refusal(temporary.path)).toContain(`in use by another process (pid ${process.pid})`);
+    first.close();
+    openDataDirectory(temporary.path, IDENTITY).close();
+  });
+
+  test("a directory of another cluster, another node, or other first members", () => {
+    using temporary = temporaryDirectory();
+    const path = opened(temporary.path);
+    expect(refusal(path, { clusterName: "bank", clusterId: "c2" })).toContain(
+      'belongs to cluster "shop", not to "bank"',
+    );
+    expect(refusal(path, { nodeId: "node2" })).toContain('belongs to node "node1", not to "node2"');
+    expect(refusal(path, { clusterId: "c2" })).toContain("other first members");
+    openDataDirectory(path, IDENTITY).close();
+  });
+
+  test("a newer format, and changes nothing", () => {
+    using temporary = temporaryDirectory();
+    const path = opened(temporary.path);
+    writeFileSync(join(path, "VERSION"), "mufakat data 2\n");
+    expect(refusal(path)).toContain("has format 2 and this release knows formats up to 1: start the newer release");
+    expect(readFileSync(join(path, "VERSION"), "utf8")).toBe("mufakat data 2\n");
+  });
+
+  test.each([
+    ["VERSION", "something else"],
+    ["VERSION", ""],
+    ["identity.json", "{"],
+    ["identity.json", '{"cluster_id":"c1","cluster_name":"shop","node_id":"node1","incarnation":0}'],
+    ["peers.json", "[]"],
+    ["peers.json", '{"node2":"7"}'],
+    ["peers.json", ""],
+  ])("a damaged %s: %s", (name, text) => {
+    using temporary = temporaryDirectory();
+    const path = opened(temporary.path);
+    writeFileSync(join(path, name), text);
+    expect(refusal(path)).toBe(
+      `The file ${join(path, name)} is damaged: restore the data directory from a backup or replace the node.`,
+    );
+  });
+
+  test.each(["VERSION", "identity.json"])("a directory with a log whose %s is missing", (name) => {
+    using temporary = temporaryDirectory();
+    const path = opened(temporary.path);
+    rmSync(join(path, name));
+    expect(refusal(path)).toContain(`${name} is missing`);
+  });
+
+  test("a directory of someone else, and leaves no file there", () => {
+    using temporary = temporaryDirectory();
+    writeFileSync(join(temporary.path, "thesis.txt"), "");
+    expect(refusal(temporary.path)).toContain("not empty (it has thesis.txt)");
+    expect(readdirSync(temporary.path)).toEqual(["thesis.txt"]);
+  });
+
+  test("a path that is a file, or below one", () => {
+    using temporary = temporaryDirectory();
+    const file = join(temporary.path, "file");
+    writeFileSync(file, "");
+    expect(refusal(file)).toContain("is not a directory");
+    expect(refusal(join(file, "data"))).toContain("is not a directory");
+  });
+
+  // Root may write anywhere.
+  test.skipIf(process.getuid?.() === 0)("a directory without permission", () => {
+    using temporary = temporaryDirectory();
+    chmodSync(temporary.path, 0o500);
+    expect(refusal(join(temporary.path, "data"))).toContain("may not be written by this user");
+    expect(refusal(temporary.path)).toContain("may not be written by this user");
+    chmodSync(temporary.path, 0o700);
+  });
+});

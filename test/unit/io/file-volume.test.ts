@@ -1,0 +1,100 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { FileVolume } from "../../../src/io/file-volume.ts";
+import type { SegmentedLog } from "../../../src/wal/log.ts";
+import { openLog } from "../../../src/wal/open-log.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
+import { countingIdentity, entries, entry, filler, hardState, readAll } from "../../support/wal.ts";
+
+function created(volume: FileVolume, name: string, size: number): Promise<Error | undefined> {
+  return new Promise((resolve) => volume.create(name, size, resolve));
+}
+
+function openedLog(volume: FileVolume): Promise<SegmentedLog> {
+  return new Promise((resolve, reject) => {
+    const options = { identity: countingIdentity(), segmentBytes: 65536 };
+    openLog(volume, options, (error, log) => (log === undefined ? reject(error) : resolve(log)));
+  });
+}
+
+function flushed(log: SegmentedLog, ...records: Parameters<SegmentedLog["flush"]>[0]): Promise<void> {
+  return new Promise((resolve, reject) => log.flush(records, (error) => (error ? reject(error) : resolve())));
+}
+
+describe("FileVolume", () => {
+  test("creates a file of zeros that appears under its name when it is whole", async () => {
+    using temporary = temporaryDirectory();
+    const volume = new FileVolume(temporary.path);
+    const done = created(volume, "a", 700_000);
+    expect(volume.list()).toEqual([]);
+    expect(await done).toBeUndefined();
+    expect(volume.list()).toEqual(["a"]);
+    expect(volume.size("a")).toBe(700_000);
+    expect(volume.read("a", 0, 1_000_000).every((byte) => byte === 0)).toBe(true);
+    volume.close();
+  });
+
+  test("writes, syncs and reads at offsets", async () => {
+    using temporary = temporaryDirectory();
+    const durations: number[] = [];
+    const volume = new FileVolume(temporary.path, { onSynced: (durationMs) => durations.push(durationMs) });
+    await created(volume, "a", 1000);
+    volume.write("a", 990, filler(10));
+    let synced = 0;
+    volume.sync("a", (error) => {
+      expect(error).toBeUndefined();
+      synced++;
+    });
+    expect(synced).toBe(1);
+    expect(durations).toHaveLength(1);
+    volume.close();
+    const again = new FileVolume(temporary.path);
+    expect(again.read("a", 990, 100)).toEqual(filler(10));
+    expect(again.read("a", 2000, 5)).toHaveLength(0);
+    again.close();
+  });
+
+  test("removes what a crash left unfinished", () => {
+    using temporary = temporaryDirectory();
+    writeFileSync(join(temporary.path, "b.tmp"), "half");
+    new FileVolume(temporary.path).close();
+    expect(existsSync(join(temporary.path, "b.tmp"))).toBe(false);
+  });
+
+  test("reports a create that fails, and leaves nothing behind", async () => {
+    using temporary = temporaryDirectory();
+    const volume = new FileVolume(temporary.path);
+    expect(await created(volume, "missing/a", 100)).toBeInstanceOf(Error);
+    expect(readdirSync(temporary.path)).toEqual([]);
+    volume.close();
+  });
+
+  test("passes an error of fdatasync on, and never tries again", async () => {
+    using temporary = temporaryDirectory();
+    const volume = new FileVolume(temporary.path);
+    await created(volume, "a", 100);
+    const errors: (Error | undefined)[] = [];
+    volume.sync("missing", (error) => errors.push(error));
+    volume.sync("a", (error) => errors.push(error));
+    expect(errors).toHaveLength(2);
+    expect(errors[0]).toBeInstanceOf(Error);
+    expect(errors[1]).toBe(errors[0]);
+    volume.close();
+  });
+
+  test("carries a log over restarts and segments", async () => {
+    using temporary = temporaryDirectory();
+    let last = 0;
+    for (let restart = 0; restart < 3; restart++) {
+      const volume = new FileVolume(temporary.path);
+      const log = await openedLog(volume);
+      expect(readAll(log)).toHaveLength(last);
+      expect(log.recovered.get(0)?.hardState.term).toBe(restart === 0 ? undefined : restart);
+      await flushed(log, hardState(0, restart + 1, 1));
+      for (let i = 0; i < 20; i++) await flushed(log, entries(0, entry(++last, 1, filler(8000, last))));
+      volume.close();
+    }
+    expect(readdirSync(temporary.path).length).toBeGreaterThan(6);
+  });
+});

@@ -14,7 +14,7 @@ import type { Segment } from "./segment.ts";
  */
 export const UNIT_ALIGNMENT = 32;
 export const MARK_BYTES = 32;
-export const FRAME_HEADER_BYTES = 36;
+const FRAME_HEADER_BYTES = 36;
 /** What stands before the body. */
 export const UNIT_HEAD_BYTES = MARK_BYTES + FRAME_HEADER_BYTES;
 

@@ -1,7 +1,7 @@
 import { FRAME_OVERHEAD_BYTES, frameTypes } from "./peer-frames.ts";
 import type { Greeting, Refusal } from "./peer-handshake.ts";
 import { type LinkEvents, OutgoingLink } from "./peer-link.ts";
-import type { PeerContext, PeerMember } from "./peer-options.ts";
+import { formatAddress, type PeerContext, type PeerMember } from "./peer-options.ts";
 
 /** Failures in a row after which the operator hears of a peer that cannot be reached. */
 const FAILURES_WORTH_A_WARNING = 5;
@@ -140,6 +140,6 @@ export class PeerConnection {
 
   private fields(): { peer: string; address: string } {
     const { nodeId, address } = this.member;
-    return { peer: nodeId, address: `${address.host}:${address.port}` };
+    return { peer: nodeId, address: formatAddress(address) };
   }
 }

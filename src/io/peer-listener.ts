@@ -3,7 +3,7 @@ import { StartError } from "../kernel/start-error.ts";
 import type { ReplicaId } from "../raft/types.ts";
 import type { Greeting, Refusal } from "./peer-handshake.ts";
 import { IncomingConnection, type IncomingEvents } from "./peer-incoming.ts";
-import type { PeerAddress, PeerContext, PeerMember } from "./peer-options.ts";
+import { formatAddress, type PeerAddress, type PeerContext, type PeerMember } from "./peer-options.ts";
 import { errorCode, rethrow } from "./peer-socket.ts";
 
 export interface ListenerEvents {
@@ -54,7 +54,9 @@ export class PeerListener {
         },
       });
     } catch (error) {
-      throw new StartError(`cannot listen for peers on ${host}:${port}: ${explain(error)} (--peer-listen)`);
+      throw new StartError(
+        `cannot listen for peers on ${formatAddress(this.address)}: ${explain(error)} (--peer-listen)`,
+      );
     }
     return { host, port: this.server.port };
   }

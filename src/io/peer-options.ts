@@ -9,6 +9,11 @@ export interface PeerAddress {
   readonly port: number;
 }
 
+/** As people write it: an IPv6 address stands in brackets. */
+export function formatAddress({ host, port }: PeerAddress): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** Who a node says it is. */
 export interface PeerIdentity {
   readonly clusterId: string;

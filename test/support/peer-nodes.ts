@@ -16,8 +16,6 @@ export async function eventually(what: string, condition: () => boolean, deadlin
   }
 }
 
-const silentLogger: PeerLogger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
 export interface TestNodeOptions {
   readonly incarnation?: string;
   readonly clusterId?: string;
@@ -40,8 +38,10 @@ export class TestNode {
   /** Dialed by this node to reach each other; may be changed at any time. */
   readonly addresses = new Map<ReplicaId, { host: string; port: number }>();
   address: PeerAddress = { host: "127.0.0.1", port: 0 };
+  readonly logged: string[] = [];
   decodable = true;
   remembers = true;
+  failedToRemember = 0;
 
   constructor(
     readonly replica: ReplicaId,
@@ -63,7 +63,7 @@ export class TestNode {
         onRefused: (nodeId, code, sentence) => this.refusals.push({ nodeId, code, sentence }),
       },
       random: { next: () => Math.random(), identity: () => 1 },
-      logger: silentLogger,
+      logger: this.logger,
       timings: options.timings,
       bounds: options.bounds,
     });
@@ -87,6 +87,11 @@ export class TestNode {
     return this;
   }
 
+  private get logger(): PeerLogger {
+    const log = (_fields: object, message: string): number => this.logged.push(message);
+    return { debug: log, info: log, warn: log, error: log };
+  }
+
   private readonly events: PeerEvents = {
     onFrame: (from, frame) => {
       this.happened.push(`frame ${from}`);
@@ -98,7 +103,10 @@ export class TestNode {
   };
 
   private remember(nodeId: string, incarnation: string): void {
-    if (!this.remembers) throw new Error("disk full");
+    if (!this.remembers) {
+      this.failedToRemember++;
+      throw new Error("disk full");
+    }
     this.happened.push(`remember ${nodeId} ${incarnation}`);
     this.known.set(nodeId, incarnation);
   }

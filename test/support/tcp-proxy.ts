@@ -86,6 +86,8 @@ export class TcpProxy {
   private readonly server: TCPSocketListener<Pair>;
   private readonly pairs = new Set<Pair>();
   private readonly blocked = new Set<Direction>();
+  /** Connections that clients have made so far. */
+  accepted = 0;
 
   constructor(
     private readonly targetHost: string,
@@ -146,6 +148,7 @@ export class TcpProxy {
   }
 
   private onClient(client: Socket<Pair>): void {
+    this.accepted++;
     const pair = new Pair(this.blocked);
     client.data = pair;
     client.setNoDelay(true);

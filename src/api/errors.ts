@@ -16,7 +16,7 @@ export const errorCodes = {
     outcome: "definite",
     message: "Shared becomes exclusive only for a sole holder: release the lock first.",
   },
-  stale_token: { status: 409, outcome: "definite", message: "A larger fencing token has been seen." },
+  stale_token: { status: 409, outcome: "definite", message: "This fencing token is not the newest one." },
   cancelled: { status: 409, outcome: "definite", message: "The request was cancelled before it was granted." },
   too_large: { status: 413, outcome: "definite", message: "The body is too large." },
   lock_held: { status: 423, outcome: "definite", message: "The lock is held." },

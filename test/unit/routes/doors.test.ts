@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { limits } from "../../../src/kernel/limits.ts";
 import { appOver } from "../../support/app.ts";
 import { ScriptedControlGroup } from "../../support/scripted-control-group.ts";
 
@@ -131,5 +132,23 @@ describe("a page of another site drives no route (PROTOCOLS Q4)", () => {
     expect([await status("localhost"), await status("evil.example"), await status("localhost")]).toEqual([
       200, 403, 200,
     ]);
+  });
+});
+
+describe("a node with too many requests at hand", () => {
+  test("refuses new work and still serves what frees it (PROTOCOLS R9)", async () => {
+    const { app, http } = appOver(new ScriptedControlGroup());
+    http.inFlight = limits.maxPendingRequests * 0.9;
+    const status = async (method: string, path: string) => (await app.request(path, { method })).status;
+    expect(await status("POST", "/lock/x")).toBe(429);
+    expect(await status("POST", "/session")).toBe(429);
+    expect(await status("DELETE", "/lock/x")).toBe(200);
+    expect(await status("PUT", "/session/ses_1")).toBe(200);
+    expect(await status("DELETE", "/session/ses_1")).toBe(200);
+    http.inFlight = limits.maxPendingRequests;
+    expect(await status("DELETE", "/lock/x")).toBe(429);
+    http.inFlight = 0;
+    expect(await status("POST", "/lock/x")).toBe(200);
+    expect(http.inFlight).toBe(0);
   });
 });

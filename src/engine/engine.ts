@@ -15,6 +15,13 @@ export interface EnginePorts {
   readonly log: WriteAheadLog;
 }
 
+/** What the engine tells the node around it. */
+export interface EngineEvents {
+  /** The node must stop: the first error of the disk (PROTOCOLS D9). Called once. */
+  failed(error: Error): void;
+  leaderChanged(group: GroupId, term: number, leader: ReplicaId): void;
+}
+
 /** Any group: the engine never looks into commands and results. */
 // oxlint-disable-next-line typescript/no-explicit-any -- existential type: Command and Result differ by group
 type AnyGroup = GroupHost<any, any>;
@@ -45,13 +52,10 @@ export class Engine implements PeerEvents, GroupServices {
   private stopped = false;
   private inTurn = false;
 
-  /**
-   * @param fail called once when the node must stop: the first error of the disk (PROTOCOLS D9)
-   */
   constructor(
     readonly self: ReplicaId,
     private readonly ports: EnginePorts,
-    private readonly fail: (error: Error) => void,
+    private readonly events: EngineEvents,
   ) {
     for (const peer of ports.network.peers) this.frames.set(peer, new ByteWriter(64 * 1024));
   }
@@ -66,6 +70,10 @@ export class Engine implements PeerEvents, GroupServices {
 
   isConnected(peer: ReplicaId): boolean {
     return this.ports.network.isConnected(peer);
+  }
+
+  leaderChanged(group: GroupId, term: number, leader: ReplicaId): void {
+    this.events.leaderChanged(group, term, leader);
   }
 
   send(peer: ReplicaId, message: PeerMessage): void {
@@ -181,7 +189,7 @@ export class Engine implements PeerEvents, GroupServices {
     this.ports.log.flush(flush.records, (error) => {
       if (error !== undefined) {
         this.stopped = true;
-        this.fail(error);
+        this.events.failed(error);
         return;
       }
       this.statistics.flushMs.observe(this.nowMs() - startMs);

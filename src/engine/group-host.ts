@@ -15,6 +15,8 @@ export interface GroupServices {
   /** Joins the frame that this turn sends to the peer. */
   send(peer: ReplicaId, message: PeerMessage): void;
   isConnected(peer: ReplicaId): boolean;
+  /** This replica learned of another leader or term; 0: none is known. */
+  leaderChanged(group: GroupId, term: number, leader: ReplicaId): void;
 }
 
 /** A time entry is appended at least so often while a deadline is pending (PROTOCOLS T1), in ms of lease time. */
@@ -223,6 +225,7 @@ export class GroupHost<Command, Result> {
     this.seenTerm = term;
     this.seenLeader = leader;
     this.timeEntryIndex = 0;
+    this.services.leaderChanged(this.group, term, leader);
     if (leader !== 0) this.askEverythingAgain();
   }
 

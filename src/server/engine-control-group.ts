@@ -1,6 +1,6 @@
 import type { Engine } from "../engine/engine.ts";
 import type { GroupHost } from "../engine/group-host.ts";
-import type { OperationOptions } from "../engine/ingress.ts";
+import { operationOptions } from "../engine/lock-protocol.ts";
 import { limits } from "../kernel/limits.ts";
 import type { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
@@ -114,21 +114,5 @@ export class EngineControlGroup implements ControlGroup {
       },
       (error: unknown) => settleAll((waiting) => waiting.reject(error)),
     );
-  }
-}
-
-function operationOptions(command: LockCommand, idempotencyKey: string | undefined): OperationOptions {
-  switch (command.type) {
-    case "acquire":
-      return { idempotencyKey, cancellable: true, waitMs: command.waitMs };
-    case "release":
-    case "keepalive":
-    case "closeSession":
-    case "cancel":
-    case "registerIngress":
-      return { idempotencyKey, reserved: true };
-    case "openSession":
-    case "fence":
-      return { idempotencyKey };
   }
 }

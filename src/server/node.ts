@@ -1,6 +1,7 @@
 import { createGroup } from "../engine/create-group.ts";
 import { Engine } from "../engine/engine.ts";
 import type { GroupHost } from "../engine/group-host.ts";
+import { lockProtocol } from "../engine/lock-protocol.ts";
 import { systemClock } from "../io/clocks.ts";
 import { type DataDirectory, openDataDirectory } from "../io/data-directory.ts";
 import { FileVolume } from "../io/file-volume.ts";
@@ -17,7 +18,6 @@ import type { HostPort, NodeConfiguration } from "./configuration.ts";
 import { EngineControlGroup } from "./engine-control-group.ts";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
 import { HttpStatistics } from "./http-statistics.ts";
-import { lockProtocol } from "./lock-protocol.ts";
 import { clusterId, firstMembership, type Member } from "./membership.ts";
 import { Metrics } from "./metrics.ts";
 import { nodeStatistics, nodeStatus } from "./node-report.ts";
@@ -105,7 +105,10 @@ class Node implements RunningNode {
     network.listen();
     const log = await this.openLog(directory);
     const ports = { clock: systemClock, network, scheduler: this.turns, log };
-    const engine = new Engine(this.self.replica, ports, (error) => this.fail(error));
+    const engine = new Engine(this.self.replica, ports, {
+      failed: (error) => this.fail(error),
+      leaderChanged: (group, term, leader) => this.leaderChanged(group, term, leader),
+    });
     this.opened.push(() => engine.stop());
     const machine = new LockMachine();
     const host = createGroup(this.groupOptions(machine), engine, log, systemRandom);
@@ -166,6 +169,12 @@ class Node implements RunningNode {
     });
     this.opened.push(() => network.stop());
     return network;
+  }
+
+  private leaderChanged(group: number, term: number, leader: number): void {
+    const nodeId = this.members.find((member) => member.replica === leader)?.nodeId;
+    if (nodeId === undefined) this.parts.log.info({ group, term }, "no leader");
+    else this.parts.log.info({ group, term, leader: nodeId }, nodeId === this.self.nodeId ? "leading" : "following");
   }
 
   /** A node that its peers know under another identity must not go on: it has lost what it promised (PROTOCOLS M1). */

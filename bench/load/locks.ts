@@ -1,5 +1,9 @@
-import { ProcessCluster, type Program } from "../../test/support/process-cluster.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePorts, ProcessCluster, type Program } from "../../test/support/process-cluster.ts";
 import { HttpConnection } from "./http-connection.ts";
+import { RedisLock, startRedis } from "./redis-lock.ts";
 import { quantile, show, type Summary, summarize } from "./samples.ts";
 
 export interface LockBenchOptions {
@@ -16,34 +20,68 @@ interface Run {
   readonly p99Ms: number;
 }
 
-/** Lock + unlock pairs over HTTP, clients spread over all nodes, beside a constant Hono route in the same run. */
+type Scenario = "constant" | "pairs" | "leader" | "redis";
+
+const TITLES: Readonly<Record<Scenario, readonly [title: string, unit: string]>> = {
+  constant: ["constant Hono route", "requests/s"],
+  pairs: ["lock + unlock over all nodes", "pairs/s"],
+  leader: ["lock + unlock at the leader", "pairs/s"],
+  redis: ["SET NX + release on one Redis that persists nothing", "pairs/s"],
+};
+
+/** Lock + unlock pairs over HTTP; beside them, in the same run, a constant Hono route and the lock on one Redis. */
 export async function benchLocks(options: LockBenchOptions): Promise<Record<string, Summary>> {
   await using cluster = await ProcessCluster.start({ size: options.size, program: options.program });
-  const constant = Bun.spawn([process.execPath, `${import.meta.dir}/constant-route.ts`], { stdout: "pipe" });
-  try {
-    const port = await firstNumber(constant.stdout);
-    const results: Record<string, Summary> = {};
-    const targets = cluster.ids.map((id) => Number(new URL(cluster.url(id)).port));
-    for (const outstanding of options.outstanding) {
-      const runs: Record<"constant" | "pairs" | "leader", Run[]> = { constant: [], pairs: [], leader: [] };
-      for (let run = 0; run <= options.runs; run++) {
-        const leader = Number(new URL(cluster.url(await cluster.leader())).port);
-        const measured = {
-          constant: await drive([port], outstanding, options.seconds, constantRequest),
-          pairs: await drive(targets, outstanding, options.seconds, lockPair),
-          leader: await drive([leader], outstanding, options.seconds, lockPair),
-        };
-        // The first run warms up.
-        if (run > 0) for (const name of ["constant", "pairs", "leader"] as const) runs[name].push(measured[name]);
-      }
-      report(results, `constant route, ${outstanding} outstanding`, "requests/s", runs.constant);
-      report(results, `lock + unlock over all nodes, ${outstanding} outstanding`, "pairs/s", runs.pairs);
-      report(results, `lock + unlock at the leader, ${outstanding} outstanding`, "pairs/s", runs.leader);
+  await using peers = await Peers.start();
+  const results: Record<string, Summary> = {};
+  const targets = cluster.ids.map((id) => cluster.node(id).clientPort);
+  for (const outstanding of options.outstanding) {
+    const runs: Record<Scenario, Run[]> = { constant: [], pairs: [], leader: [], redis: [] };
+    // The first run warms up.
+    for (let run = 0; run <= options.runs; run++) {
+      const leader = cluster.node(await cluster.leader()).clientPort;
+      const measured: Partial<Record<Scenario, Run>> = {
+        constant: await drive([peers.constantPort], outstanding, options.seconds, constantRequest),
+        pairs: await drive(targets, outstanding, options.seconds, lockPair),
+        leader: await drive([leader], outstanding, options.seconds, lockPair),
+      };
+      if (peers.redis !== undefined) measured.redis = await driveRedis(peers.redis, outstanding, options.seconds);
+      if (run === 0) continue;
+      for (const [scenario, one] of Object.entries(measured)) runs[scenario as Scenario].push(one);
     }
-    return results;
-  } finally {
-    constant.kill();
-    await constant.exited;
+    for (const [scenario, [title, unit]] of Object.entries(TITLES)) {
+      report(results, `${title}, ${outstanding} outstanding`, unit, runs[scenario as Scenario]);
+    }
+  }
+  return results;
+}
+
+/** What is measured beside the cluster. */
+class Peers implements AsyncDisposable {
+  private constructor(
+    readonly constantPort: number,
+    readonly redis: RedisLock | undefined,
+    private readonly processes: readonly Bun.Subprocess[],
+    private readonly directory: string,
+  ) {}
+
+  static async start(): Promise<Peers> {
+    const directory = mkdtempSync(join(tmpdir(), "mufakat-bench-"));
+    const constant = Bun.spawn([process.execPath, `${import.meta.dir}/constant-route.ts`], { stdout: "pipe" });
+    const [port = 0] = await freePorts(1);
+    const server = startRedis(port, directory);
+    const redis = server === undefined ? undefined : new RedisLock("127.0.0.1", port);
+    if (redis === undefined) console.log("no redis-server on the PATH: measured without it");
+    else await redis.connect();
+    const processes = server === undefined ? [constant] : [constant, server];
+    return new Peers(await firstNumber(constant.stdout), redis, processes, directory);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.redis?.close();
+    for (const process of this.processes) process.kill();
+    await Promise.all(this.processes.map((process) => process.exited));
+    rmSync(this.directory, { recursive: true, force: true });
   }
 }
 
@@ -62,32 +100,47 @@ const lockPair: Step = async (connection, client) => {
 
 async function drive(ports: readonly number[], outstanding: number, seconds: number, step: Step): Promise<Run> {
   const connections = await Promise.all(
-    Array.from({ length: outstanding }, (_, client) => HttpConnection.open("127.0.0.1", ports[client % ports.length] ?? 0)),
+    Array.from({ length: outstanding }, (_, client) =>
+      HttpConnection.open("127.0.0.1", ports[client % ports.length] ?? 0),
+    ),
   );
+  const run = await repeat(outstanding, seconds, async (client) => {
+    const connection = connections[client];
+    if (connection !== undefined) await step(connection, client);
+  });
+  for (const connection of connections) connection.close();
+  return run;
+}
+
+function driveRedis(redis: RedisLock, outstanding: number, seconds: number): Promise<Run> {
+  return repeat(outstanding, seconds, async (client) => {
+    const locked = await redis.acquire(`bench-${client}`, `client-${client}`, 60_000);
+    const released = await redis.release(`bench-${client}`, `client-${client}`);
+    if (!locked || !released) throw new Error("a lock that nobody else wants was refused");
+  });
+}
+
+/** Every client repeats its step, one at a time, until the time is over. */
+async function repeat(clients: number, seconds: number, step: (client: number) => Promise<void>): Promise<Run> {
   const latencies: number[] = [];
   const start = performance.now();
   const end = start + seconds * 1000;
-  await Promise.all(
-    connections.map(async (connection, client) => {
-      for (let now = performance.now(); now < end; ) {
-        await step(connection, client);
-        const after = performance.now();
-        latencies.push(after - now);
-        now = after;
-      }
-    }),
-  );
-  const elapsed = (performance.now() - start) / 1000;
-  for (const connection of connections) connection.close();
-  latencies.sort((a, b) => a - b);
-  return {
-    perSecond: latencies.length / elapsed,
-    p50Ms: quantile(latencies, 0.5),
-    p99Ms: quantile(latencies, 0.99),
+  const client = async (id: number): Promise<void> => {
+    for (let now = performance.now(); now < end;) {
+      await step(id);
+      const after = performance.now();
+      latencies.push(after - now);
+      now = after;
+    }
   };
+  await Promise.all(Array.from({ length: clients }, (_, id) => client(id)));
+  const elapsed = (performance.now() - start) / 1000;
+  latencies.sort((a, b) => a - b);
+  return { perSecond: latencies.length / elapsed, p50Ms: quantile(latencies, 0.5), p99Ms: quantile(latencies, 0.99) };
 }
 
 function report(results: Record<string, Summary>, name: string, unit: string, runs: readonly Run[]): void {
+  if (runs.length === 0) return;
   const rate = summarize(runs.map((run) => run.perSecond));
   const p50 = summarize(runs.map((run) => run.p50Ms));
   const p99 = summarize(runs.map((run) => run.p99Ms));

@@ -33,7 +33,9 @@ export async function benchSaturation(options: {
   const usage = await Promise.all(cluster.nodes.map((node) => processUsage(node.process?.pid ?? 0)));
   const rss = summarize(usage.map((one) => (one?.rssBytes ?? 0) / 2 ** 20));
   const rate = summarize([pairs / options.seconds]);
-  console.log(`${options.seconds} s at ${options.outstanding} outstanding: ${pairs} pairs, ${failed} failed, ${held} elections`);
+  console.log(
+    `${options.seconds} s at ${options.outstanding} outstanding: ${pairs} pairs, ${failed} failed, ${held} elections`,
+  );
   console.log(`${show(rate, "pairs/s")}; ${show(rss, "MiB resident a node")}`);
   return {
     "saturation, pairs/s": rate,

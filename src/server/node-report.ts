@@ -45,13 +45,14 @@ export function nodeStatus(sources: ReportSources): NodeStatus {
   };
 }
 
-function memberStatus({ self, raft, isConnected }: ReportSources, member: Member): MemberStatus {
+function memberStatus(sources: ReportSources, member: Member): MemberStatus {
+  const { self, raft } = sources;
   const isSelf = member === self;
   return {
     nodeId: member.nodeId,
     replica: member.replica,
     peerAddress: formatHostPort(member.peerAddress),
-    connected: isSelf || isConnected(member.replica),
+    connected: isSelf || sources.isConnected(member.replica),
     matchIndex: isSelf ? raft.log.durableIndex : raft.matchIndex(member.replica),
   };
 }

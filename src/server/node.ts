@@ -144,7 +144,7 @@ class Node implements RunningNode {
 
   private openDirectory(): DataDirectory {
     const { dataDirectory, clusterName, nodeId } = this.configuration;
-    const { identity } = systemRandom;
+    const identity = (): number => systemRandom.identity();
     const directory = openDataDirectory(dataDirectory, { clusterId: this.clusterId, clusterName, nodeId, identity });
     this.opened.push(() => directory.close());
     return directory;
@@ -189,7 +189,7 @@ class Node implements RunningNode {
     const { promise, resolve, reject } = Promise.withResolvers<SegmentedLog>();
     const volume = new FileVolume(directory.logDirectory);
     this.opened.push(() => volume.close());
-    const options = { identity: systemRandom.identity, directory: directory.logDirectory };
+    const options = { identity: () => systemRandom.identity(), directory: directory.logDirectory };
     openLog(volume, options, (error, log) => {
       if (log === undefined) reject(new StartError(error?.message ?? "The log cannot be opened."));
       else resolve(log);

@@ -93,7 +93,12 @@ export class ProcessCluster implements AsyncDisposable {
 
   startNode(id: string): void {
     const node = this.node(id);
-    const child = Bun.spawn(this.command(id), { stdin: "ignore", stdout: "pipe", stderr: "pipe", env: cleanEnvironment() });
+    const child = Bun.spawn(this.command(id), {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      env: cleanEnvironment(),
+    });
     node.process = child;
     void collect(child.stdout, node);
     void collect(child.stderr, node);

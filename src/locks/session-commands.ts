@@ -47,7 +47,7 @@ export function endSession(state: LockState, session: Session, freed: Set<Lock>)
   state.deadlines.cancel(session);
   const claimant = state.claimants.find("session", session.id);
   if (claimant === undefined) return [];
-  for (const waiter of [...claimant.waiters()]) {
+  for (const waiter of [...claimant.waiters()].sort((a, b) => a.serial - b.serial)) {
     removeWaiter(state, waiter, SESSION_EXPIRED);
     freed.add(waiter.lock);
   }

@@ -39,7 +39,7 @@ interface Progress {
   holders: boolean;
 }
 
-/** Breadth first over claimants. Each queue is walked once for exclusive and once for shared places at most. */
+/** Breadth first over claimants. Each queue is walked once for exclusive and once for shared places at most, and once for the request. */
 class CycleSearch {
   private readonly reachedFrom = new Map<Claimant, Place>();
   private readonly progress = new Map<Lock, Progress>();
@@ -73,6 +73,8 @@ class CycleSearch {
     for (; waiter !== undefined && waiter.serial < place.serial; waiter = waiter.next) {
       if (mode === "exclusive" || waiter.mode === "exclusive") this.visit(waiter.claimant, place);
     }
+    // The request passes over the start's own waiter ahead of it; who stands between the two waits for that one.
+    if (place.claimant === this.start) return;
     if (mode === "exclusive") progress.all = later(progress.all, waiter);
     else progress.exclusive = later(progress.exclusive, waiter);
   }

@@ -74,6 +74,14 @@ describe("deadlock detection (L4)", () => {
     expect(errorOf(h.acquire("x", owner("b"), { ...shared, ...waiting }))).toBe("granted");
   });
 
+  test("a request behind somebody who waits for the same owner's other request closes a cycle", () => {
+    const h = new Harness();
+    h.acquire("x", owner("a"));
+    h.wait("x", owner("b"), shared);
+    h.wait("x", owner("c"));
+    expect(errorOf(h.acquire("x", owner("b"), waiting))).toBe("deadlock");
+  });
+
   test("a long chain is followed to its end", () => {
     const h = new Harness();
     const count = 200;

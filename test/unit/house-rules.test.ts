@@ -226,8 +226,13 @@ describe("package.json", () => {
     expect(Object.keys(all).filter((name) => !documented.includes(`| \`${name}\` |`))).toEqual([]);
   });
 
-  test("has a lock file that names no registry", () => {
+  test("has a lock file that names no registry and every optional package, without which `npm ci` refuses it", () => {
     const lock = readFileSync(join(projectRoot, "package-lock.json"), "utf8");
     expect(lock).not.toContain('"resolved": "http');
+    const { packages } = JSON.parse(lock) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+    };
+    const optional = Object.values(packages).flatMap((locked) => Object.keys(locked.optionalDependencies ?? {}));
+    expect(optional.filter((name) => packages[`node_modules/${name}`] === undefined)).toEqual([]);
   });
 });

@@ -80,13 +80,13 @@ function startError({ host, port }: HostPort, error: unknown): StartError {
 
 async function drain(server: Server<undefined>, graceMs: number): Promise<void> {
   const deadlineMs = performance.now() + graceMs;
-  // Closes the port at once; its promise waits for idle keep-alive connections, too, so it is not awaited.
-  void server.stop(false);
+  // The port stays open meanwhile, and whoever comes is refused with a reply: `stop(false)` would cut connections
+  // without one, and a client whose connection is cut cannot know that nothing has happened.
   while (server.pendingRequests > 0 && performance.now() < deadlineMs) await Bun.sleep(DRAIN_POLL_MS);
   await server.stop(true);
 }
 
-/** On a connection that was kept alive. Definite: nothing was begun. */
+/** Definite: nothing was begun. */
 function stopping(): Response {
   const error = new ApiError("no_leader", {
     message: "This node is stopping: ask another one.",

@@ -64,15 +64,13 @@ describe("a stop", () => {
     const atHand = fetch(url);
     await eventually(() => arrived === 1);
     const stopped = server.stop(5000);
-    const late = await fetch(url).then(
-      (response) => response.status,
-      () => "refused",
-    );
-    expect(["refused", 503]).toContain(late);
+    const late = await fetch(url);
+    expect([late.status, late.headers.get("retry-after"), late.headers.get("connection")]).toEqual([503, "1", "close"]);
+    expect(await late.json()).toMatchObject({ error: { code: "no_leader", details: { reason: "stopping" } } });
     gate.resolve();
     expect(await (await atHand).text()).toBe("done");
     await stopped;
-    expect(fetch(url)).rejects.toThrow();
+    await expect(fetch(url)).rejects.toThrow();
     expect(arrived).toBe(1);
   });
 

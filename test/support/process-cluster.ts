@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { TcpProxy } from "./tcp-proxy.ts";
 import { eventually } from "./eventually.ts";
+import { freePorts } from "./free-ports.ts";
+import { NodeClient } from "./node-client.ts";
+import { TcpProxy } from "./tcp-proxy.ts";
 
 /** How a node is started: the sources under Bun, or the built executable. */
 export type Program = readonly string[];
@@ -11,12 +12,22 @@ export type Program = readonly string[];
 export const sourceProgram: Program = [process.execPath, join(import.meta.dir, "../../src/main.ts")];
 export const executableProgram: Program = [join(import.meta.dir, "../../dist/mufakat")];
 
+/** The executable where it has been built. MUFAKAT_PROGRAM: `source`, or the path of another executable. */
+export function defaultProgram(): Program {
+  const chosen = process.env["MUFAKAT_PROGRAM"];
+  if (chosen === "source") return sourceProgram;
+  if (chosen !== undefined && chosen !== "") return [chosen];
+  return existsSync(executableProgram[0] ?? "") ? executableProgram : sourceProgram;
+}
+
 export interface ClusterOptions {
   readonly size: number;
   readonly program?: Program;
   /** Peers reach each other through proxies that {@link ProcessCluster.partition} can block. */
   readonly proxied?: boolean;
   readonly flags?: readonly string[];
+  /** The nodes that run from the start; all where nothing is said. Without a majority no leader is waited for. */
+  readonly startOnly?: readonly string[];
 }
 
 /** `GET /` of one node. */
@@ -33,6 +44,8 @@ interface NodeProcess {
   readonly peerPort: number;
   readonly dataDirectory: string;
   process: Bun.Subprocess<"ignore", "pipe", "pipe"> | undefined;
+  /** Stopped by SIGSTOP. */
+  paused: boolean;
   /** Standard output and error of every process of this node so far, the newest part. */
   output: string;
 }
@@ -48,13 +61,14 @@ export class ProcessCluster implements AsyncDisposable {
 
   private constructor(private readonly options: ClusterOptions) {}
 
-  /** Starts all nodes and waits until every one knows the same leader. */
+  /** Starts the nodes and waits until every one knows the same leader. */
   static async start(options: ClusterOptions): Promise<ProcessCluster> {
     const cluster = new ProcessCluster(options);
     try {
-      await cluster.allocate();
-      for (const node of cluster.nodes) cluster.startNode(node.id);
-      await cluster.leader();
+      cluster.allocate();
+      const first = options.startOnly ?? cluster.ids;
+      for (const id of first) cluster.startNode(id);
+      if (first.length > options.size / 2) await cluster.leader();
       return cluster;
     } catch (error) {
       await cluster[Symbol.asyncDispose]();
@@ -64,6 +78,10 @@ export class ProcessCluster implements AsyncDisposable {
 
   url(id: string): string {
     return `http://127.0.0.1:${this.node(id).clientPort}`;
+  }
+
+  client(id: string): NodeClient {
+    return new NodeClient(this.url(id));
   }
 
   get ids(): string[] {
@@ -76,18 +94,29 @@ export class ProcessCluster implements AsyncDisposable {
     return node;
   }
 
-  /** The command line of a node, for tests that start it themselves. */
-  command(id: string, extra: readonly string[] = []): string[] {
+  others(id: string): string[] {
+    return this.ids.filter((other) => other !== id);
+  }
+
+  /** The command line of a node, for tests that start it themselves. `changed` replaces what is given to a flag. */
+  command(id: string, changed: Readonly<Record<string, string>> = {}): string[] {
     const node = this.node(id);
     const peers = this.nodes.map((peer) => `${peer.id}=127.0.0.1:${this.peerPortSeenBy(id, peer)}`);
+    const flags = {
+      "--id": id,
+      "--cluster": "test",
+      "--data": node.dataDirectory,
+      "--listen": `127.0.0.1:${node.clientPort}`,
+      "--peer-listen": `127.0.0.1:${node.peerPort}`,
+      "--peers": peers.join(","),
+      "--log-format": "json",
+      ...changed,
+    };
     return [
-      ...(this.options.program ?? sourceProgram),
+      ...(this.options.program ?? defaultProgram()),
       "serve",
-      ...["--id", id, "--cluster", "test", "--data", node.dataDirectory],
-      ...["--listen", `127.0.0.1:${node.clientPort}`, "--peer-listen", `127.0.0.1:${node.peerPort}`],
-      ...["--peers", peers.join(","), "--log-format", "json"],
+      ...Object.entries(flags).flat(),
       ...(this.options.flags ?? []),
-      ...extra,
     ];
   }
 
@@ -100,24 +129,35 @@ export class ProcessCluster implements AsyncDisposable {
       env: cleanEnvironment(),
     });
     node.process = child;
+    node.paused = false;
     void collect(child.stdout, node);
     void collect(child.stderr, node);
   }
 
   /** kill -9. */
   async kill(id: string): Promise<void> {
-    await this.signal(id, "SIGKILL");
+    this.signal(id, "SIGKILL");
     await this.node(id).process?.exited;
   }
 
   /** SIGTERM; resolves with the exit code. */
   async stop(id: string): Promise<number | undefined> {
-    await this.signal(id, "SIGTERM");
+    this.signal(id, "SIGTERM");
     return this.node(id).process?.exited;
   }
 
-  async signal(id: string, signal: NodeJS.Signals): Promise<void> {
-    this.node(id).process?.kill(signal);
+  signal(id: string, signal: NodeJS.Signals): void {
+    const node = this.node(id);
+    node.process?.kill(signal);
+    if (signal === "SIGSTOP" || signal === "SIGCONT") node.paused = signal === "SIGSTOP";
+  }
+
+  /** Waits until the node takes requests. */
+  async ready(id: string, deadlineMs = 20_000): Promise<void> {
+    await eventually(async () => (await this.client(id).call("GET", "/readyz", { timeoutMs: 1_000 })).status === 200, {
+      deadlineMs,
+      what: () => `${id} takes requests\n${this.outputs()}`,
+    });
   }
 
   async root(id: string, timeoutMs = 1_000): Promise<RootStatus | undefined> {
@@ -144,7 +184,9 @@ export class ProcessCluster implements AsyncDisposable {
   }
 
   get runningIds(): string[] {
-    return this.nodes.filter((node) => node.process?.exitCode === null && !node.process.killed).map((node) => node.id);
+    return this.nodes
+      .filter(({ process: child, paused }) => !paused && child?.exitCode === null && child.signalCode === null)
+      .map((node) => node.id);
   }
 
   /** The groups no longer hear each other. Needs `proxied`. */
@@ -154,6 +196,15 @@ export class ProcessCluster implements AsyncDisposable {
       const together = groups.some((group) => group.includes(from) && group.includes(to));
       if (together) proxy.heal();
       else proxy.block();
+    }
+  }
+
+  /** The node hears nobody, and everybody hears it. Needs `proxied`. */
+  deafen(id: string): void {
+    for (const [pair, proxy] of this.proxies) {
+      const [from, to] = pair.split(">");
+      if (to === id) proxy.blockDirection("toTarget");
+      if (from === id) proxy.blockDirection("fromTarget");
     }
   }
 
@@ -171,17 +222,17 @@ export class ProcessCluster implements AsyncDisposable {
       node.process?.kill("SIGKILL");
     }
     await Promise.all(this.nodes.map((node) => node.process?.exited));
-    for (const proxy of this.proxies.values()) await proxy.close();
+    for (const proxy of this.proxies.values()) proxy.close();
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  private async allocate(): Promise<void> {
-    const ports = await freePorts(this.options.size * 2);
+  private allocate(): void {
+    const ports = freePorts(this.options.size * 2);
     for (let i = 0; i < this.options.size; i++) {
       const id = `node${i + 1}`;
       const [clientPort = 0, peerPort = 0] = ports.slice(2 * i);
       const dataDirectory = join(this.directory, id);
-      this.nodes.push({ id, clientPort, peerPort, dataDirectory, process: undefined, output: "" });
+      this.nodes.push({ id, clientPort, peerPort, dataDirectory, process: undefined, paused: false, output: "" });
     }
     if (this.options.proxied !== true) return;
     for (const from of this.nodes) {
@@ -199,7 +250,7 @@ export class ProcessCluster implements AsyncDisposable {
 }
 
 /** The environment without anything that would configure a node or colour its output. */
-function cleanEnvironment(): Record<string, string> {
+export function cleanEnvironment(): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
     if (value !== undefined && !/^(MUFAKAT_|PORT$|NODE_ID$|ALL_NODES$|REDIS_)/.test(name)) kept[name] = value;
@@ -212,26 +263,4 @@ async function collect(stream: ReadableStream<Uint8Array>, node: NodeProcess): P
   for await (const chunk of stream) {
     node.output = (node.output + decoder.decode(chunk, { stream: true })).slice(-MAX_OUTPUT);
   }
-}
-
-/** Ports that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const { promise, resolve, reject } = Promise.withResolvers<ReturnType<typeof createServer>>();
-      const server = createServer();
-      server.once("error", reject);
-      server.listen(0, "127.0.0.1", () => resolve(server));
-      return promise;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(
-    servers.map((server) => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      server.close(() => resolve());
-      return promise;
-    }),
-  );
-  return ports;
 }

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePorts, ProcessCluster, type Program } from "../../test/support/process-cluster.ts";
+import { freePorts } from "../../test/support/free-ports.ts";
+import { ProcessCluster, type Program } from "../../test/support/process-cluster.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { RedisLock, startRedis } from "./redis-lock.ts";
 import { quantile, show, type Summary, summarize } from "./samples.ts";
@@ -68,7 +69,7 @@ class Peers implements AsyncDisposable {
   static async start(): Promise<Peers> {
     const directory = mkdtempSync(join(tmpdir(), "mufakat-bench-"));
     const constant = Bun.spawn([process.execPath, `${import.meta.dir}/constant-route.ts`], { stdout: "pipe" });
-    const [port = 0] = await freePorts(1);
+    const [port = 0] = freePorts(1);
     const server = startRedis(port, directory);
     const redis = server === undefined ? undefined : new RedisLock("127.0.0.1", port);
     if (redis === undefined) console.log("no redis-server on the PATH: measured without it");

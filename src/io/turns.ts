@@ -1,8 +1,5 @@
 import type { TurnScheduler } from "../engine/ports.ts";
 
-/** Between two ticks of the engine, in ms: a fifth of the default heartbeat interval. */
-const TICK_MS = 10;
-
 /**
  * Runs the engine on the event loop: a turn from `setImmediate`, after all I/O that is ready, so that one turn batches
  * what came in. From a microtask a batch would collapse to one message.
@@ -12,9 +9,10 @@ export class EventLoopTurns implements TurnScheduler {
   private timer: ReturnType<typeof setInterval> | undefined;
   private requested = false;
 
-  start(turn: () => void, tick: () => void): void {
+  /** @param tickMs between two ticks; half a heartbeat interval keeps heartbeats on time and an idle node idle */
+  start(tickMs: number, turn: () => void, tick: () => void): void {
     this.turn = turn;
-    this.timer = setInterval(tick, TICK_MS);
+    this.timer = setInterval(tick, tickMs);
   }
 
   stop(): void {

@@ -9,7 +9,7 @@ export class EventLoopTurns implements TurnScheduler {
   private timer: ReturnType<typeof setInterval> | undefined;
   private requested = false;
 
-  /** @param tickMs between two ticks; half a heartbeat interval keeps heartbeats on time and an idle node idle */
+  /** @param tickMs between two ticks: a heartbeat interval is often enough, and keeps an idle node idle */
   start(tickMs: number, turn: () => void, tick: () => void): void {
     this.turn = turn;
     this.timer = setInterval(tick, tickMs);

@@ -82,7 +82,8 @@ export class Leadership {
       this.sinceQuorumCheckMs = 0;
       if (!this.heardMajority()) return false;
     }
-    if (nowMs - this.lastRoundMs >= this.options.heartbeatIntervalMs) this.beginRound(nowMs);
+    // A tick that is early by a whisker must not put the heartbeat off by a whole tick.
+    if (nowMs - this.lastRoundMs >= 0.9 * this.options.heartbeatIntervalMs) this.beginRound(nowMs);
     for (const progress of this.followers.values()) this.giveUpOnSilence(progress, nowMs);
     return true;
   }

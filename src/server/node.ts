@@ -122,7 +122,7 @@ class Node implements RunningNode {
     this.started = { network, log, engine, host, group, http };
     network.start(engine);
     this.turns.start(
-      this.configuration.heartbeatIntervalMs / 2,
+      this.configuration.heartbeatIntervalMs,
       () => this.guarded(() => engine.turn()),
       () => engine.tick(),
     );

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
 import { RedisLock, startRedis } from "../../bench/load/redis-lock.ts";
 import { eventually } from "../support/eventually.ts";
-import { freePorts, ProcessCluster } from "../support/process-cluster.ts";
+import { freePorts } from "../support/free-ports.ts";
+import { ProcessCluster } from "../support/process-cluster.ts";
 
 const absent = Bun.which("redis-server") === null;
 if (absent) console.warn('SKIPPED, there is no redis-server on the PATH: "a lock on one Redis forgets its holder, ours does not"');
@@ -14,7 +15,7 @@ describe("beside a lock on one Redis", () => {
     "a lock on one Redis forgets its holder when the server is killed, ours does not",
     async () => {
       const directory = mkdtempSync(join(tmpdir(), "mufakat-redis-"));
-      const [port = 0] = await freePorts(1);
+      const [port = 0] = freePorts(1);
       let server = startRedis(port, directory);
       const redis = new RedisLock("127.0.0.1", port);
       await using cluster = await ProcessCluster.start({ size: 3 });

@@ -9,6 +9,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 interface LockedPackage {
+  readonly version?: string;
+  readonly os?: readonly string[];
+  readonly cpu?: readonly string[];
+  readonly libc?: readonly string[];
+  readonly optional?: boolean;
   readonly dev?: boolean;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
@@ -37,7 +42,7 @@ writeFileSync(path, `${JSON.stringify({ ...lock, packages: Object.fromEntries(so
 console.log(`package-lock.json: ${added} optional packages added`);
 
 /** `@oxlint/binding-linux-x64-musl` says it all in its name. */
-function platformOf(name: string): { os: string[]; cpu: string[]; libc?: string[] } {
+function platformOf(name: string): LockedPackage {
   const words = name.split(/[/-]/);
   const os = SYSTEMS.find((system) => words.includes(system));
   const cpu = PROCESSORS.find((processor) => words.includes(processor));

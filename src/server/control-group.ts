@@ -39,7 +39,15 @@ export interface ControlGroup {
   readBarrier(): Promise<number>;
   /** This node's applied state: stale unless read after {@link readBarrier}, in the same turn. */
   readonly state: LockStateReader;
+  /** Cheap: asked for with every grant. */
+  leadership(): Leadership;
   status(): NodeStatus;
+}
+
+export interface Leadership {
+  /** Node id of the leader that this node knows. */
+  readonly leader: string | undefined;
+  readonly term: number;
 }
 
 export interface LockStateReader {
@@ -59,7 +67,7 @@ export interface LockCounts {
   readonly fences: number;
 }
 
-export interface NodeStatus {
+export interface NodeStatus extends Leadership {
   readonly nodeId: string;
   readonly clusterName: string;
   readonly clusterId: string;
@@ -69,8 +77,6 @@ export interface NodeStatus {
   readonly address: string;
   readonly peerAddress: string;
   readonly role: Role;
-  readonly leader: string | undefined;
-  readonly term: number;
   readonly lastIndex: number;
   readonly commitIndex: number;
   readonly appliedIndex: number;

@@ -4,7 +4,14 @@ import { operationOptions } from "../engine/lock-protocol.ts";
 import { limits } from "../kernel/limits.ts";
 import type { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
-import { type ControlGroup, GroupError, type NodeStatus, type SubmitOptions } from "./control-group.ts";
+import type { ReplicaId } from "../raft/types.ts";
+import {
+  type ControlGroup,
+  GroupError,
+  type Leadership,
+  type NodeStatus,
+  type SubmitOptions,
+} from "./control-group.ts";
 
 interface WaitingKeepalive {
   readonly resolve: (expiresInMs: number | undefined) => void;
@@ -23,7 +30,13 @@ export class EngineControlGroup implements ControlGroup {
     private readonly host: GroupHost<LockCommand, LockResult>,
     readonly state: LockMachine,
     readonly status: () => NodeStatus,
+    private readonly nodeIdOf: (replica: ReplicaId) => string | undefined,
   ) {}
+
+  leadership(): Leadership {
+    const { leader, term } = this.host.raft;
+    return { leader: this.nodeIdOf(leader), term };
+  }
 
   /** Requests that wait for an answer of the engine. */
   get pendingCount(): number {

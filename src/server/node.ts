@@ -114,7 +114,9 @@ class Node implements RunningNode {
     const host = createGroup(this.groupOptions(machine), engine, log, systemRandom);
     engine.addGroup(host);
     const status = () => nodeStatus(this.reportSources(directory, network, host));
-    const group = new EngineControlGroup(this.self.nodeId, engine, host, machine, status);
+    const group = new EngineControlGroup(this.self.nodeId, engine, host, machine, status, (replica) =>
+      this.nodeIdOf(replica),
+    );
     const metrics = new HttpStatistics();
     const http = this.startHttp(group, metrics, () =>
       nodeStatistics(engine.statistics, network.statistics, log, host.ingress),
@@ -172,8 +174,12 @@ class Node implements RunningNode {
     return network;
   }
 
+  private nodeIdOf(replica: number): string | undefined {
+    return this.members[replica - 1]?.nodeId;
+  }
+
   private leaderChanged(group: number, term: number, leader: number): void {
-    const nodeId = this.members.find((member) => member.replica === leader)?.nodeId;
+    const nodeId = this.nodeIdOf(leader);
     if (nodeId === undefined) this.parts.log.info({ group, term }, "no leader");
     else this.parts.log.info({ group, term, leader: nodeId }, nodeId === this.self.nodeId ? "leading" : "following");
   }

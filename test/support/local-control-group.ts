@@ -1,7 +1,13 @@
 import { encodeCommand } from "../../src/locks/codec.ts";
 import { LockMachine } from "../../src/locks/lock-machine.ts";
 import type { LockCommand, LockResult, LockView, WaitEdge } from "../../src/locks/types.ts";
-import { type ControlGroup, GroupError, type NodeStatus, type SubmitOptions } from "../../src/server/control-group.ts";
+import {
+  type ControlGroup,
+  GroupError,
+  type Leadership,
+  type NodeStatus,
+  type SubmitOptions,
+} from "../../src/server/control-group.ts";
 import { ScriptedControlGroup } from "./scripted-control-group.ts";
 
 const INGRESS = 1;
@@ -53,6 +59,10 @@ export class LocalControlGroup implements ControlGroup {
       page: (options: { prefix: string; after: string; limit: number }): LockView[] => machine.page(options),
       waitForGraph: (limit: number): WaitEdge[] => machine.waitForGraph(limit),
     };
+  }
+
+  leadership(): Leadership {
+    return this.status();
   }
 
   status(): NodeStatus {

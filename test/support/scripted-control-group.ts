@@ -1,5 +1,11 @@
 import type { LockCommand, LockResult, LockView, WaitEdge } from "../../src/locks/types.ts";
-import type { ControlGroup, NodeStatistics, NodeStatus, SubmitOptions } from "../../src/server/control-group.ts";
+import type {
+  ControlGroup,
+  Leadership,
+  NodeStatistics,
+  NodeStatus,
+  SubmitOptions,
+} from "../../src/server/control-group.ts";
 
 /** A group that answers each command with what the test says, and keeps what it was asked. */
 export class ScriptedControlGroup implements ControlGroup {
@@ -52,6 +58,10 @@ export class ScriptedControlGroup implements ControlGroup {
   async readBarrier(): Promise<number> {
     this.barriers++;
     return this.barrier();
+  }
+
+  leadership(): Leadership {
+    return this.status();
   }
 
   status(): NodeStatus {

@@ -29,7 +29,7 @@ export function lockOperations(register: Register, { group, randomId }: HandlerT
       context,
     );
     const grant = expectResult(result, "granted");
-    const { leader, term } = group.status();
+    const { leader, term } = group.leadership();
     return {
       status: "acquired" as const,
       lock_name: grant.lock,

@@ -104,15 +104,11 @@ export class ByteWriter {
 
 /** Decodes what {@link ByteWriter} wrote. Every method throws {@link DecodeError} at the first byte that does not fit. */
 export class ByteReader {
-  private readonly view: DataView;
-
   constructor(
     private readonly bytes: Uint8Array,
     private offset = 0,
     private readonly end = bytes.length,
-  ) {
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
+  ) {}
 
   get position(): number {
     return this.offset;
@@ -128,9 +124,9 @@ export class ByteReader {
   }
 
   u32(): number {
-    this.need(4);
-    const value = this.view.getUint32(this.offset, true);
-    this.offset += 4;
+    // By hand: a DataView for each reader would cost more than the whole decoding of a command.
+    let value = 0;
+    for (let i = 0; i < 4; i++) value += this.u8() * 2 ** (8 * i);
     return value;
   }
 

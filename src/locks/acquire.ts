@@ -80,8 +80,8 @@ function queueLimit(state: LockState, lock: Lock): string | undefined {
 
 function enqueue(state: LockState, lock: Lock, claimant: Claimant, mode: Acquire["mode"]): Waiter {
   const waiter = new Waiter(lock, claimant, mode, state.nextSerial());
+  if (lock.queue.size === 0) state.locks.contested.push(lock);
   lock.queue.push(waiter);
-  state.locks.contested.add(lock);
   claimant.addWaiter(waiter);
   state.waiters += 1;
   return waiter;

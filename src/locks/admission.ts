@@ -75,7 +75,8 @@ function repeat(state: LockState, operation: Operation, known: KeyRecord, comman
     }
     finish(state, operation, result);
   } else if (waiter !== undefined && command.type === "acquire") {
-    if (state.waitingOperations < state.limits.maxWaiters) attach(state, waiter, operation, command.waitMs, command.ttlMs);
+    if (state.waitingOperations < state.limits.maxWaiters)
+      attach(state, waiter, operation, command.waitMs, command.ttlMs);
     else finish(state, { ...operation, key: undefined }, { type: "error", code: "limit", limit: "maxWaiters" });
   }
 }
@@ -86,6 +87,11 @@ function windowFor(state: LockState, command: LockCommand): number {
 
 /** What gives back or keeps alive may use the last tenth of a limit (PROTOCOLS R9): refusing it for load makes more load. */
 function reserved(limit: number, { type }: LockCommand): number {
-  const gives = type === "release" || type === "closeSession" || type === "cancel" || type === "keepalive" || type === "registerIngress";
+  const gives =
+    type === "release" ||
+    type === "closeSession" ||
+    type === "cancel" ||
+    type === "keepalive" ||
+    type === "registerIngress";
   return gives ? limit : limit - Math.floor(limit / 10);
 }

@@ -25,7 +25,8 @@ export function cancelOperation(state: LockState, id: number, sequence: number):
     return;
   }
   // Not seen yet: it may still come, and must not be executed then.
-  if (window.classify(sequence, window.floor, state.limits.maxOperationWindow) === "new") window.record(sequence, CANCELLED);
+  if (window.classify(sequence, window.floor, state.limits.maxOperationWindow) === "new")
+    window.record(sequence, CANCELLED);
 }
 
 function leave(state: LockState, waiter: Waiter): void {

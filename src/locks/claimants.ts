@@ -1,11 +1,12 @@
+import { HashTable } from "../kernel/hash-table.ts";
 import { Claimant } from "./records.ts";
 import type { Principal } from "./types.ts";
 
-/** Every principal that holds or waits for something. One map a kind: an owner may be called like a session's id. */
+/** Every principal that holds or waits for something. One table a kind: an owner may be called like a session's id. */
 export class Claimants {
-  private readonly session = new Map<string, Claimant>();
-  private readonly owner = new Map<string, Claimant>();
-  private readonly once = new Map<string, Claimant>();
+  private readonly session = new HashTable<Claimant>();
+  private readonly owner = new HashTable<Claimant>();
+  private readonly once = new HashTable<Claimant>();
 
   find(kind: Principal["kind"], id: string): Claimant | undefined {
     return this[kind].get(id);
@@ -20,12 +21,12 @@ export class Claimants {
     const known = this[principal.kind].get(id);
     if (known !== undefined) return known;
     const claimant = new Claimant(principal.kind, id, publicName);
-    this[principal.kind].set(id, claimant);
+    this[principal.kind].add(claimant);
     return claimant;
   }
 
   dropIfIdle(claimant: Claimant): void {
-    if (claimant.isIdle) this[claimant.kind].delete(claimant.id);
+    if (claimant.isIdle) this[claimant.kind].remove(claimant);
   }
 
   get size(): number {

@@ -16,7 +16,7 @@ export function digestOf(state: LockState): string {
   total.integer(state.holds).integer(state.waiters).integer(state.waitingOperations).integer(state.sessions.lastNumber);
   total.integer(sum(state.locks.values(), hashLock));
   total.integer(sum(state.sessions.values(), hashSession));
-  total.integer(sum(state.fences.entries(), (hash, [resource, highest]) => hash.text(resource).integer(highest)));
+  total.integer(sum(state.fences.values(), (hash, { key, highest }) => hash.text(key).integer(highest)));
   total.integer(sum(state.ingresses.values(), hashNode));
   total.integer(sum(state.keys.values(), hashKey));
   return total.finish().toString(16).padStart(14, "0");
@@ -36,7 +36,12 @@ function sum<Item>(items: Iterable<Item>, add: (hash: Hash, item: Item) => unkno
 }
 
 function hashLock(hash: Hash, lock: Lock): void {
-  hash.text(lock.name).text(lock.mode ?? "").integer(lock.token).integer(lock.holders.size).integer(lock.queue.size);
+  hash
+    .text(lock.name)
+    .text(lock.mode ?? "")
+    .integer(lock.token)
+    .integer(lock.holders.size)
+    .integer(lock.queue.size);
   for (let hold = lock.holders.first; hold !== undefined; hold = hold.next) hashHold(hash, hold);
   for (let waiter = lock.queue.first; waiter !== undefined; waiter = waiter.next) hashWaiter(hash, waiter);
 }
@@ -67,7 +72,10 @@ function hashSession(hash: Hash, { id, name, serial, ttlMs, deadlineMs }: Sessio
   hash.text(id).text(name).integer(serial).integer(ttlMs).integer(deadlineMs);
 }
 
-function hashNode(hash: Hash, { active, retired }: { readonly active: Ingress; readonly retired: readonly Ingress[] }): void {
+function hashNode(
+  hash: Hash,
+  { active, retired }: { readonly active: Ingress; readonly retired: readonly Ingress[] },
+): void {
   hash.integer(retired.length);
   for (const ingress of [active, ...retired]) {
     hash.text(ingress.node).integer(ingress.id).integer(ingress.window.floor);

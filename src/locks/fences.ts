@@ -1,25 +1,38 @@
+import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
+
+class Fence implements Hashed<Fence> {
+  chained: Fence | undefined = undefined;
+
+  constructor(
+    readonly key: string,
+    readonly hash: number,
+    public highest: number,
+  ) {}
+}
+
 /** The highest token that each resource has accepted: max-registers (PROTOCOLS L3). */
 export class Fences {
-  private readonly highest = new Map<string, number>();
+  private readonly byResource = new HashTable<Fence>();
 
   get size(): number {
-    return this.highest.size;
+    return this.byResource.size;
   }
 
   find(resource: string): number | undefined {
-    return this.highest.get(resource);
+    return this.byResource.get(resource)?.highest;
   }
 
   /** @returns the highest token seen, this one included: the token is accepted exactly if it is that one */
   offer(resource: string, token: number): number {
-    const before = this.highest.get(resource);
-    if (before !== undefined && before >= token) return before;
-    this.highest.set(resource, token);
-    return token;
+    const hash = hashText(resource);
+    const fence = this.byResource.get(resource, hash);
+    if (fence === undefined) this.byResource.add(new Fence(resource, hash, token));
+    else if (fence.highest < token) fence.highest = token;
+    return fence?.highest ?? token;
   }
 
   /** In no order that may matter. */
-  entries(): Iterable<[resource: string, highest: number]> {
-    return this.highest;
+  values(): Iterable<{ readonly key: string; readonly highest: number }> {
+    return this.byResource.values();
   }
 }

@@ -12,7 +12,10 @@ import type { LockError, LockGrant, LockMode, LockResult } from "./types.ts";
 export function addHold(state: LockState, lock: Lock, holder: Claimant, mode: LockMode, ttlMs: number): Hold {
   assert(lock.admits(mode), "holders do not conflict");
   // L8: what ends a session takes its waiters out of their queues in the same step.
-  assert(holder.kind !== "session" || state.sessions.find(holder.id) !== undefined, "only a living session is granted a lock");
+  assert(
+    holder.kind !== "session" || state.sessions.find(holder.id) !== undefined,
+    "only a living session is granted a lock",
+  );
   if (lock.mode === undefined) lock.token = state.nextToken();
   lock.mode = mode;
   const hold = new Hold(lock, holder, state.nextSerial());
@@ -47,7 +50,11 @@ export function reenter(state: LockState, hold: Hold, mode: LockMode, ttlMs: num
   const { lock, holder } = hold;
   if (mode === "exclusive" && lock.mode === "shared") {
     if (lock.holders.size > 1) {
-      return { type: "error", code: "upgrade_conflict", holders: holdersOf(lock, state.limits.maxShownHolders, holder) };
+      return {
+        type: "error",
+        code: "upgrade_conflict",
+        holders: holdersOf(lock, state.limits.maxShownHolders, holder),
+      };
     }
     lock.mode = "exclusive";
     lock.token = state.nextToken();
@@ -119,7 +126,7 @@ function answerOtherWaits(state: LockState, lock: Lock, claimant: Claimant): voi
 function leaveQueue(state: LockState, waiter: Waiter): void {
   const { lock } = waiter;
   lock.queue.remove(waiter);
-  if (lock.queue.size === 0) state.locks.contested.delete(lock);
+  if (lock.queue.size === 0) state.locks.contested.remove(lock);
   waiter.claimant.removeWaiter(waiter);
   state.waiters -= 1;
   state.deadlines.cancel(waiter);

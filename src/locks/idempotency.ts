@@ -1,11 +1,14 @@
 import { Hash } from "../kernel/hash.ts";
+import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
 import type { Timed, Waiter } from "./records.ts";
 import { principalId } from "./claimants.ts";
 import type { LockCommand, LockResult, Principal } from "./types.ts";
 
 /** A client's `Idempotency-Key` with what its request came to (PROTOCOLS Q1). */
-export class KeyRecord implements Timed {
+export class KeyRecord implements Timed, Hashed<KeyRecord> {
   readonly kind = "key";
+  readonly hash: number;
+  chained: KeyRecord | undefined = undefined;
   heapIndex = -1;
   deadlineMs = 0;
   /** Operations with this key that wait. */
@@ -21,11 +24,13 @@ export class KeyRecord implements Timed {
     /** Of the request that was executed, if it asked for a lock. */
     readonly principal: Principal | undefined,
     readonly serial: number,
-  ) {}
+  ) {
+    this.hash = hashText(key);
+  }
 }
 
 export class IdempotencyKeys {
-  private readonly byKey = new Map<string, KeyRecord>();
+  private readonly byKey = new HashTable<KeyRecord>();
 
   get size(): number {
     return this.byKey.size;
@@ -36,11 +41,11 @@ export class IdempotencyKeys {
   }
 
   add(record: KeyRecord): void {
-    this.byKey.set(record.key, record);
+    this.byKey.add(record);
   }
 
   remove(record: KeyRecord): void {
-    if (this.byKey.get(record.key) === record) this.byKey.delete(record.key);
+    if (this.byKey.get(record.key) === record) this.byKey.remove(record);
   }
 
   /** In no order that may matter. */

@@ -1,14 +1,16 @@
 import { assert } from "../kernel/assert.ts";
+import { HashTable, hashText } from "../kernel/hash-table.ts";
+import { LinkedList } from "../kernel/linked-list.ts";
 import { OrderedNames } from "./ordered-names.ts";
 import { type Claimant, Lock } from "./records.ts";
 import type { LockView, PublicPrincipal } from "./types.ts";
 
 /** Locks that are held or waited for, by name. */
 export class LockTable {
-  private readonly byName = new Map<string, Lock>();
+  private readonly byName = new HashTable<Lock>();
   private readonly names = new OrderedNames();
   /** Those with waiters: the wait-for graph is read from them alone. */
-  readonly contested = new Set<Lock>();
+  readonly contested = new LinkedList<Lock>();
 
   get size(): number {
     return this.byName.size;
@@ -19,9 +21,10 @@ export class LockTable {
   }
 
   add(name: string): Lock {
-    assert(!this.byName.has(name), "a lock is in the table once");
-    const lock = new Lock(name);
-    this.byName.set(name, lock);
+    const hash = hashText(name);
+    assert(this.byName.get(name, hash) === undefined, "a lock is in the table once");
+    const lock = new Lock(name, hash);
+    this.byName.add(lock);
     this.names.added(name);
     return lock;
   }
@@ -29,7 +32,7 @@ export class LockTable {
   /** A free lock without waiters costs no memory. */
   dropIfIdle(lock: Lock): void {
     if (lock.holders.size > 0 || lock.queue.size > 0) return;
-    this.byName.delete(lock.name);
+    this.byName.remove(lock);
   }
 
   view(name: string): LockView {
@@ -43,11 +46,19 @@ export class LockTable {
     return { lock: name, mode: lock.mode, holders: holdersOf(lock, lock.holders.size), waiters, fencingToken };
   }
 
-  page({ prefix, after, limit }: { readonly prefix: string; readonly after: string; readonly limit: number }): LockView[] {
+  page({
+    prefix,
+    after,
+    limit,
+  }: {
+    readonly prefix: string;
+    readonly after: string;
+    readonly limit: number;
+  }): LockView[] {
     const page: LockView[] = [];
     if (limit < 1) return page;
     for (const name of this.names.from(this.byName, prefix, after)) {
-      if (this.byName.has(name)) page.push(this.view(name));
+      if (this.byName.get(name) !== undefined) page.push(this.view(name));
       if (page.length >= limit) break;
     }
     return page;

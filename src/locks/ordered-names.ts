@@ -1,6 +1,12 @@
 /** Additions that a page may have to merge before sorting anew is cheaper. */
 const MIN_PENDING = 1024;
 
+/** What exists now. */
+interface Names {
+  get(key: string): unknown;
+  values(): Iterable<{ readonly key: string }>;
+}
+
 /**
  * Names in code-unit order for paging, without a sort for each page and at no cost while nobody pages: sorted at the
  * first page, later additions merged in at the next one. What is gone meanwhile is left out by the reader.
@@ -19,7 +25,7 @@ export class OrderedNames {
   }
 
   /** Names with the prefix, after `after`, in order, as long as the caller goes on asking. */
-  *from(names: ReadonlyMap<string, unknown>, prefix: string, after: string): Generator<string> {
+  *from(names: Names, prefix: string, after: string): Generator<string> {
     const sorted = this.refresh(names);
     let index = firstNotBefore(sorted, prefix > after ? prefix : after);
     for (; index < sorted.length; index++) {
@@ -29,8 +35,8 @@ export class OrderedNames {
     }
   }
 
-  private refresh(names: ReadonlyMap<string, unknown>): string[] {
-    if (this.sorted === undefined) this.sorted = [...names.keys()].sort();
+  private refresh(names: Names): string[] {
+    if (this.sorted === undefined) this.sorted = Array.from(names.values(), ({ key }) => key).sort();
     else if (this.pending.length > 0) this.sorted = merge(this.sorted, this.pending.sort(), names);
     this.pending = [];
     return this.sorted;
@@ -38,7 +44,7 @@ export class OrderedNames {
 }
 
 /** Each name once, and only those that still exist. */
-function merge(a: readonly string[], b: readonly string[], names: ReadonlyMap<string, unknown>): string[] {
+function merge(a: readonly string[], b: readonly string[], names: Names): string[] {
   const merged: string[] = [];
   let i = 0;
   let k = 0;
@@ -53,7 +59,7 @@ function merge(a: readonly string[], b: readonly string[], names: ReadonlyMap<st
       name = right;
       k++;
     }
-    if (names.has(name) && merged.at(-1) !== name) merged.push(name);
+    if (names.get(name) !== undefined && merged.at(-1) !== name) merged.push(name);
   }
   return merged;
 }

@@ -1,4 +1,5 @@
-import { LinkedList, type Linked } from "../kernel/linked-list.ts";
+import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
+import { type Linked, LinkedList } from "../kernel/linked-list.ts";
 import type { KeyRecord } from "./idempotency.ts";
 import type { LockMode, Principal } from "./types.ts";
 
@@ -18,7 +19,11 @@ export interface Timed {
 }
 
 /** One name in the table. It exists while it is held or waited for. */
-export class Lock {
+export class Lock implements Hashed<Lock>, Linked<Lock> {
+  chained: Lock | undefined = undefined;
+  /** Among the locks with waiters. */
+  previous: Lock | undefined = undefined;
+  next: Lock | undefined = undefined;
   /** Of its holders. Invariant: undefined exactly while there is none. */
   mode: LockMode | undefined = undefined;
   /** Of its holders, all the same: a shared phase is one grant (PROTOCOLS L2). */
@@ -28,7 +33,14 @@ export class Lock {
   /** First come, first served. Invariant: the first cannot be granted; serials rise. */
   readonly queue = new LinkedList<Waiter>();
 
-  constructor(readonly name: string) {}
+  constructor(
+    readonly key: string,
+    readonly hash: number,
+  ) {}
+
+  get name(): string {
+    return this.key;
+  }
 
   /** Whether a request that nobody is ahead of would be granted. */
   admits(mode: LockMode): boolean {
@@ -36,8 +48,9 @@ export class Lock {
   }
 }
 
-export class Hold implements Timed, Linked<Hold> {
+export class Hold implements Timed, Linked<Hold>, Hashed<Hold> {
   readonly kind = "hold";
+  chained: Hold | undefined = undefined;
   previous: Hold | undefined = undefined;
   next: Hold | undefined = undefined;
   heapIndex = -1;
@@ -51,6 +64,14 @@ export class Hold implements Timed, Linked<Hold> {
     readonly holder: Claimant,
     readonly serial: number,
   ) {}
+
+  get key(): string {
+    return this.lock.key;
+  }
+
+  get hash(): number {
+    return this.lock.hash;
+  }
 }
 
 export class Waiter implements Timed, Linked<Waiter> {
@@ -76,10 +97,12 @@ export class Waiter implements Timed, Linked<Waiter> {
 }
 
 /** A principal (PROTOCOLS L1) with what it holds and waits for: a vertex of the wait-for graph. */
-export class Claimant {
-  /** By the lock's name. Made when first needed: most claimants have either holds or waiters, and one of them. */
-  private held: Map<string, Hold> | undefined = undefined;
-  private waiting: { readonly exclusive: Map<string, Waiter>; readonly shared: Map<string, Waiter> } | undefined = undefined;
+export class Claimant implements Hashed<Claimant> {
+  chained: Claimant | undefined = undefined;
+  /** Made when first needed: most claimants have either holds or waiters, and one of them. */
+  private held: HashTable<Hold> | undefined = undefined;
+  private waiting: { readonly exclusive: Map<string, Waiter>; readonly shared: Map<string, Waiter> } | undefined =
+    undefined;
 
   constructor(
     readonly kind: Principal["kind"],
@@ -87,7 +110,12 @@ export class Claimant {
     readonly id: string,
     /** What others are shown. */
     readonly publicName: string,
+    readonly hash = hashText(id),
   ) {}
+
+  get key(): string {
+    return this.id;
+  }
 
   get isIdle(): boolean {
     return (this.held?.size ?? 0) === 0 && this.waiterCount === 0;
@@ -105,7 +133,7 @@ export class Claimant {
     return this.waiting?.[mode].get(lock);
   }
 
-  /** In the order of their grants. */
+  /** In no order that may matter. */
   holds(): Iterable<Hold> {
     return this.held?.values() ?? [];
   }
@@ -118,12 +146,12 @@ export class Claimant {
   }
 
   addHold(hold: Hold): void {
-    this.held ??= new Map();
-    this.held.set(hold.lock.name, hold);
+    this.held ??= new HashTable();
+    this.held.add(hold);
   }
 
   removeHold(hold: Hold): void {
-    this.held?.delete(hold.lock.name);
+    this.held?.remove(hold);
   }
 
   addWaiter(waiter: Waiter): void {

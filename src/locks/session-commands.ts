@@ -1,6 +1,6 @@
 import { grantWaiting, removeHold, removeWaiter } from "./grants.ts";
 import { SESSION_EXPIRED } from "./operations.ts";
-import type { Lock } from "./records.ts";
+import type { Lock, Timed } from "./records.ts";
 import type { Session } from "./sessions.ts";
 import type { LockState } from "./state.ts";
 import type { LockResult } from "./types.ts";
@@ -47,15 +47,19 @@ export function endSession(state: LockState, session: Session, freed: Set<Lock>)
   state.deadlines.cancel(session);
   const claimant = state.claimants.find("session", session.id);
   if (claimant === undefined) return [];
-  for (const waiter of [...claimant.waiters()].sort((a, b) => a.serial - b.serial)) {
+  for (const waiter of [...claimant.waiters()].sort(bySerial)) {
     removeWaiter(state, waiter, SESSION_EXPIRED);
     freed.add(waiter.lock);
   }
   const released: string[] = [];
-  for (const hold of [...claimant.holds()]) {
+  for (const hold of [...claimant.holds()].sort(bySerial)) {
     removeHold(state, hold);
     freed.add(hold.lock);
     released.push(hold.lock.name);
   }
   return released;
+}
+
+function bySerial(a: Timed, b: Timed): number {
+  return a.serial - b.serial;
 }

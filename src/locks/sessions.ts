@@ -1,8 +1,11 @@
+import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
 import type { Timed } from "./records.ts";
 
 /** An explicit session: the lease of all that it holds. */
-export class Session implements Timed {
+export class Session implements Timed, Hashed<Session> {
   readonly kind = "session";
+  readonly hash: number;
+  chained: Session | undefined = undefined;
   heapIndex = -1;
   deadlineMs = 0;
 
@@ -13,11 +16,17 @@ export class Session implements Timed {
     readonly name: string,
     readonly serial: number,
     public ttlMs: number,
-  ) {}
+  ) {
+    this.hash = hashText(id);
+  }
+
+  get key(): string {
+    return this.id;
+  }
 }
 
 export class Sessions {
-  private readonly byId = new Map<string, Session>();
+  private readonly byId = new HashTable<Session>();
   /** Of the session opened last. */
   lastNumber = 0;
 
@@ -32,12 +41,12 @@ export class Sessions {
   add(id: string, serial: number, ttlMs: number): Session {
     this.lastNumber += 1;
     const session = new Session(id, `session-${this.lastNumber}`, serial, ttlMs);
-    this.byId.set(id, session);
+    this.byId.add(session);
     return session;
   }
 
   remove(session: Session): void {
-    this.byId.delete(session.id);
+    this.byId.remove(session);
   }
 
   /** In no order that may matter. */

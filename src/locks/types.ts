@@ -35,7 +35,10 @@ export type LockCommand =
       readonly type: "release";
       readonly lock: string;
       /** `anonymous`: the oldest `once` hold taken through that node. */
-      readonly holder: Principal | { readonly kind: "anonymous"; readonly node: string } | { readonly kind: "onceId"; readonly id: string };
+      readonly holder:
+        | Principal
+        | { readonly kind: "anonymous"; readonly node: string }
+        | { readonly kind: "onceId"; readonly id: string };
       /** Release only the grant with this token; undefined: whatever grant it is. */
       readonly fencingToken: number | undefined;
     }

@@ -1,3 +1,4 @@
+import type { LinkedList } from "../kernel/linked-list.ts";
 import { type Claimant, conflicts, type Lock, type Waiter } from "./records.ts";
 import type { LockMode, WaitEdge } from "./types.ts";
 
@@ -120,9 +121,9 @@ function edge({ claimant, lock, mode }: Place, blockedBy: Claimant): WaitEdge {
 }
 
 /** The graph as it is, up to `limit` edges: for each waiter its incompatible holders, then the earlier waiters. */
-export function waitForEdges(contested: Iterable<Lock>, limit: number): WaitEdge[] {
+export function waitForEdges(contested: LinkedList<Lock>, limit: number): WaitEdge[] {
   const edges: WaitEdge[] = [];
-  for (const lock of contested) {
+  for (let lock = contested.first; lock !== undefined; lock = lock.next) {
     for (let waiter = lock.queue.first; waiter !== undefined; waiter = waiter.next) {
       for (const blocker of blockers(waiter)) {
         if (edges.length >= limit) return edges;

@@ -31,7 +31,11 @@ describe("Heap", () => {
   });
 
   test("stays in order under any pushes, removals and changes of keys", () => {
-    const step = fc.record({ what: fc.constantFrom("push", "pop", "remove", "update"), key: fc.nat(20), at: fc.nat(100) });
+    const step = fc.record({
+      what: fc.constantFrom("push", "pop", "remove", "update"),
+      key: fc.nat(20),
+      at: fc.nat(100),
+    });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) => {
         const heap = new Heap<Item>(before);

@@ -14,7 +14,7 @@ describe("Prng", () => {
 
   test("next is uniform in [0, 1)", () => {
     const prng = new Prng(1);
-    const buckets = new Array<number>(10).fill(0);
+    const buckets = Array.from({ length: 10 }, () => 0);
     for (let i = 0; i < 20_000; i++) {
       const value = prng.next();
       expect(value >= 0 && value < 1).toBe(true);
@@ -27,7 +27,7 @@ describe("Prng", () => {
     const prng = new Prng(7);
     const seen = new Set<number>();
     for (let i = 0; i < 500; i++) seen.add(prng.int(6));
-    expect([...seen].sort()).toEqual([0, 1, 2, 3, 4, 5]);
+    expect([...seen].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
   test("chance 0 never happens and chance 1 always", () => {

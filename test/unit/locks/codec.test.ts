@@ -33,7 +33,12 @@ const command: fc.Arbitrary<LockCommand> = fc.oneof(
     ttlMs,
     waitMs: fc.integer({ min: 0, max: limits.maxWaitMs }),
   }),
-  fc.record({ type: fc.constant("release" as const), lock: name, holder, fencingToken: fc.option(token, { nil: undefined }) }),
+  fc.record({
+    type: fc.constant("release" as const),
+    lock: name,
+    holder,
+    fencingToken: fc.option(token, { nil: undefined }),
+  }),
   fc.record({ type: fc.constant("cancel" as const), ingress: positive, sequence: positive }),
   fc.record({ type: fc.constant("fence" as const), resource: name, token }),
 );

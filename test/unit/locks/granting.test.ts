@@ -37,7 +37,11 @@ describe("granting", () => {
   test("a session is shown by its number, never by its secret id", () => {
     const h = new Harness();
     h.open("secret");
-    expect(h.acquire("x", session("secret"))).toMatchObject({ owner: "session-1", principalId: "secret", expiresInMs: 10_000 });
+    expect(h.acquire("x", session("secret"))).toMatchObject({
+      owner: "session-1",
+      principalId: "secret",
+      expiresInMs: 10_000,
+    });
     expect(JSON.stringify(h.machine.view("x"))).not.toContain("secret");
   });
 
@@ -105,7 +109,13 @@ describe("granting", () => {
     h.acquire("x", owner("a"));
     h.release("x", owner("a"));
     expect(h.machine.counts).toEqual({ locks: 0, holds: 0, waiters: 0, sessions: 0, fences: 0 });
-    expect(h.machine.view("x")).toEqual({ lock: "x", mode: undefined, holders: [], waiters: [], fencingToken: undefined });
+    expect(h.machine.view("x")).toEqual({
+      lock: "x",
+      mode: undefined,
+      holders: [],
+      waiters: [],
+      fencingToken: undefined,
+    });
   });
 
   test("at most a hundred names are shown in a result", () => {

@@ -37,7 +37,10 @@ export class Harness {
   propose(command: LockCommand, options: Partial<CommandEnvelope> = {}): LockOutcome[] {
     const ingress = options.ingress ?? NODE1;
     const sequence = options.sequence ?? this.next(ingress);
-    return this.entry("command", encodeCommand({ ingress, sequence, floor: 1, idempotencyKey: undefined, command, ...options }));
+    return this.entry(
+      "command",
+      encodeCommand({ ingress, sequence, floor: 1, idempotencyKey: undefined, command, ...options }),
+    );
   }
 
   /** The sequence that the next operation of the ingress will get. */
@@ -71,7 +74,11 @@ export class Harness {
   /** An acquire that must wait; its sequence is returned. */
   wait(lock: string, principal: Principal, options: AcquireOptions = {}): number {
     const sequence = options.envelope?.sequence ?? this.next(options.envelope?.ingress);
-    const result = this.acquire(lock, principal, { waitMs: 10_000, ...options, envelope: { ...options.envelope, sequence } });
+    const result = this.acquire(lock, principal, {
+      waitMs: 10_000,
+      ...options,
+      envelope: { ...options.envelope, sequence },
+    });
     if (result !== undefined) throw new Error(`should wait, but ${JSON.stringify(result)}`);
     return sequence;
   }

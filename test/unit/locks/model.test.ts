@@ -10,7 +10,14 @@ import { LockModel } from "./model.ts";
 const LOCKS = ["x", "y", "z"];
 
 type Step =
-  | { readonly do: "acquire"; readonly lock: string; readonly mode: LockMode; readonly who: string; readonly ttlMs: number; readonly waitMs: number }
+  | {
+      readonly do: "acquire";
+      readonly lock: string;
+      readonly mode: LockMode;
+      readonly who: string;
+      readonly ttlMs: number;
+      readonly waitMs: number;
+    }
   | { readonly do: "release"; readonly lock: string; readonly who: string }
   | { readonly do: "cancel" | "repeat"; readonly back: number }
   | { readonly do: "open" | "close" | "keepalive"; readonly session: string }
@@ -32,8 +39,21 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 12, arbitrary: acquireStep },
   { weight: 5, arbitrary: fc.record({ do: fc.constant("release" as const), lock, who }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("cancel" as const, "repeat" as const), back: fc.nat(12) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom("open" as const, "close" as const, "keepalive" as const), session: sessionId }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("time" as const), byMs: fc.constantFrom(0, 100, 450, 3_000), expire: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom("open" as const, "close" as const, "keepalive" as const),
+      session: sessionId,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("time" as const),
+      byMs: fc.constantFrom(0, 100, 450, 3_000),
+      expire: fc.boolean(),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant({ do: "restart" as const }) },
 );
 
@@ -44,7 +64,10 @@ class Run {
   readonly twin = new LockMachine(limits);
   /** Every machine outcome with a result, by operation. */
   readonly results = new Map<number, LockResult>();
-  private readonly proposed = new Map<number, { readonly ingress: number; readonly payload: Uint8Array; readonly isAcquire: boolean }>();
+  private readonly proposed = new Map<
+    number,
+    { readonly ingress: number; readonly payload: Uint8Array; readonly isAcquire: boolean }
+  >();
   private index = 0;
   private ingress = 1;
   private operation = 0;
@@ -130,7 +153,9 @@ class Run {
 
   private modelDeadline(): number | undefined {
     const { holds, waiters, sessions } = this.model;
-    const ends = [...holds, ...waiters, ...sessions.values()].map((item) => item.endsMs).filter((end) => end !== undefined);
+    const ends = [...holds, ...waiters, ...sessions.values()]
+      .map((item) => item.endsMs)
+      .filter((end) => end !== undefined);
     return ends.length === 0 ? undefined : Math.min(...ends);
   }
 
@@ -173,7 +198,7 @@ function principalOf(text: string, operation: number): Principal {
 
 function hasCycle(edges: readonly WaitEdge[]): boolean {
   const names = new Set(edges.map((edge) => edge.owner));
-  for (let removed = true; removed; ) {
+  for (let removed = true; removed;) {
     removed = false;
     for (const name of names) {
       if (edges.some((edge) => edge.owner === name && names.has(edge.blockedBy))) continue;

@@ -79,10 +79,13 @@ export class LockModel {
   }
 
   release(operation: number, lock: string, who: Principal): void {
-    if (who.kind === "session" && !this.sessions.has(who.id)) return void this.ends.set(operation, { code: "session_expired" });
+    if (who.kind === "session" && !this.sessions.has(who.id))
+      return void this.ends.set(operation, { code: "session_expired" });
     const holders = this.holds.filter((hold) => hold.lock === lock);
     const hold = holders.find((other) => same(other.who, who));
-    this.ends.set(operation, { code: holders.length === 0 ? "not_held" : hold === undefined ? "not_owner" : "released" });
+    this.ends.set(operation, {
+      code: holders.length === 0 ? "not_held" : hold === undefined ? "not_owner" : "released",
+    });
     if (hold !== undefined) this.endHold(hold);
     this.grantFreed();
   }
@@ -148,9 +151,16 @@ export class LockModel {
     this.waiters.forEach((waiter, index) => {
       if (!same(waiter.who, who)) return;
       const against = (other: { lock: string; mode: LockMode; who: Principal }) =>
-        other.lock === waiter.lock && (other.mode === "exclusive" || waiter.mode === "exclusive") && !same(other.who, who);
+        other.lock === waiter.lock &&
+        (other.mode === "exclusive" || waiter.mode === "exclusive") &&
+        !same(other.who, who);
       blockers.push(...this.holds.filter(against).map((hold) => hold.who));
-      blockers.push(...this.waiters.slice(0, index).filter(against).map((earlier) => earlier.who));
+      blockers.push(
+        ...this.waiters
+          .slice(0, index)
+          .filter(against)
+          .map((earlier) => earlier.who),
+      );
     });
     return blockers;
   }
@@ -217,7 +227,8 @@ export class LockModel {
 
   private endSession(id: string): void {
     this.sessions.delete(id);
-    for (const waiter of this.waiters.filter((other) => isSession(other.who, id))) this.endWait(waiter, "session_expired");
+    for (const waiter of this.waiters.filter((other) => isSession(other.who, id)))
+      this.endWait(waiter, "session_expired");
     for (const hold of this.holds.filter((other) => isSession(other.who, id))) this.endHold(hold);
   }
 

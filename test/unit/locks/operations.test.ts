@@ -72,9 +72,9 @@ describe("operation ids (Q1)", () => {
     const h = new Harness({ maxOperationWindow: 100 });
     h.acquire("x", owner("a"));
     expect(errorOf(h.run(acquire("y", owner("a")), { sequence: 91 }))).toBe("limit");
-    expect(errorOf(h.run({ type: "release", lock: "x", holder: owner("a"), fencingToken: undefined }, { sequence: 100 }))).toBe(
-      "released",
-    );
+    expect(
+      errorOf(h.run({ type: "release", lock: "x", holder: owner("a"), fencingToken: undefined }, { sequence: 100 })),
+    ).toBe("released");
   });
 });
 
@@ -274,12 +274,24 @@ describe("limits and bad entries", () => {
     [
       "maxFences",
       (h: Harness) => (
-        h.run({ type: "fence", resource: "r1", token: 1 }), h.run({ type: "fence", resource: "r2", token: 1 })
+        h.run({ type: "fence", resource: "r1", token: 1 }),
+        h.run({ type: "fence", resource: "r2", token: 1 })
       ),
     ],
   ] as const)("%s is refused by name when full", (limit, provoke) => {
-    const bounds = { maxLocks: 100, maxHolds: 100, maxWaitersPerLock: 100, maxWaiters: 100, maxSessions: 1, maxFences: 1 };
-    const h = new Harness({ ...bounds, maxIngressNodes: 1, [limit]: limit === "maxLocks" || limit === "maxHolds" ? 2 : 1 });
+    const bounds = {
+      maxLocks: 100,
+      maxHolds: 100,
+      maxWaitersPerLock: 100,
+      maxWaiters: 100,
+      maxSessions: 1,
+      maxFences: 1,
+    };
+    const h = new Harness({
+      ...bounds,
+      maxIngressNodes: 1,
+      [limit]: limit === "maxLocks" || limit === "maxHolds" ? 2 : 1,
+    });
     h.acquire("a", owner("a"));
     h.acquire("b", owner("b"), { mode: limit === "maxHolds" ? "shared" : "exclusive" });
     expect(provoke(h)).toEqual({ type: "error", code: "limit", limit });

@@ -53,18 +53,26 @@ describe("pages of locks", () => {
   });
 
   test("together give every lock once, under any changes", () => {
-    const step = fc.record({ lock: fc.constantFrom("a", "ab", "b", "ba", "c"), what: fc.constantFrom("take", "free", "page") });
+    const step = fc.record({
+      lock: fc.constantFrom("a", "ab", "b", "ba", "c"),
+      what: fc.constantFrom("take", "free", "page"),
+    });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
         const h = new Harness();
         const held = new Set<string>();
         for (const { lock, what } of steps) {
-          if (what === "take") held.add(lock) && h.acquire(lock, owner("a"));
-          else if (what === "free") held.delete(lock) && h.release(lock, owner("a"));
-          else expect(names(h)).toEqual([...held].sort());
+          if (what === "take") {
+            held.add(lock);
+            h.acquire(lock, owner("a"));
+          } else if (what === "free") {
+            held.delete(lock);
+            h.release(lock, owner("a"));
+          } else expect(names(h)).toEqual([...held].sort());
         }
         const collected: string[] = [];
-        for (let page = names(h, "", "", 2); page.length > 0; page = names(h, "", page.at(-1), 2)) collected.push(...page);
+        for (let page = names(h, "", "", 2); page.length > 0; page = names(h, "", page.at(-1), 2))
+          collected.push(...page);
         expect(collected).toEqual([...held].sort());
       }),
     );

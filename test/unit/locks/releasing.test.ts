@@ -24,7 +24,12 @@ describe("release", () => {
     h.release("x", owner("a"));
     h.acquire("x", owner("a"));
     expect(h.release("x", owner("a"), 1)).toEqual({ type: "error", code: "stale_token", highest: 2 });
-    expect(h.release("x", owner("a"), 2)).toEqual({ type: "released", lock: "x", releasedBy: "a", grantedTo: undefined });
+    expect(h.release("x", owner("a"), 2)).toEqual({
+      type: "released",
+      lock: "x",
+      releasedBy: "a",
+      grantedTo: undefined,
+    });
   });
 
   test("by a session that is over is refused as such", () => {
@@ -59,7 +64,12 @@ describe("release", () => {
 describe("sessions", () => {
   test("get public names in the order in which they were opened", () => {
     const h = new Harness();
-    expect(h.open("s1", 5_000)).toEqual({ type: "sessionOpened", session: "s1", name: "session-1", expiresInMs: 5_000 });
+    expect(h.open("s1", 5_000)).toEqual({
+      type: "sessionOpened",
+      session: "s1",
+      name: "session-1",
+      expiresInMs: 5_000,
+    });
     expect(h.open("s2")).toMatchObject({ name: "session-2" });
   });
 

@@ -9,6 +9,9 @@ export interface DirectoryLock {
   release(): void;
 }
 
+/** A database that nobody refers to is closed by the garbage collector, and its lock goes with it. */
+const held = new Set<Database>();
+
 /**
  * Takes the directory for this process alone. SQLite's exclusive lock is one of the kernel's (`fcntl`): it
  * goes with the process, so no stale lock file is ever left behind; and SQLite refuses a second lock within the process.
@@ -30,7 +33,13 @@ export function lockDirectory(path: string): DirectoryLock {
     );
   }
   writeFileSync(join(path, "pid"), `${process.pid}\n`);
-  return { release: () => database.close() };
+  held.add(database);
+  return {
+    release: () => {
+      held.delete(database);
+      database.close();
+    },
+  };
 }
 
 /** The file may be older than the lock for a moment, so it is named with care. */

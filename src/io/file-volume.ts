@@ -29,6 +29,8 @@ export interface FileVolumeOptions {
 
 type Done = (error?: Error) => void;
 
+const ABANDONED = new Error("the volume was closed");
+
 /**
  * A {@link Volume} in a directory of the operating system's.
  *
@@ -37,6 +39,7 @@ type Done = (error?: Error) => void;
  */
 export class FileVolume implements Volume {
   private readonly descriptors = new Map<string, number>();
+  private readonly creating = new Set<Promise<void>>();
   private failure: Error | undefined;
   private closed = false;
 
@@ -91,18 +94,33 @@ export class FileVolume implements Volume {
   }
 
   create(name: string, size: number, done: Done): void {
-    createZeroed(join(this.directory, name), size, (error) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.creating.add(promise);
+    const isAbandoned = (): boolean => this.closed;
+    createZeroed(join(this.directory, name), size, isAbandoned, (error) => {
+      this.creating.delete(promise);
+      resolve();
       if (this.closed) return;
-      if (error !== undefined) done(error);
-      else syncDirectoryLater(this.directory, (failure) => this.closed || done(failure));
+      if (error !== undefined) {
+        done(error);
+        return;
+      }
+      try {
+        syncDirectory(this.directory);
+      } catch (failure) {
+        done(failure instanceof Error ? failure : new Error(String(failure)));
+        return;
+      }
+      done();
     });
   }
 
-  /** Completions that are due never come after this. */
-  close(): void {
+  /** Resolves when nothing of this volume touches the directory any more. Completions that are due never come. */
+  async close(): Promise<void> {
     this.closed = true;
     for (const descriptor of this.descriptors.values()) closeSync(descriptor);
     this.descriptors.clear();
+    await Promise.all(this.creating);
   }
 
   private descriptor(name: string): number {
@@ -120,7 +138,7 @@ export class FileVolume implements Volume {
  * A file of zeros that are written, not a hole: the file system has nothing left to allocate or to journal when
  * a flush overwrites them, and a full disk shows here instead of there.
  */
-function createZeroed(path: string, size: number, done: Done): void {
+function createZeroed(path: string, size: number, isAbandoned: () => boolean, done: Done): void {
   const unfinished = path + UNFINISHED;
   open(unfinished, "w", 0o600, (openError, descriptor) => {
     if (openError !== null) {
@@ -129,37 +147,31 @@ function createZeroed(path: string, size: number, done: Done): void {
     }
     const finish = (error: Error | null) => {
       close(descriptor, (closeError) => {
-        const failure = error ?? closeError ?? undefined;
+        const failure = error ?? closeError ?? (isAbandoned() ? ABANDONED : undefined);
         if (failure !== undefined) unlink(unfinished, () => done(failure));
         else rename(unfinished, path, (renameError) => done(renameError ?? undefined));
       });
     };
-    writeZeros(descriptor, 0, size, (error) => {
+    writeZeros(descriptor, 0, size, isAbandoned, (error) => {
       if (error !== null) finish(error);
       else fsync(descriptor, finish);
     });
   });
 }
 
-function syncDirectoryLater(path: string, done: Done): void {
-  open(path, "r", (openError, descriptor) => {
-    if (openError !== null) {
-      done(openError);
-      return;
-    }
-    fsync(descriptor, (syncError) => {
-      close(descriptor, (closeError) => done(syncError ?? closeError ?? undefined));
-    });
-  });
-}
-
-function writeZeros(descriptor: number, at: number, size: number, done: (error: Error | null) => void): void {
-  if (at === size) {
-    done(null);
+function writeZeros(
+  descriptor: number,
+  at: number,
+  size: number,
+  isAbandoned: () => boolean,
+  done: (error: Error | null) => void,
+): void {
+  if (at === size || isAbandoned()) {
+    done(isAbandoned() ? ABANDONED : null);
     return;
   }
   write(descriptor, ZEROS, 0, Math.min(ZEROS.length, size - at), at, (error, written) => {
     if (error !== null) done(error);
-    else writeZeros(descriptor, at + written, size, done);
+    else writeZeros(descriptor, at + written, size, isAbandoned, done);
   });
 }

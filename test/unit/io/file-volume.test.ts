@@ -32,7 +32,7 @@ describe("FileVolume", () => {
     expect(volume.list()).toEqual(["a"]);
     expect(volume.size("a")).toBe(700_000);
     expect(volume.read("a", 0, 1_000_000).every((byte) => byte === 0)).toBe(true);
-    volume.close();
+    await volume.close();
   });
 
   test("writes, syncs and reads at offsets", async () => {
@@ -48,14 +48,14 @@ describe("FileVolume", () => {
     });
     expect(synced).toBe(1);
     expect(durations).toHaveLength(1);
-    volume.close();
+    await volume.close();
     const again = new FileVolume(temporary.path);
     expect(again.read("a", 990, 100)).toEqual(filler(10));
     expect(again.read("a", 2000, 5)).toHaveLength(0);
     again.close();
   });
 
-  test("removes what a crash left unfinished", () => {
+  test("removes what a crash left unfinished", async () => {
     using temporary = temporaryDirectory();
     writeFileSync(join(temporary.path, "b.tmp"), "half");
     new FileVolume(temporary.path).close();
@@ -67,7 +67,7 @@ describe("FileVolume", () => {
     const volume = new FileVolume(temporary.path);
     expect(await created(volume, "missing/a", 100)).toBeInstanceOf(Error);
     expect(readdirSync(temporary.path)).toEqual([]);
-    volume.close();
+    await volume.close();
   });
 
   test("passes an error of fdatasync on, and never tries again", async () => {
@@ -80,7 +80,7 @@ describe("FileVolume", () => {
     expect(errors).toHaveLength(2);
     expect(errors[0]).toBeInstanceOf(Error);
     expect(errors[1]).toBe(errors[0]);
-    volume.close();
+    await volume.close();
   });
 
   test("carries a log over restarts and segments", async () => {
@@ -93,7 +93,7 @@ describe("FileVolume", () => {
       expect(log.recovered.get(0)?.hardState.term).toBe(restart === 0 ? undefined : restart);
       await flushed(log, hardState(0, restart + 1, 1));
       for (let i = 0; i < 20; i++) await flushed(log, entries(0, entry(++last, 1, filler(8000, last))));
-      volume.close();
+      await volume.close();
     }
     expect(readdirSync(temporary.path).length).toBeGreaterThan(6);
   });

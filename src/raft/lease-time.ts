@@ -4,15 +4,22 @@
  */
 export class LeaseTime {
   private valueMs: number;
+  /** The term of the leader whose time `valueMs` is. */
+  private term: number;
   /** Local time up to which the running leader has counted; undefined: not running here. */
   private countedToMs: number | undefined;
 
-  /** @param maxStepMs the most that one confirmed round adds: two heartbeat intervals */
+  /**
+   * @param initialMs of the last entry in the log, and its term
+   * @param maxStepMs the most that one confirmed round adds: two heartbeat intervals
+   */
   constructor(
     initialMs: number,
+    term: number,
     private readonly maxStepMs: number,
   ) {
     this.valueMs = initialMs;
+    this.term = term;
   }
 
   /** Whole ms, so that what is compared in state machines are integers. */
@@ -24,9 +31,20 @@ export class LeaseTime {
     return this.countedToMs !== undefined;
   }
 
-  /** A value from a leader or from the log. Ignored while we lead: then ours is the largest. */
-  heard(leaseTimeMs: number): void {
-    if (!this.running && leaseTimeMs > this.valueMs) this.valueMs = leaseTimeMs;
+  /** A value from the leader of `term`. */
+  heard(leaseTimeMs: number, term: number): void {
+    if (term > this.term || leaseTimeMs > this.valueMs) this.valueMs = leaseTimeMs;
+    this.term = term;
+  }
+
+  /**
+   * A leader begins with what its log says, or the leader who wrote its last entry said later. What another leader said
+   * is void (and not, as PROTOCOLS T1 reads, the largest ever heard): ↯ A reaches 100 s and B hears it; C did not, is
+   * elected, resumes at 96 s and grants a lease until 97 s; C dies, B resumes at 100 s, and the lease is over.
+   */
+  resume(term: number, last: { readonly term: number; readonly leaseTimeMs: number }): void {
+    if (this.term !== last.term || this.valueMs < last.leaseTimeMs) this.valueMs = last.leaseTimeMs;
+    this.term = term;
   }
 
   /** The new leader's own no-op has committed. */

@@ -2,6 +2,12 @@ import { assert } from "../kernel/assert.ts";
 import type { EntryReader, GroupLog, TermRun } from "./storage.ts";
 import type { Entry, GroupId } from "./types.ts";
 
+/** Entries of one slice: small ones take room in a frame and time to apply, too. */
+const MAX_SLICE_ENTRIES = 8192;
+/** Entries in memory, and to how many they are cut down. */
+const MAX_CACHE_ENTRIES = 65_536;
+const KEPT_CACHE_ENTRIES = 32_768;
+
 /**
  * The log of one group as the protocol sees it: the newest entries in memory, the rest behind an
  * {@link EntryReader}, and the term of every entry at hand.
@@ -20,6 +26,8 @@ export class RaftLog {
   private cacheFirst: number;
   private cacheBytes = 0;
   private readonly runs: TermRun[];
+  /** Undefined after a truncation, until somebody asks. */
+  private lastLeaseMs: number | undefined;
 
   constructor(
     private readonly group: GroupId,
@@ -31,6 +39,16 @@ export class RaftLog {
     this.durableIndex = this.lastIndex;
     this.runs = [...(recovered?.termRuns ?? [])];
     this.cacheFirst = this.lastIndex + 1;
+    this.lastLeaseMs = recovered?.leaseTimeMs ?? 0;
+  }
+
+  /** Lease time of the last entry, or 0. */
+  get lastLeaseTimeMs(): number {
+    if (this.lastLeaseMs === undefined) {
+      const last = this.lastIndex === 0 ? undefined : this.slice(this.lastIndex, this.lastIndex, 0)[0];
+      this.lastLeaseMs = last?.leaseTimeMs ?? 0;
+    }
+    return this.lastLeaseMs;
   }
 
   get lastTerm(): number {
@@ -53,10 +71,12 @@ export class RaftLog {
   append(entry: Entry): void {
     assert(entry.index === this.lastIndex + 1, "a log has no gaps");
     assert(entry.term >= this.lastTerm, "terms never fall along a log");
+    assert(entry.leaseTimeMs >= this.lastLeaseTimeMs, "lease time never falls along a log");
     if (entry.term !== this.lastTerm) this.runs.push({ firstIndex: entry.index, term: entry.term });
     this.cache.push(entry);
     this.cacheBytes += entry.payload.length;
     this.lastIndex = entry.index;
+    this.lastLeaseMs = entry.leaseTimeMs;
   }
 
   /** Removes entries `from` and later. Only on conflict, never at or below the commit index (PROTOCOLS R2). */
@@ -68,6 +88,7 @@ export class RaftLog {
       this.lastIndex--;
     }
     this.lastIndex = from - 1;
+    this.lastLeaseMs = undefined;
     this.cacheFirst = Math.min(this.cacheFirst, from);
     this.durableIndex = Math.min(this.durableIndex, this.lastIndex);
     while ((this.runs.at(-1)?.firstIndex ?? 0) >= from) this.runs.pop();
@@ -76,18 +97,27 @@ export class RaftLog {
   /** Entries from…to, both included, at least one and else within `maxBytes`; perhaps fewer. */
   slice(from: number, to: number, maxBytes: number): Entry[] {
     assert(from >= 1 && from <= to && to <= this.lastIndex, "a slice lies within the log");
+    const last = Math.min(to, from + MAX_SLICE_ENTRIES - 1);
     if (from < this.cacheFirst) {
-      return this.reader.read(this.group, from, Math.min(to, this.cacheFirst - 1), maxBytes);
+      return this.reader.read(this.group, from, Math.min(last, this.cacheFirst - 1), maxBytes);
     }
     const start = from - this.cacheFirst;
     let end = start;
     let bytes = 0;
-    while (end <= to - this.cacheFirst) {
+    while (end <= last - this.cacheFirst) {
       bytes += this.cache[end]?.payload.length ?? 0;
       if (bytes > maxBytes && end > start) break;
       end++;
     }
     return this.cache.slice(start, end);
+  }
+
+  /** Bytes of payload of entries from…to, both included: of entries that are in memory. */
+  payloadBytes(from: number, to: number): number {
+    assert(from >= this.cacheFirst && to <= this.lastIndex, "entries that are not applied are in memory");
+    let bytes = 0;
+    for (let i = from - this.cacheFirst; i <= to - this.cacheFirst; i++) bytes += this.cache[i]?.payload.length ?? 0;
+    return bytes;
   }
 
   /**
@@ -117,16 +147,17 @@ export class RaftLog {
 
   /** Lets go of cached entries that are applied and durable, down to the memory limit. */
   trimCache(): void {
-    if (this.cacheBytes <= this.maxCacheBytes && this.cache.length <= 65_536) return;
-    const last = Math.min(this.appliedIndex, this.durableIndex);
+    if (this.cacheBytes <= this.maxCacheBytes && this.cache.length <= MAX_CACHE_ENTRIES) return;
+    const droppable = Math.min(this.appliedIndex, this.durableIndex) - this.cacheFirst + 1;
+    // What stays is copied: for a few entries that is not worth it.
+    if (droppable * 4 < this.cache.length) return;
     let drop = 0;
-    while (this.cacheFirst + drop <= last && this.cacheBytes > this.maxCacheBytes / 2) {
+    while (
+      drop < droppable &&
+      (this.cacheBytes > this.maxCacheBytes / 2 || this.cache.length - drop > KEPT_CACHE_ENTRIES)
+    ) {
       this.cacheBytes -= this.cache[drop]?.payload.length ?? 0;
       drop++;
-    }
-    if (this.cache.length - drop > 32_768) {
-      const further = Math.min(this.cache.length - 32_768, Math.max(0, last - this.cacheFirst + 1));
-      for (; drop < further; drop++) this.cacheBytes -= this.cache[drop]?.payload.length ?? 0;
     }
     this.cache = this.cache.slice(drop);
     this.cacheFirst += drop;

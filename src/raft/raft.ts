@@ -56,7 +56,7 @@ export class Raft {
     assert(hardState.term >= log.lastTerm, "the term is never behind the log");
     this.hard = hardState;
     this.outbox = new Outbox(log.lastIndex);
-    this.leaseTime = new LeaseTime(leaseTimeMs, 2 * options.heartbeatIntervalMs);
+    this.leaseTime = new LeaseTime(leaseTimeMs, log.lastTerm, 2 * options.heartbeatIntervalMs);
     this.lastTickMs = nowMs;
     this.electionTimeoutMs = this.drawElectionTimeout();
   }
@@ -289,14 +289,8 @@ export class Raft {
     this.election = undefined;
     this.currentRole = "leader";
     this.knownLeader = this.options.self;
-    this.leadership = new Leadership(
-      this.term,
-      this.options,
-      this.log,
-      this.outbox,
-      this.leaseTime,
-      this.lastTickMs,
-    );
+    this.leaseTime.resume(this.term, { term: this.log.lastTerm, leaseTimeMs: this.log.lastLeaseTimeMs });
+    this.leadership = new Leadership(this.term, this.options, this.log, this.outbox, this.leaseTime, this.lastTickMs);
   }
 
   private becomeFollower(term: number, leader: ReplicaId): void {
@@ -315,11 +309,12 @@ export class Raft {
   }
 
   private hearLeader(from: ReplicaId, leaseTimeMs: number): void {
-    assert(this.leadership === undefined, "a term has one leader");
+    const others = this.leadership !== undefined || (this.knownLeader !== 0 && this.knownLeader !== from);
+    assert(!others, "a term has one leader");
     if (this.currentRole !== "follower" || this.knownLeader !== from) this.becomeFollower(this.term, from);
     this.sinceLeaderMs = 0;
     this.restartElectionTimer();
-    this.leaseTime.heard(leaseTimeMs);
+    this.leaseTime.heard(leaseTimeMs, this.term);
   }
 
   private append(message: AppendRequest): void {

@@ -1,0 +1,319 @@
+/**
+ * Raft cores on an in-memory network and in-memory disks, driven step by step: a test says what passes, what is lost,
+ * what is on disk and whose time goes on, and reads like a script of the protocol.
+ */
+import { RaftLog } from "../../src/raft/log.ts";
+import type { RaftOptions } from "../../src/raft/options.ts";
+import type { Effects } from "../../src/raft/outbox.ts";
+import { type FlushMark, Raft } from "../../src/raft/raft.ts";
+import type { EntryReader, GroupLog, TermRun } from "../../src/raft/storage.ts";
+import type { Entry, HardState, Message, ReplicaId } from "../../src/raft/types.ts";
+
+export const HEARTBEAT_MS = 50;
+export const ELECTION_MS = 300;
+/** Within one heartbeat interval, so that no time is taken for a pause. */
+const STEP_MS = 10;
+
+export type ClusterOptions = Partial<
+  Pick<RaftOptions, "maxUncommittedBytes" | "maxAppendBytes" | "maxInflightAppends"> & { maxCacheBytes: number }
+>;
+type OfType<Type extends Message["type"]> = Extract<Message, { type: Type }>;
+
+/** What survives a crash: changed by whole flushes only. */
+class Disk implements EntryReader {
+  hardState: HardState = { term: 0, vote: 0 };
+  entries: Entry[] = [];
+  /** Entries that were read back. */
+  reads = 0;
+
+  read(_group: number, from: number, to: number, maxBytes: number): Entry[] {
+    const found: Entry[] = [];
+    let bytes = 0;
+    for (const entry of this.entries.slice(from - 1, to)) {
+      bytes += entry.payload.length;
+      if (bytes > maxBytes && found.length > 0) break;
+      found.push(entry);
+    }
+    this.reads += found.length;
+    return found;
+  }
+
+  write({ hardState, truncateFrom, entries }: Effects): void {
+    if (hardState !== undefined) this.hardState = hardState;
+    if (truncateFrom !== undefined) this.entries.length = truncateFrom - 1;
+    for (const entry of entries) {
+      if (entry.index !== this.entries.length + 1) throw new Error(`entry ${entry.index} leaves a gap on disk`);
+      this.entries.push(entry);
+    }
+  }
+
+  recover(): GroupLog | undefined {
+    if (this.hardState.term === 0) return undefined;
+    const termRuns: TermRun[] = [];
+    for (const { index, term } of this.entries) {
+      if (term !== termRuns.at(-1)?.term) termRuns.push({ firstIndex: index, term });
+    }
+    const leaseTimeMs = this.entries.at(-1)?.leaseTimeMs ?? 0;
+    return { group: 0, hardState: this.hardState, lastIndex: this.entries.length, termRuns, leaseTimeMs };
+  }
+}
+
+interface Flush {
+  readonly effects: Effects;
+  readonly mark: FlushMark;
+}
+
+/** One replica with its disk. */
+export class Replica {
+  readonly disk = new Disk();
+  raft: Raft;
+  /** Payloads of the commands that were applied, in order. */
+  applied: string[] = [];
+  readonly readsReady: { id: number; index: number }[] = [];
+  readonly readsFailed: number[] = [];
+  /** Flushes stay on their way until {@link completeFlush}. */
+  slowDisk = false;
+  /** What it is to draw for its next election time-out, in [0, 1). */
+  draw: number;
+  readonly flushes: Flush[] = [];
+
+  constructor(
+    readonly id: ReplicaId,
+    private readonly cluster: RaftCluster,
+  ) {
+    // Replica 1 is the first to time out, none within the minimum, unless a test says otherwise.
+    this.draw = id / 10;
+    this.raft = this.start();
+  }
+
+  /** The process dies and comes back with what is on its disk. */
+  restart(): void {
+    this.flushes.length = 0;
+    this.applied = [];
+    this.raft = this.start();
+  }
+
+  /** Writes entries behind the protocol's back, as an earlier history left them. */
+  startWith(terms: readonly number[], hardState?: HardState): void {
+    const payload = new Uint8Array(0);
+    this.disk.entries = terms.map((term, i) => ({ index: i + 1, term, kind: "command", leaseTimeMs: 0, payload }));
+    this.disk.hardState = hardState ?? { term: terms.at(-1) ?? 0, vote: 0 };
+    this.restart();
+  }
+
+  /** Takes the core's effects: what may leave at once leaves, the rest joins a flush. */
+  pump(): void {
+    const { raft } = this;
+    const effects = raft.takeEffects(this.cluster.nowMs);
+    for (const message of effects.immediate) this.cluster.send(message);
+    for (const read of effects.readsReady) this.readsReady.push(read);
+    for (const id of effects.readsFailed) this.readsFailed.push(id);
+    this.flushes.push({ effects, mark: raft.flushMark() });
+    while (this.flushes.length > 0 && !(this.slowDisk && this.writesSomething)) this.completeFlush();
+    this.apply();
+  }
+
+  /** The oldest flush becomes durable: its messages leave. */
+  completeFlush(): void {
+    const flush = this.flushes.shift();
+    if (flush === undefined) throw new Error(`replica ${this.id} has no flush under way`);
+    this.disk.write(flush.effects);
+    this.raft.persisted(flush.mark);
+    for (const message of flush.effects.deferred) this.cluster.send(message);
+    this.apply();
+  }
+
+  get terms(): number[] {
+    const { log } = this.raft;
+    return Array.from({ length: log.lastIndex }, (_, i) => log.term(i + 1) ?? 0);
+  }
+
+  private get writesSomething(): boolean {
+    const effects = this.flushes[0]?.effects;
+    return effects !== undefined && (effects.hardState ?? effects.truncateFrom ?? effects.entries[0]) !== undefined;
+  }
+
+  private apply(): void {
+    const { log } = this.raft;
+    const last = Math.min(log.commitIndex, log.durableIndex);
+    while (log.appliedIndex < last) {
+      for (const entry of log.slice(log.appliedIndex + 1, last, 1024)) {
+        log.appliedIndex = entry.index;
+        if (entry.kind === "command") this.applied.push(text(entry.payload));
+      }
+    }
+    log.trimCache();
+  }
+
+  private start(): Raft {
+    const { options, voters, nowMs } = this.cluster;
+    const recovered = this.disk.recover();
+    const raftOptions: RaftOptions = {
+      group: 0,
+      self: this.id,
+      voters,
+      electionTimeoutMs: ELECTION_MS,
+      heartbeatIntervalMs: HEARTBEAT_MS,
+      random: () => this.draw,
+      maxUncommittedBytes: options.maxUncommittedBytes ?? 1024 * 1024,
+      maxAppendBytes: options.maxAppendBytes ?? 64 * 1024,
+      maxInflightAppends: options.maxInflightAppends ?? 64,
+    };
+    const log = new RaftLog(0, this.disk, recovered, options.maxCacheBytes ?? 1024 * 1024);
+    return new Raft(raftOptions, log, this.disk.hardState, recovered?.leaseTimeMs ?? 0, nowMs);
+  }
+}
+
+export class RaftCluster {
+  nowMs = 1_000;
+  readonly voters: readonly ReplicaId[];
+  /** Sent and neither delivered nor dropped, oldest first. */
+  transit: Message[] = [];
+  /** Everything that was ever sent. */
+  readonly sent: Message[] = [];
+  private readonly replicas: readonly Replica[];
+  private readonly down = new Set<ReplicaId>();
+  private readonly cuts = new Set<string>();
+  private readonly filters: ((message: Message) => boolean)[] = [];
+
+  constructor(
+    size: number,
+    readonly options: ClusterOptions = {},
+  ) {
+    this.voters = Array.from({ length: size }, (_, i) => i + 1);
+    this.replicas = this.voters.map((id) => new Replica(id, this));
+  }
+
+  replica(id: ReplicaId): Replica {
+    const replica = this.replicas[id - 1];
+    if (replica === undefined) throw new Error(`there is no replica ${id}`);
+    return replica;
+  }
+
+  raft(id: ReplicaId): Raft {
+    return this.replica(id).raft;
+  }
+
+  send(message: Message): void {
+    this.sent.push(message);
+    const lost = this.cuts.has(`${message.from}→${message.to}`) || this.filters.some((drops) => drops(message));
+    if (!lost && !this.down.has(message.from)) this.transit.push(message);
+  }
+
+  /** One way, from now on. */
+  cut(from: ReplicaId, to: ReplicaId): void {
+    this.cuts.add(`${from}→${to}`);
+  }
+
+  /** Both ways, from everybody. */
+  isolate(id: ReplicaId): void {
+    for (const other of this.voters) {
+      this.cut(id, other);
+      this.cut(other, id);
+    }
+  }
+
+  /** Loses what it returns true for, from now on. */
+  lose(drops: (message: Message) => boolean): void {
+    this.filters.push(drops);
+  }
+
+  heal(): void {
+    this.cuts.clear();
+    this.filters.length = 0;
+  }
+
+  crash(id: ReplicaId): void {
+    this.down.add(id);
+    this.transit = this.transit.filter((message) => message.to !== id);
+  }
+
+  restart(id: ReplicaId): void {
+    this.down.delete(id);
+    this.replica(id).restart();
+  }
+
+  /** What a message does, alone: its receiver's effects are taken at once. */
+  deliver(message: Message): void {
+    if (this.down.has(message.to)) return;
+    this.raft(message.to).step(message);
+    this.replica(message.to).pump();
+  }
+
+  /** Takes messages of a kind off the network, to be delivered later, twice, or never. */
+  take<Type extends Message["type"]>(type: Type, to?: ReplicaId): OfType<Type>[] {
+    const chosen = (message: Message): message is OfType<Type> =>
+      message.type === type && (to === undefined || message.to === to);
+    const taken = this.transit.filter(chosen);
+    this.transit = this.transit.filter((message) => !chosen(message));
+    return taken;
+  }
+
+  /** Delivers everything, and what that leads to, until nothing is on its way. */
+  settle(): void {
+    for (const id of this.up) this.replica(id).pump();
+    for (let rounds = 0; this.transit.length > 0; rounds++) {
+      if (rounds > 10_000) throw new Error("the replicas do not come to rest");
+      const messages = this.transit;
+      this.transit = [];
+      for (const message of messages) if (!this.down.has(message.to)) this.raft(message.to).step(message);
+      for (const id of this.up) this.replica(id).pump();
+    }
+  }
+
+  /** Time goes on for some or all, in small steps; what is sent arrives within the step unless `quiet`. */
+  pass(ms: number, options: { only?: readonly ReplicaId[]; quiet?: boolean } = {}): void {
+    for (const endMs = this.nowMs + ms; this.nowMs < endMs;) {
+      this.nowMs += Math.min(STEP_MS, endMs - this.nowMs);
+      for (const id of options.only ?? this.up) if (!this.down.has(id)) this.raft(id).tick(this.nowMs);
+      if (options.quiet === true) for (const id of this.up) this.replica(id).pump();
+      else this.settle();
+    }
+  }
+
+  /** Time goes on for this replica alone until it asks for (pre-)votes, which stay on their way. */
+  campaign(id: ReplicaId): void {
+    for (let steps = 0; this.raft(id).role !== "candidate"; steps++) {
+      if (steps > 100) throw new Error(`replica ${id} does not campaign`);
+      this.pass(STEP_MS, { only: [id], quiet: true });
+    }
+  }
+
+  /** Only this replica's time goes on until it leads; then everybody has heard of it. */
+  elect(id: ReplicaId): void {
+    for (let steps = 0; this.raft(id).role !== "leader"; steps++) {
+      if (steps > 200) throw new Error(`replica ${id} is not elected`);
+      this.pass(STEP_MS, { only: [id] });
+    }
+    this.settle();
+  }
+
+  /** Others forget that they heard a leader, without standing for election themselves. */
+  forgetLeader(...ids: readonly ReplicaId[]): void {
+    for (const id of ids) this.replica(id).draw = 0.9;
+    for (let i = 0; i < ELECTION_MS / STEP_MS; i++) {
+      this.nowMs += STEP_MS;
+      for (const id of ids) this.raft(id).tick(this.nowMs);
+    }
+  }
+
+  propose(id: ReplicaId, payload: string, reserved = false): string {
+    return this.raft(id).propose("command", bytes(payload), reserved);
+  }
+
+  get leaders(): ReplicaId[] {
+    return this.up.filter((id) => this.raft(id).role === "leader");
+  }
+
+  private get up(): ReplicaId[] {
+    return this.voters.filter((id) => !this.down.has(id));
+  }
+}
+
+export function bytes(value: string): Uint8Array {
+  return new TextEncoder().encode(value);
+}
+
+export function text(value: Uint8Array): string {
+  return new TextDecoder().decode(value);
+}

@@ -21,7 +21,10 @@ export class Leadership {
   private readonly rounds = new Rounds();
   /** The first entry of this term: until it has committed nothing is known to be committed (Raft §5.4.2, §8). */
   private readonly noopIndex: number;
+  /** Payload of this term's entries that have not committed. Invariant: ≥ 0. */
   private uncommittedBytes = 0;
+  /** One value a voter, for counting majorities; used again and again. */
+  private readonly counted: number[] = [];
   private lastRoundMs: number;
   private sinceQuorumCheckMs = 0;
 
@@ -34,7 +37,7 @@ export class Leadership {
     nowMs: number,
   ) {
     for (const voter of options.voters) {
-      if (voter !== options.self) this.followers.set(voter, new Progress(log.lastIndex + 1, nowMs));
+      if (voter !== options.self) this.followers.set(voter, new Progress(log.lastIndex + 1));
     }
     this.noopIndex = log.lastIndex + 1;
     this.appendEntry("noop", EMPTY);
@@ -84,7 +87,9 @@ export class Leadership {
     }
     // A tick that is early by a whisker must not put the heartbeat off by a whole tick.
     if (nowMs - this.lastRoundMs >= 0.9 * this.options.heartbeatIntervalMs) this.beginRound(nowMs);
-    for (const progress of this.followers.values()) this.giveUpOnSilence(progress, nowMs);
+    for (const progress of this.followers.values()) {
+      if (progress.silentForMs(nowMs) >= this.options.electionTimeoutMs) progress.probe();
+    }
     return true;
   }
 
@@ -93,7 +98,7 @@ export class Leadership {
     const reads = this.rounds.hasWaitingReads && this.established;
     if (reads && this.rounds.openCount < MAX_READ_ROUNDS) this.beginRound(nowMs);
     for (const [to, progress] of this.followers) {
-      this.sendAppends(to, progress);
+      this.sendAppends(to, progress, nowMs);
       this.sendCommit(to, progress);
     }
   }
@@ -101,8 +106,7 @@ export class Leadership {
   appendReply(message: AppendReply, nowMs: number): void {
     const progress = this.followers.get(message.from);
     if (progress === undefined) return;
-    progress.active = true;
-    progress.lastAnswerMs = nowMs;
+    progress.answered(nowMs);
     if (message.success) {
       // A follower cannot hold more of our log than there is; a claim beyond it is not believed.
       if (message.index > this.log.lastIndex) return;
@@ -118,7 +122,7 @@ export class Leadership {
     progress.active = true;
     progress.confirmedRound = Math.max(progress.confirmedRound, Math.min(message.round, this.rounds.lastRound));
     // An answer shows that the way is free: a probe that got none in the meantime was lost.
-    if (progress.state === "probe" && nowMs - progress.lastAnswerMs > this.options.heartbeatIntervalMs) {
+    if (progress.state === "probe" && progress.silentForMs(nowMs) > this.options.heartbeatIntervalMs) {
       progress.probeSent = false;
     }
     this.confirmRounds();
@@ -131,11 +135,13 @@ export class Leadership {
 
   /** Commits what a majority holds durably, this replica included, if it is of this term (Raft §5.4.2, PROTOCOLS R2). */
   advanceCommit(nowMs: number): void {
-    const matches = [this.log.durableIndex];
-    for (const progress of this.followers.values()) matches.push(progress.matchIndex);
-    const reached = majorityReached(matches);
+    let voter = 0;
+    this.counted[voter++] = this.log.durableIndex;
+    for (const progress of this.followers.values()) this.counted[voter++] = progress.matchIndex;
+    const reached = majorityReached(this.counted);
     if (reached <= this.log.commitIndex || this.log.term(reached) !== this.term) return;
-    this.releaseBytes(this.log.commitIndex + 1, reached);
+    // What earlier leaders left is not ours to count; ours is in memory until it has committed.
+    this.uncommittedBytes -= this.log.payloadBytes(Math.max(this.log.commitIndex + 1, this.noopIndex), reached);
     this.log.commitTo(reached);
     if (this.established && !this.leaseTime.running) this.leaseTime.start(nowMs);
   }
@@ -160,9 +166,11 @@ export class Leadership {
   }
 
   private confirmRounds(): void {
-    const confirmed = [this.rounds.lastRound];
-    for (const progress of this.followers.values()) confirmed.push(progress.confirmedRound);
-    this.rounds.confirm(majorityReached(confirmed), (sentAtMs, readIndex, reads) => {
+    if (this.rounds.openCount === 0) return;
+    let voter = 0;
+    this.counted[voter++] = this.rounds.lastRound;
+    for (const progress of this.followers.values()) this.counted[voter++] = progress.confirmedRound;
+    this.rounds.confirm(majorityReached(this.counted), (sentAtMs, readIndex, reads) => {
       this.leaseTime.confirmed(sentAtMs);
       for (const id of reads) this.outbox.readReady(id, readIndex);
     });
@@ -177,13 +185,7 @@ export class Leadership {
     return heard >= majority(this.options.voters.length);
   }
 
-  private giveUpOnSilence(progress: Progress, nowMs: number): void {
-    if (!progress.unanswered || nowMs - progress.lastAnswerMs < this.options.electionTimeoutMs) return;
-    progress.probe();
-    progress.lastAnswerMs = nowMs;
-  }
-
-  private sendAppends(to: ReplicaId, progress: Progress): void {
+  private sendAppends(to: ReplicaId, progress: Progress, nowMs: number): void {
     while (
       progress.nextIndex <= this.log.lastIndex &&
       progress.canSend(this.options.maxInflightAppends, MAX_INFLIGHT_BYTES)
@@ -201,7 +203,7 @@ export class Leadership {
         entries,
       });
       progress.sentCommitIndex = Math.max(progress.sentCommitIndex, Math.min(this.log.commitIndex, lastIndex));
-      progress.sent(lastIndex, payloadBytes(entries));
+      progress.sent(lastIndex, payloadBytes(entries), nowMs);
     }
   }
 
@@ -222,15 +224,6 @@ export class Leadership {
       commitIndex,
       leaseTimeMs: this.leaseTime.nowMs,
     });
-  }
-
-  private releaseBytes(from: number, to: number): void {
-    let next = from;
-    while (next <= to && this.uncommittedBytes > 0) {
-      const entries = this.log.slice(next, to, this.options.maxAppendBytes);
-      this.uncommittedBytes = Math.max(0, this.uncommittedBytes - payloadBytes(entries));
-      next += entries.length;
-    }
   }
 
   private envelope(to: ReplicaId): { group: number; from: ReplicaId; to: ReplicaId; term: number } {

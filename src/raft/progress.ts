@@ -16,20 +16,20 @@ export class Progress {
   confirmedRound = 0;
   /** Heard since the last quorum check. */
   active = true;
-  /** Local time of the follower's last answer to an append, or of our last try after silence, in ms. */
-  lastAnswerMs: number;
+  /** While something is unanswered: local time since which the follower is silent about appends, in ms. */
+  private waitingSinceMs = 0;
 
   /** Last index and bytes of each append that is not answered, oldest first. */
   private inflight: { readonly lastIndex: number; readonly bytes: number }[] = [];
   private inflightBytes = 0;
 
-  constructor(nextIndex: number, nowMs: number) {
+  constructor(nextIndex: number) {
     this.nextIndex = nextIndex;
-    this.lastAnswerMs = nowMs;
   }
 
-  get unanswered(): boolean {
-    return this.probeSent || this.inflight.length > 0;
+  /** Appends have gone out and for so long none was answered, in ms; 0 when nothing is on its way. */
+  silentForMs(nowMs: number): number {
+    return this.unanswered ? nowMs - this.waitingSinceMs : 0;
   }
 
   canSend(maxAppends: number, maxBytes: number): boolean {
@@ -37,7 +37,9 @@ export class Progress {
     return this.inflight.length < maxAppends && this.inflightBytes < maxBytes;
   }
 
-  sent(lastIndex: number, bytes: number): void {
+  sent(lastIndex: number, bytes: number, nowMs: number): void {
+    // Counted from here: what goes out after a long rest is not silence yet.
+    if (!this.unanswered) this.waitingSinceMs = nowMs;
     if (this.state === "probe") {
       this.probeSent = true;
       return;
@@ -45,6 +47,12 @@ export class Progress {
     this.nextIndex = lastIndex + 1;
     this.inflight.push({ lastIndex, bytes });
     this.inflightBytes += bytes;
+  }
+
+  /** The follower answered an append, whatever it said. */
+  answered(nowMs: number): void {
+    this.active = true;
+    this.waitingSinceMs = nowMs;
   }
 
   /** @returns whether the follower is now known to hold more than before */
@@ -79,12 +87,17 @@ export class Progress {
     return true;
   }
 
-  /** Appends may have been lost: start again from what is known. */
+  /** Appends may have been lost, and with them what they said of commits: start again from what is known. */
   probe(): void {
     this.state = "probe";
     this.probeSent = false;
+    this.sentCommitIndex = 0;
     this.nextIndex = this.matchIndex + 1;
     this.inflight = [];
     this.inflightBytes = 0;
+  }
+
+  private get unanswered(): boolean {
+    return this.probeSent || this.inflight.length > 0;
   }
 }

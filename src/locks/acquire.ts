@@ -1,6 +1,6 @@
 import { addHold, grantOf, reenter } from "./grants.ts";
 import { holdersOf } from "./lock-table.ts";
-import { answerWith, attach, SESSION_EXPIRED } from "./operations.ts";
+import { answeredAgain, answerWith, attach, SESSION_EXPIRED } from "./operations.ts";
 import { type Claimant, type Lock, type Operation, Waiter } from "./records.ts";
 import type { LockState } from "./state.ts";
 import type { LockCommand, LockError, LockResult, Principal } from "./types.ts";
@@ -18,7 +18,7 @@ export function acquire(state: LockState, operation: Operation, command: Acquire
   const hold = known?.hold(command.lock);
   if (hold !== undefined) {
     const result = reenter(state, hold, mode, ttlMs);
-    if (result.type === "granted") answerWith(state, hold, operation);
+    if (result.type === "granted") answeredAgain(state, hold);
     return result;
   }
 

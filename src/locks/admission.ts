@@ -1,5 +1,5 @@
 import { canHaveKey, fingerprint, KeyRecord } from "./idempotency.ts";
-import { answerWith, attach, finish, STALE_OPERATION } from "./operations.ts";
+import { answeredAgain, attach, finish, STALE_OPERATION } from "./operations.ts";
 import type { Operation } from "./records.ts";
 import { registerIngress } from "./registration.ts";
 import type { LockState } from "./state.ts";
@@ -69,9 +69,9 @@ function repeat(state: LockState, operation: Operation, known: KeyRecord, comman
   const { result, waiter, principal } = known;
   if (result !== undefined) {
     if (result.type === "granted" && principal !== undefined) {
-      // The retry holds the lock now: a late cancel of the first attempt must not take it away.
+      // Either attempt may have been heard: a late cancel of one must not take the lock from the other.
       const hold = state.claimants.findPrincipal(principal)?.hold(result.lock);
-      if (hold?.lock.token === result.fencingToken) answerWith(state, hold, operation);
+      if (hold?.lock.token === result.fencingToken) answeredAgain(state, hold);
     }
     finish(state, operation, result);
   } else if (waiter !== undefined && command.type === "acquire") {

@@ -16,7 +16,7 @@ export function cancelOperation(state: LockState, id: number, sequence: number):
     return;
   }
   const hold = ingress.granted.get(sequence);
-  const operation = hold?.lastOperation;
+  const operation = hold?.onlyAnswered;
   if (hold !== undefined && operation?.ingress === id && operation.sequence === sequence) {
     if (operation.key !== undefined) forgetKey(state, operation.key);
     window.record(sequence, CANCELLED);

@@ -49,8 +49,8 @@ function hashLock(hash: Hash, lock: Lock): void {
 function hashHold(hash: Hash, hold: Hold): void {
   hashClaimant(hash, hold.holder);
   hash.integer(hold.serial).integer(hold.deadlineMs);
-  if (hold.lastOperation === undefined) hash.text("none");
-  else hashOperation(hash, hold.lastOperation);
+  if (hold.onlyAnswered === undefined) hash.text("none");
+  else hashOperation(hash, hold.onlyAnswered);
 }
 
 function hashWaiter(hash: Hash, waiter: Waiter): void {

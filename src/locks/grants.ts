@@ -1,6 +1,6 @@
 import { assert } from "../kernel/assert.ts";
 import { holdersOf } from "./lock-table.ts";
-import { answerWith, detachAll, forgetAnswer } from "./operations.ts";
+import { answeredAgain, answerWith, detachAll, forgetAnswer } from "./operations.ts";
 import { type Claimant, Hold, type Lock, type Waiter } from "./records.ts";
 import type { LockState } from "./state.ts";
 import type { LockError, LockGrant, LockMode, LockResult } from "./types.ts";
@@ -102,7 +102,8 @@ function grantHead(state: LockState, lock: Lock): Claimant[] {
   for (let head = lock.queue.first; head !== undefined && lock.admits(head.mode); head = lock.queue.first) {
     leaveQueue(state, head);
     const hold = addHold(state, lock, head.claimant, head.mode, head.ttlMs);
-    answerWith(state, hold, detachAll(state, head, grantOf(state, hold)));
+    const only = detachAll(state, head, grantOf(state, hold));
+    if (only !== undefined) answerWith(state, hold, only);
     granted.push(head.claimant);
   }
   return granted;
@@ -118,8 +119,8 @@ function answerOtherWaits(state: LockState, lock: Lock, claimant: Claimant): voi
     // Both requests are answered in this step: neither gets a shorter lease than it asked for.
     const result = reenter(state, hold, mode, Math.max(waiter.ttlMs, hold.deadlineMs - state.nowMs));
     leaveQueue(state, waiter);
-    const last = detachAll(state, waiter, result);
-    if (result.type === "granted" && last !== undefined) answerWith(state, hold, last);
+    detachAll(state, waiter, result);
+    if (result.type === "granted") answeredAgain(state, hold);
   }
 }
 

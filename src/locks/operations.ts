@@ -40,14 +40,14 @@ export function detach(state: LockState, waiter: Waiter, operation: Operation, r
   finish(state, operation, result);
 }
 
-/** Answers all operations that wait at this place. The last one to be answered is returned. */
+/** Answers all operations that wait at this place. If it is a single one, it is returned. */
 export function detachAll(state: LockState, waiter: Waiter, result: LockResult): Operation | undefined {
   const operations = waiter.operations.splice(0);
   for (const operation of operations) {
     unattach(state, operation);
     finish(state, operation, result);
   }
-  return operations.at(-1);
+  return operations.length === 1 ? operations[0] : undefined;
 }
 
 function unattach(state: LockState, { ingress, sequence, key }: Operation): void {
@@ -56,17 +56,24 @@ function unattach(state: LockState, { ingress, sequence, key }: Operation): void
   if (key !== undefined) key.pending -= 1;
 }
 
-/** The hold is the answer to this acquire: a cancel of it, and of it alone, gives the hold back. */
-export function answerWith(state: LockState, hold: Hold, operation: Operation | undefined): void {
+/** The hold is the answer to this acquire alone: if nobody heard it, a cancel gives the hold back. */
+export function answerWith(state: LockState, hold: Hold, operation: Operation): void {
+  hold.onlyAnswered = operation;
+  state.ingresses.find(operation.ingress)?.granted.set(operation.sequence, hold);
+}
+
+/**
+ * The hold is the answer to more than one request: one of them may have been heard, so no cancel takes it away. A client
+ * whose renewal was cut off still holds what it was granted before.
+ */
+export function answeredAgain(state: LockState, hold: Hold): void {
   forgetAnswer(state, hold);
-  hold.lastOperation = operation;
-  if (operation !== undefined) state.ingresses.find(operation.ingress)?.granted.set(operation.sequence, hold);
 }
 
 export function forgetAnswer(state: LockState, hold: Hold): void {
-  const operation = hold.lastOperation;
+  const operation = hold.onlyAnswered;
   if (operation === undefined) return;
-  hold.lastOperation = undefined;
+  hold.onlyAnswered = undefined;
   const ingress = state.ingresses.find(operation.ingress);
   if (ingress?.granted.get(operation.sequence) === hold) ingress.granted.delete(operation.sequence);
 }

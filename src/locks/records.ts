@@ -56,8 +56,8 @@ export class Hold implements Timed, Linked<Hold>, Hashed<Hold> {
   heapIndex = -1;
   /** Meaningless for a session's hold: that one lives by the session. */
   deadlineMs = 0;
-  /** The acquire that was answered with this hold last: its cancellation gives the hold back (PROTOCOLS L7). */
-  lastOperation: Operation | undefined = undefined;
+  /** The one acquire that was answered with this hold, while it is the only one: its cancel gives it back (PROTOCOLS L7). */
+  onlyAnswered: Operation | undefined = undefined;
 
   constructor(
     readonly lock: Lock,

@@ -43,8 +43,8 @@ export type LockCommand =
       readonly fencingToken: number | undefined;
     }
   /**
-   * The client of that operation went away: its waiter leaves, or the grant that it got is given back if no later
-   * acquire of the same principal was answered with it. A later arrival of the operation itself is then refused.
+   * The client of that operation went away: its waiter leaves, or the grant that it got is given back, if no other
+   * request was answered with the same hold. A later arrival of the operation itself is then refused.
    */
   | { readonly type: "cancel"; readonly ingress: number; readonly sequence: number }
   | { readonly type: "fence"; readonly resource: string; readonly token: number };

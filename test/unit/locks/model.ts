@@ -203,7 +203,15 @@ export class LockModel {
     const phase = this.holds.find((hold) => hold.lock === lock);
     const token = phase?.token ?? ++this.tokens;
     const endsMs = who.kind === "session" ? undefined : this.nowMs + ttlMs;
-    this.holds.push({ lock, who, mode, token, endsMs, created: this.created++, operation: operations.at(-1) });
+    this.holds.push({
+      lock,
+      who,
+      mode,
+      token,
+      endsMs,
+      created: this.created++,
+      operation: operations.length === 1 ? operations[0] : undefined,
+    });
     for (const operation of operations) this.ends.set(operation, { code: "granted", token });
   }
 
@@ -217,7 +225,7 @@ export class LockModel {
       hold.token = ++this.tokens;
     }
     if (hold.endsMs !== undefined) hold.endsMs = this.nowMs + ttlMs;
-    hold.operation = operations.at(-1) ?? hold.operation;
+    hold.operation = undefined;
     for (const operation of operations) this.ends.set(operation, { code: "granted", token: hold.token });
   }
 

@@ -196,7 +196,17 @@ describe("idempotency keys (Q1)", () => {
     expect(h.holders("x")).toEqual(["node1"]);
     expect(tokenOf(retry)).toBe(1);
     h.cancel(11);
-    expect(h.holders("x")).toEqual([]);
+    expect(h.holders("x")).toEqual(["node1"]);
+  });
+
+  test("a cancelled renewal does not take away what was granted before", () => {
+    const h = new Harness();
+    h.acquire("x", owner("a"), { envelope: { sequence: 10 } });
+    h.acquire("x", owner("a"), { envelope: { sequence: 11 } });
+    h.cancel(11);
+    expect(h.holders("x")).toEqual(["a"]);
+    h.cancel(10);
+    expect(h.holders("x")).toEqual(["a"]);
   });
 
   test("the same key for another request is refused", () => {

@@ -8,7 +8,10 @@ import { freePorts } from "../support/free-ports.ts";
 import { ProcessCluster } from "../support/process-cluster.ts";
 
 const absent = Bun.which("redis-server") === null;
-if (absent) console.warn('SKIPPED, there is no redis-server on the PATH: "a lock on one Redis forgets its holder, ours does not"');
+if (absent)
+  console.warn(
+    'SKIPPED, there is no redis-server on the PATH: "a lock on one Redis forgets its holder, ours does not"',
+  );
 
 describe("beside a lock on one Redis", () => {
   test.skipIf(absent)(

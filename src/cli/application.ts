@@ -14,6 +14,7 @@ import type { CliContext } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
 import { healthcheckCommand } from "./healthcheck.ts";
 import { NodeFailure, serveCommand } from "./serve.ts";
+import { simCommand } from "./sim.ts";
 import { statusCommand } from "./status.ts";
 import { upCommand } from "./up.ts";
 import { versionCommand } from "./version.ts";
@@ -24,6 +25,7 @@ const root = buildRouteMap({
     serve: serveCommand,
     status: statusCommand,
     healthcheck: healthcheckCommand,
+    sim: simCommand,
     version: versionCommand,
   },
   docs: { brief: "Locks with fencing tokens, from a cluster that starts with one command" },

@@ -1,0 +1,110 @@
+import { Hash } from "../../kernel/hash.ts";
+import type { LockMachine } from "../../locks/lock-machine.ts";
+import type { LockOutcome } from "../../locks/state.ts";
+import type { Entry, ReplicaId } from "../../raft/types.ts";
+import { hashBytes } from "../hash-bytes.ts";
+import { check } from "../violation.ts";
+import type { LockJudge } from "./lock-judge.ts";
+import { operationKey } from "./operation-key.ts";
+
+interface AppliedEntry {
+  readonly term: number;
+  readonly hash: number;
+  readonly leaseMs: number;
+  readonly outcomes: number;
+}
+
+/** Between two comparisons of whole states, in entries. */
+const DIGEST_EVERY = 32;
+
+/** What all nodes applied: one sequence, one state and one outcome for every index, forever. */
+export class AppliedLog {
+  private readonly entries: AppliedEntry[] = [{ term: 0, hash: 0, leaseMs: 0, outcomes: 0 }];
+  private readonly digests = new Map<number, string>();
+  /** The first result of each operation. */
+  private readonly results = new Map<number, { readonly index: number; readonly hash: number }>();
+  private readonly happened = new Set<number>();
+  private readonly refused = new Set<number>();
+  private readonly hash = new Hash();
+
+  /** @param appendedMs when a leader appended the entry, in real ms */
+  constructor(
+    private readonly judge: LockJudge,
+    private readonly appendedMs: (entry: Entry) => number,
+  ) {}
+
+  get lastIndex(): number {
+    return this.entries.length - 1;
+  }
+
+  get states(): Iterable<string> {
+    return this.digests.values();
+  }
+
+  result(operation: number): { readonly index: number; readonly hash: number } | undefined {
+    return this.results.get(operation);
+  }
+
+  mustNotHappen(operation: number): void {
+    check(!this.happened.has(operation), "Q2 a refusal is definite", () => `operation ${operation} had been executed`);
+    this.refused.add(operation);
+  }
+
+  /** A node has applied the entry. */
+  applied(node: ReplicaId, entry: Entry, outcomes: readonly LockOutcome[], machine: LockMachine): void {
+    const known = this.entries[entry.index];
+    const found: AppliedEntry = {
+      term: entry.term,
+      hash: hashBytes(entry.payload, entry.kind.charCodeAt(0)),
+      leaseMs: entry.leaseTimeMs,
+      outcomes: this.hashOutcomes(outcomes),
+    };
+    if (known === undefined) this.first(entry, found, outcomes, machine);
+    else compareEntries(node, entry.index, found, known);
+    if (entry.index % DIGEST_EVERY === 0) this.compareDigest(node, entry.index, machine);
+  }
+
+  compareDigest(node: ReplicaId, index: number, machine: LockMachine): void {
+    const digest = machine.digest();
+    const known = this.digests.get(index);
+    if (known === undefined) this.digests.set(index, digest);
+    else check(known === digest, "state equality", () => `node${node} has another state than others at ${index}`);
+  }
+
+  private first(entry: Entry, found: AppliedEntry, outcomes: readonly LockOutcome[], machine: LockMachine): void {
+    const before = this.entries[entry.index - 1];
+    check(before !== undefined, "entries are applied in order", () => `entry ${entry.index} comes too early`);
+    check(
+      found.leaseMs >= before.leaseMs && found.term >= before.term,
+      "T1 lease time never falls along the log",
+      () => {
+        return `entry ${entry.index} has ${found.term}/${found.leaseMs} ms after ${before.term}/${before.leaseMs} ms`;
+      },
+    );
+    this.entries.push(found);
+    for (const { ingress, sequence, result } of outcomes) {
+      if (result?.type === "error" && result.code === "stale_operation") continue;
+      const operation = operationKey(ingress, sequence);
+      this.happened.add(operation);
+      check(!this.refused.has(operation), "Q2 a refusal is definite", () => {
+        return `operation ${ingress}:${sequence} is executed at ${entry.index} after its client was told that it never will`;
+      });
+      if (result === undefined || this.results.has(operation)) continue;
+      this.results.set(operation, { index: entry.index, hash: this.hash.reset().value(result).finish() });
+    }
+    this.judge.apply(entry, outcomes, machine, this.appendedMs(entry));
+  }
+
+  private hashOutcomes(outcomes: readonly LockOutcome[]): number {
+    if (outcomes.length === 0) return 0;
+    this.hash.reset();
+    for (const outcome of outcomes) this.hash.value(outcome);
+    return this.hash.finish();
+  }
+}
+
+function compareEntries(node: ReplicaId, index: number, found: AppliedEntry, known: AppliedEntry): void {
+  const same = known.term === found.term && known.hash === found.hash && known.leaseMs === found.leaseMs;
+  check(same, "all nodes apply the same entries", () => `node${node} applies another entry at ${index}`);
+  check(known.outcomes === found.outcomes, "state equality", () => `node${node} has other outcomes at ${index}`);
+}

@@ -1,0 +1,71 @@
+import type { Raft } from "../../raft/raft.ts";
+import type { ReplicaId } from "../../raft/types.ts";
+import type { SimClock } from "../sim-clock.ts";
+import { check } from "../violation.ts";
+
+interface Reign {
+  readonly term: number;
+  readonly startMs: number;
+  readonly startLeaseMs: number;
+  readonly jumps: number;
+}
+
+/** Whole ms are shown of a value that has fractions. */
+const ROUNDING_MS = 2;
+
+/** Lease time never falls, and runs under a leader no faster than real time does (PROTOCOLS T1). */
+export class LeaseChecks {
+  private readonly reigns: (Reign | undefined)[] = [];
+  /** Largest lease time that any leader ever reached. */
+  private highestMs = 0;
+  /** A reign is noticed at the end of the turn in which it began, or not at all if it ended there: one step is unseen. */
+  private readonly slackMs: number;
+
+  constructor(
+    private readonly maxStepMs: number,
+    private readonly clockSkew: number,
+  ) {
+    this.slackMs = maxStepMs + ROUNDING_MS;
+  }
+
+  /**
+   * A lease ran out. Lease time lags behind real time by the rounds that are not yet confirmed, so a lease may seem
+   * shorter by that much, and by no more: no failure shortens it.
+   */
+  ended(lengthMs: number, lastedMs: number, lagMs: number): void {
+    const leastMs = (lengthMs - lagMs - this.slackMs) / (1 + this.clockSkew);
+    check(lastedMs >= leastMs, "T1 no failure shortens a lease", () => {
+      return `a lease of ${lengthMs} ms ended after ${lastedMs.toFixed(0)} ms, ${leastMs.toFixed(0)} ms is the least`;
+    });
+  }
+
+  stopped(node: ReplicaId): void {
+    this.reigns[node] = undefined;
+  }
+
+  observe(node: ReplicaId, raft: Raft, clock: SimClock, nowMs: number): void {
+    const leaseMs = raft.leaseTime.nowMs;
+    if (!raft.leaseTime.running) {
+      this.reigns[node] = undefined;
+      check(leaseMs <= this.highestMs + this.slackMs, "T1 lease time runs only under a leader", () => {
+        return `node${node} has ${leaseMs} ms, no leader came beyond ${this.highestMs} ms`;
+      });
+      return;
+    }
+    let reign = this.reigns[node];
+    if (reign?.term !== raft.term) {
+      check(leaseMs <= this.highestMs + this.slackMs, "T1 a new leader resumes", () => {
+        return `node${node} begins term ${raft.term} with ${leaseMs} ms, no leader came beyond ${this.highestMs} ms`;
+      });
+      reign = { term: raft.term, startMs: nowMs, startLeaseMs: leaseMs, jumps: clock.jumps };
+      this.reigns[node] = reign;
+    }
+    const elapsedMs = (nowMs - reign.startMs) * (1 + this.clockSkew);
+    const jumpedMs = (clock.jumps - reign.jumps) * this.maxStepMs;
+    const boundMs = reign.startLeaseMs + elapsedMs + jumpedMs + this.slackMs;
+    check(leaseMs <= boundMs, "T1 lease time runs no faster than the leader's clock", () => {
+      return `node${node} leads term ${raft.term} at ${leaseMs} ms, ${boundMs.toFixed(0)} ms is the most`;
+    });
+    if (leaseMs > this.highestMs) this.highestMs = leaseMs;
+  }
+}

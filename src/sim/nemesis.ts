@@ -1,0 +1,136 @@
+import type { Prng } from "../kernel/prng.ts";
+import { type FaultKind, faultKinds } from "./profile.ts";
+import type { CrashKind, SimNode } from "./sim-node.ts";
+import type { World } from "./world.ts";
+
+/** Breaks things at random, and mends them after a while. Stops when told to. */
+export class Nemesis {
+  readonly counts: Record<FaultKind, number>;
+  powerCrashes = 0;
+  private stopped = false;
+
+  constructor(
+    private readonly world: World,
+    private readonly nodes: readonly SimNode[],
+    private readonly random: Prng,
+  ) {
+    this.counts = Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as Record<FaultKind, number>;
+    for (const kind of faultKinds) this.plan(kind);
+  }
+
+  /** No more faults, and the end of those that last. */
+  heal(): void {
+    this.stopped = true;
+    this.world.network.heal();
+    for (const node of this.nodes) node.mend();
+  }
+
+  /** A crash, also by an error of the disk: the node comes back, soon or late. */
+  restartLater(node: SimNode): void {
+    const delayMs = this.random.chance(0.2) ? 2000 * this.random.next() : 200 * this.random.next();
+    this.after(delayMs, () => node.start(), true);
+  }
+
+  private plan(kind: FaultKind): void {
+    const meanMs = this.world.profile.everyMs[kind];
+    if (!Number.isFinite(meanMs)) return;
+    this.after(-Math.log(1 - this.random.next()) * meanMs, () => {
+      this.counts[kind]++;
+      this.strike(kind);
+      this.plan(kind);
+    });
+  }
+
+  private after(delayMs: number, work: () => void, always = false): void {
+    this.world.scheduler.after(delayMs, 0, () => {
+      if (always || !this.stopped) work();
+    });
+  }
+
+  private strike(kind: FaultKind): void {
+    const node = this.random.pick(this.nodes);
+    const { network } = this.world;
+    switch (kind) {
+      case "crash":
+        this.crash(node);
+        return;
+      case "rackPower":
+        this.note(0, "power cut of the whole rack");
+        this.powerCrashes += this.nodes.length;
+        for (const each of this.nodes) each.crash("power");
+        return;
+      case "pause":
+        this.pause(node);
+        return;
+      case "partition":
+        this.partition();
+        return;
+      case "disconnect":
+        network.disconnect(node.id, this.random.pick(this.nodes).id);
+        return;
+      case "clog":
+        network.clog(node.id, this.random.pick(this.nodes).id, 400 * this.random.next());
+        this.after(1000 * this.random.next(), () => network.heal());
+        return;
+      case "clockJump":
+        this.note(node.id, "clock jumps");
+        node.clock.jump(5000 * this.random.next(), 100_000 * (this.random.next() - 0.5));
+        return;
+      case "diskStall":
+        node.slowDisk(5 + 50 * this.random.next());
+        this.after(500 * this.random.next(), () => node.slowDisk(1));
+        return;
+      case "diskError":
+        node.failDisk();
+        return;
+    }
+  }
+
+  private crash(node: SimNode): void {
+    const kind: CrashKind = this.random.chance(this.world.profile.powerShare) ? "power" : "process";
+    if (kind === "power") this.powerCrashes++;
+    if (this.random.chance(0.5)) node.crashSoon(kind);
+    else node.crash(kind);
+  }
+
+  private pause(node: SimNode): void {
+    if (node.paused || !node.running) return;
+    this.note(node.id, "is paused");
+    node.pause();
+    const longMs = this.random.chance(0.3) ? 2000 : 300;
+    this.after(longMs * this.random.next(), () => {
+      if (!node.paused) return;
+      this.note(node.id, "goes on");
+      node.resume();
+    });
+  }
+
+  /** One node or a random half is cut off, both ways or one; or a single link is. */
+  private partition(): void {
+    const { network } = this.world;
+    const shape = this.random.pick(["isolate", "halves", "link"]);
+    const oneWay = this.random.chance(0.4);
+    const cut = new Set<number>();
+    if (shape === "halves") for (const { id } of this.nodes) if (this.random.chance(0.5)) cut.add(id);
+    if (shape === "isolate") cut.add(this.random.pick(this.nodes).id);
+    const from = this.random.pick(this.nodes).id;
+    const to = this.random.pick(this.nodes).id;
+    this.note(0, "partition", { shape, oneWay, cut: [...cut], from, to });
+    for (const a of this.nodes) {
+      for (const b of this.nodes) {
+        if (a === b) continue;
+        const crosses = shape === "link" ? a.id === from && b.id === to : cut.has(a.id) && !cut.has(b.id);
+        const back = shape !== "link" && !oneWay && !cut.has(a.id) && cut.has(b.id);
+        if (crosses || back) network.block(a.id, b.id);
+      }
+    }
+    this.after(this.world.profile.partitionMs * this.random.next(), () => {
+      this.note(0, "partition heals");
+      network.heal();
+    });
+  }
+
+  private note(node: number, what: string, detail?: unknown): void {
+    this.world.trace.add(this.world.scheduler.nowMs, node, what, detail);
+  }
+}

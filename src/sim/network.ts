@@ -1,0 +1,194 @@
+import type { PeerEvents, PeerNetwork } from "../engine/ports.ts";
+import type { Prng } from "../kernel/prng.ts";
+import type { ReplicaId } from "../raft/types.ts";
+import type { Profile } from "./profile.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/** Frames of one node to one other. Each direction connects, breaks and is blocked on its own. */
+interface Link {
+  readonly from: ReplicaId;
+  readonly to: ReplicaId;
+  up: boolean;
+  /** Of this connection: frames of an earlier one never arrive. */
+  generation: number;
+  connecting: boolean;
+  blocked: boolean;
+  extraLatencyMs: number;
+  /** Frames that wait for the block to end. */
+  held: Uint8Array[];
+  lastArrivalMs: number;
+}
+
+export interface Endpoint {
+  readonly events: PeerEvents;
+  /** False once the process is dead: it hears nothing any more. */
+  readonly isAlive: () => boolean;
+}
+
+/** Sees every frame when it is sent. @returns the bytes to carry instead, or undefined for none */
+export type Tap = (from: ReplicaId, to: ReplicaId, frame: Uint8Array) => Uint8Array | undefined;
+
+const RECONNECT_MS = 60;
+
+/** All links of the cluster. Frames take time, wait behind blocks and die with their connection. */
+export class SimNetwork {
+  private readonly links: Link[] = [];
+  private readonly endpoints = new Map<ReplicaId, Endpoint>();
+  framesSent = 0;
+  framesLost = 0;
+  /** The longest way of a frame that was not held up by a block, in ms. */
+  slowestMs = 0;
+
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly random: Prng,
+    private readonly profile: Profile,
+    private readonly tap: Tap,
+  ) {
+    for (let from = 1; from <= profile.nodes; from++) {
+      for (let to = 1; to <= profile.nodes; to++) {
+        this.links.push({
+          from,
+          to,
+          up: false,
+          generation: 0,
+          connecting: false,
+          blocked: false,
+          extraLatencyMs: 0,
+          held: [],
+          lastArrivalMs: 0,
+        });
+      }
+    }
+  }
+
+  /** What the node at `self` sees of the network. */
+  port(self: ReplicaId): PeerNetwork {
+    const peers: ReplicaId[] = [];
+    for (let peer = 1; peer <= this.profile.nodes; peer++) if (peer !== self) peers.push(peer);
+    return {
+      peers,
+      isConnected: (peer) => this.link(self, peer).up,
+      send: (peer, frame) => this.send(this.link(self, peer), frame),
+    };
+  }
+
+  /** A node's process started. Links to and from it connect soon. */
+  attach(node: ReplicaId, endpoint: Endpoint): void {
+    this.endpoints.set(node, endpoint);
+    for (const link of this.of(node)) this.connectLater(link);
+  }
+
+  /** A node's process died: what was under way to and from it is lost. */
+  detach(node: ReplicaId): void {
+    this.endpoints.delete(node);
+    for (const link of this.of(node)) this.break(link);
+  }
+
+  block(from: ReplicaId, to: ReplicaId): void {
+    this.link(from, to).blocked = true;
+  }
+
+  clog(from: ReplicaId, to: ReplicaId, extraLatencyMs: number): void {
+    this.link(from, to).extraLatencyMs = extraLatencyMs;
+  }
+
+  /** The connection breaks and is made again. */
+  disconnect(from: ReplicaId, to: ReplicaId): void {
+    this.break(this.link(from, to));
+  }
+
+  /** Ends blocks and clogs: what was held goes on its way. */
+  heal(): void {
+    for (const link of this.links) {
+      link.blocked = false;
+      link.extraLatencyMs = 0;
+      const held = link.held;
+      link.held = [];
+      for (const frame of held) this.carry(link, frame);
+      if (!link.up) this.connectLater(link);
+    }
+  }
+
+  private link(from: ReplicaId, to: ReplicaId): Link {
+    return this.links[(from - 1) * this.profile.nodes + to - 1] as Link;
+  }
+
+  private of(node: ReplicaId): Link[] {
+    return this.links.filter(({ from, to }) => from !== to && (from === node || to === node));
+  }
+
+  private connectLater(link: Link): void {
+    if (link.connecting || link.from === link.to) return;
+    link.connecting = true;
+    this.scheduler.after(this.random.next() * RECONNECT_MS, 0, () => this.connect(link));
+  }
+
+  private connect(link: Link): void {
+    link.connecting = false;
+    const from = this.endpoints.get(link.from);
+    if (link.up || from === undefined || !this.endpoints.has(link.to)) return;
+    // A handshake needs both ways.
+    if (link.blocked || this.link(link.to, link.from).blocked) {
+      this.connectLater(link);
+      return;
+    }
+    link.up = true;
+    link.generation++;
+    this.tell(link, from, () => from.events.onConnected(link.to));
+  }
+
+  private break(link: Link): void {
+    link.held = [];
+    if (!link.up) return;
+    link.up = false;
+    link.generation++;
+    const from = this.endpoints.get(link.from);
+    if (from !== undefined) this.tell(link, from, () => from.events.onDisconnected(link.to));
+    this.connectLater(link);
+  }
+
+  private tell(link: Link, endpoint: Endpoint, what: () => void): void {
+    this.scheduler.after(0, link.from, () => {
+      if (endpoint.isAlive()) what();
+    });
+  }
+
+  private send(link: Link, frame: Uint8Array): boolean {
+    if (!link.up) return false;
+    this.framesSent++;
+    const tapped = this.tap(link.from, link.to, frame);
+    if (tapped === undefined) return true;
+    const { profile, random } = this;
+    if (profile.network === "datagrams") {
+      if (link.blocked || random.chance(profile.loss)) {
+        this.framesLost++;
+        return true;
+      }
+      if (random.chance(profile.duplication)) this.carry(link, tapped);
+      this.carry(link, tapped);
+    } else if (link.blocked) link.held.push(tapped);
+    else this.carry(link, tapped);
+    return true;
+  }
+
+  private carry(link: Link, frame: Uint8Array): void {
+    const { random, profile, scheduler } = this;
+    const { min, max } = profile.latencyMs;
+    const slow = random.chance(profile.slowFrames) ? 10 : 1;
+    let arrivalMs = scheduler.nowMs + (min + (max - min) * random.next()) * slow + link.extraLatencyMs;
+    if (profile.network === "connections") {
+      arrivalMs = Math.max(arrivalMs, link.lastArrivalMs);
+      link.lastArrivalMs = arrivalMs;
+    }
+    this.slowestMs = Math.max(this.slowestMs, arrivalMs - scheduler.nowMs);
+    const { generation } = link;
+    const endpoint = this.endpoints.get(link.to);
+    if (endpoint === undefined) return;
+    scheduler.after(arrivalMs - scheduler.nowMs, link.to, () => {
+      if (!endpoint.isAlive()) return;
+      if (profile.network === "connections" && link.generation !== generation) this.framesLost++;
+      else endpoint.events.onFrame(link.from, frame);
+    });
+  }
+}

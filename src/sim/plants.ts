@@ -1,0 +1,127 @@
+import type { PeerMessage } from "../engine/peer-messages.ts";
+import type { StateMachine } from "../engine/state-machine.ts";
+import type { LockResult } from "../locks/types.ts";
+import type { Message } from "../raft/types.ts";
+import type { WriteAheadLog } from "../wal/records.ts";
+import type { Volume } from "../wal/volume.ts";
+import { EarlyLog, ForgetfulLog } from "./planted-logs.ts";
+import { TwiceMachine } from "./planted-machine.ts";
+
+/** What a planted fault may get hold of. All of it lies at the simulator's edge: production code has no switch. */
+export interface Plant {
+  /** The rule of PROTOCOLS that it breaks, and how. */
+  readonly breaks: string;
+  /** Between the log and the disk. */
+  readonly volume?: (volume: Volume) => Volume;
+  /** Between the engine and the log. */
+  readonly log?: (log: WriteAheadLog) => WriteAheadLog;
+  /** Every message as it leaves. */
+  readonly message?: (message: PeerMessage) => PeerMessage;
+  readonly machine?: (machine: StateMachine<LockResult>, localMs: () => number) => StateMachine<LockResult>;
+  /** A node that restarts finds an empty disk. */
+  readonly wipes?: boolean;
+  /** Reads do not ask the leader. */
+  readonly readsLocally?: boolean;
+  /** Clients are told "never happened" when nobody knows. */
+  readonly refusesUnknown?: boolean;
+}
+
+/** Every planted fault by name: each must be found, or the checks are not worth their time. */
+export const plants: Readonly<Record<string, Plant>> = {
+  "lying-disk": {
+    breaks: "D5: a sync returns before the disk has the bytes",
+    volume: lyingVolume,
+  },
+  "early-durable": {
+    breaks: "D1, D2: a flush counts as durable when it begins",
+    log: (log) => new EarlyLog(log),
+  },
+  "forgotten-vote": {
+    breaks: "D1: the vote of a term is forgotten by a restart",
+    log: (log) => new ForgetfulLog(log),
+  },
+  "wiped-disk": {
+    breaks: "M1: a node comes back with an empty disk under its old identity",
+    wipes: true,
+  },
+  "overclaiming-reply": {
+    breaks: "D2: an append reply claims one entry more than the node has",
+    message: raftOnly((message) => {
+      return message.type === "appendReply" && message.success ? { ...message, index: message.index + 1 } : message;
+    }),
+  },
+  "votes-for-short-logs": {
+    breaks: "Raft §5.4.1: votes go to candidates whose log is behind",
+    message: raftOnly((message) => {
+      if (message.type !== "voteRequest" && message.type !== "preVoteRequest") return message;
+      return { ...message, lastIndex: 1_000_000, lastTerm: 60_000 };
+    }),
+  },
+  "grants-every-vote": {
+    breaks: "Raft §5.2: a replica grants every vote that it is asked for",
+    message: raftOnly((message) => (message.type === "voteReply" ? { ...message, granted: true } : message)),
+  },
+  "commits-unmatched": {
+    breaks: "R2: a heartbeat commits what the follower may hold of another leader",
+    message: raftOnly((message) => {
+      return message.type === "heartbeat" ? { ...message, commitIndex: message.commitIndex + 3 } : message;
+    }),
+  },
+  "racing-lease-time": {
+    breaks: "T1: lease time runs faster than the leader's clock",
+    message: raftOnly((message) => {
+      return message.type === "heartbeat" ? { ...message, leaseTimeMs: message.leaseTimeMs * 2 } : message;
+    }),
+  },
+  "expires-by-local-clock": {
+    breaks: "T2: a replica expires leases by its own clock",
+    machine: (machine, localMs) =>
+      wrapMachine(machine, (entry, emit) => {
+        machine.apply(entry.kind === "time" ? { ...entry, leaseTimeMs: Math.floor(localMs()) } : entry, emit);
+      }),
+  },
+  "token-is-log-index": {
+    breaks: "L2: the fencing token is the index of the entry",
+    machine: (machine) =>
+      wrapMachine(machine, (entry, emit) => {
+        machine.apply(entry, (outcome) => {
+          const { result } = outcome;
+          emit(result?.type === "granted" ? { ...outcome, result: { ...result, fencingToken: entry.index } } : outcome);
+        });
+      }),
+  },
+  "forgets-operations": {
+    breaks: "Q1: an operation that is proposed twice is executed twice",
+    machine: (machine) => new TwiceMachine(machine),
+  },
+  "local-reads": {
+    breaks: "R4: a read is answered from local state without asking the leader",
+    readsLocally: true,
+  },
+  "guessed-refusal": {
+    breaks: "Q2: an unknown outcome is reported as a refusal",
+    refusesUnknown: true,
+  },
+};
+
+function raftOnly(change: (message: Message) => Message): (message: PeerMessage) => PeerMessage {
+  return (message) => (message.type === "raft" ? { type: "raft", message: change(message.message) } : message);
+}
+
+function lyingVolume(volume: Volume): Volume {
+  return {
+    list: () => volume.list(),
+    size: (name) => volume.size(name),
+    read: (name, offset, length) => volume.read(name, offset, length),
+    write: (name, offset, bytes) => volume.write(name, offset, bytes),
+    sync: (_name, done) => done(),
+    create: (name, size, done) => volume.create(name, size, done),
+  };
+}
+
+function wrapMachine(
+  machine: StateMachine<LockResult>,
+  apply: StateMachine<LockResult>["apply"],
+): StateMachine<LockResult> {
+  return { apply, nextDeadlineMs: () => machine.nextDeadlineMs(), digest: () => machine.digest() };
+}

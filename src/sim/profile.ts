@@ -1,0 +1,92 @@
+import type { Prng } from "../kernel/prng.ts";
+
+/** What a run is like. Everything is drawn from the seed, so that different seeds stress different things. */
+export interface Profile {
+  readonly nodes: number;
+  /**
+   * `connections`: as TCP, frames arrive in order or are lost with their connection. `datagrams`: each frame may be
+   * lost, doubled or overtaken, which is more than Raft's transport ever does to it.
+   */
+  readonly network: "connections" | "datagrams";
+  readonly latencyMs: { readonly min: number; readonly max: number };
+  /** Share of frames that take ten times as long. */
+  readonly slowFrames: number;
+  /** Of a frame between datagram nodes. */
+  readonly loss: number;
+  readonly duplication: number;
+  readonly diskDelayed: boolean;
+  readonly diskMs: { readonly min: number; readonly max: number };
+  readonly segmentBytes: number;
+  readonly tickMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly electionTimeoutMs: number;
+  /** Clocks run at 1 ± this. */
+  readonly clockSkew: number;
+  readonly clients: number;
+  readonly locks: number;
+  readonly thinkMs: number;
+  /** Mean time between two faults of a kind, in ms; infinite: none. */
+  readonly everyMs: Readonly<Record<FaultKind, number>>;
+  /** How long partitions last at most, in ms: beyond 5 s requests end without a leader. */
+  readonly partitionMs: number;
+  /** Share of crashes that are power cuts. */
+  readonly powerShare: number;
+}
+
+export const faultKinds = [
+  "crash",
+  "rackPower",
+  "pause",
+  "partition",
+  "disconnect",
+  "clog",
+  "clockJump",
+  "diskStall",
+  "diskError",
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+const MEAN_MS: Readonly<Record<FaultKind, number>> = {
+  crash: 700,
+  rackPower: 4000,
+  pause: 900,
+  partition: 900,
+  disconnect: 400,
+  clog: 900,
+  clockJump: 1500,
+  diskStall: 1200,
+  diskError: 3000,
+};
+
+export function drawProfile(random: Prng, nodes: number | undefined): Profile {
+  const everyMs = { ...MEAN_MS };
+  for (const kind of faultKinds) {
+    // A run without a kind of fault goes further into the others.
+    everyMs[kind] = random.chance(0.35) ? Number.POSITIVE_INFINITY : MEAN_MS[kind] * (0.4 + 1.6 * random.next());
+  }
+  const drawnNodes = random.pick([3, 3, 3, 5, 5]);
+  const datagrams = random.chance(0.3);
+  const minLatencyMs = random.pick([0.05, 0.2, 1]);
+  const minDiskMs = random.pick([0.1, 0.5, 3]);
+  return {
+    nodes: nodes ?? drawnNodes,
+    network: datagrams ? "datagrams" : "connections",
+    latencyMs: { min: minLatencyMs, max: minLatencyMs * random.pick([2, 5, 30]) },
+    slowFrames: random.pick([0, 0.01, 0.1]),
+    loss: random.pick([0, 0.02, 0.15]),
+    duplication: random.pick([0, 0.02, 0.1]),
+    diskDelayed: random.chance(0.85),
+    diskMs: { min: minDiskMs, max: minDiskMs * random.pick([2, 10]) },
+    segmentBytes: random.pick([4096, 16_384, 65_536]),
+    tickMs: 15,
+    heartbeatIntervalMs: 40,
+    electionTimeoutMs: random.pick([120, 200]),
+    clockSkew: random.pick([0, 0.01, 0.05]),
+    clients: 3 + random.int(14),
+    locks: 1 + random.int(4),
+    thinkMs: random.pick([5, 20, 60]),
+    everyMs,
+    partitionMs: random.pick([300, 1500, 1500, 9000]),
+    powerShare: random.pick([0, 0.3, 0.7, 1]),
+  };
+}

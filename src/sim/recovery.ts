@@ -1,0 +1,100 @@
+import type { LockResult } from "../locks/types.ts";
+import type { SimNode, SimProcess } from "./sim-node.ts";
+import type { Simulation } from "./simulation.ts";
+import { check, Violation } from "./violation.ts";
+
+/** After the last fault the cluster must be whole within so long, in virtual ms and in events. */
+const WITHIN_MS = 40_000;
+const WITHIN_EVENTS = 400_000;
+
+/** What must come back once nothing fails any more (liveness). */
+export class Recovery {
+  constructor(private readonly simulation: Simulation) {}
+
+  /** @throws {Violation} when something does not */
+  demand(): void {
+    const { simulation } = this;
+    simulation.workload.stop();
+    simulation.nemesis.heal();
+    this.until("there is one established leader that all follow", () => this.leader() !== undefined);
+    const target = simulation.checks.raft.committedIndex;
+    this.until(`all nodes apply entry ${target}`, () =>
+      this.processes().every(({ locks }) => locks.appliedIndex >= target),
+    );
+    this.until("all requests end", () => simulation.workload.pending === 0);
+    for (const node of simulation.nodes) this.probe(node);
+    this.until("all nodes have applied the same", () => this.isLevel());
+    const { checks } = simulation;
+    for (const node of simulation.nodes) {
+      if (node.process !== undefined)
+        checks.applied.compareDigest(node.id, checks.applied.lastIndex, node.process.locks);
+    }
+  }
+
+  private processes(): SimProcess[] {
+    return this.simulation.nodes.flatMap(({ process }) => (process === undefined ? [] : [process]));
+  }
+
+  private leader(): SimProcess | undefined {
+    const processes = this.processes();
+    const leader = processes.find(({ host }) => host.raft.established);
+    if (processes.length < this.simulation.nodes.length || leader === undefined) return undefined;
+    const { term, leader: id } = leader.host.raft;
+    return processes.every(({ host }) => host.raft.term === term && host.raft.leader === id) ? leader : undefined;
+  }
+
+  private isLevel(): boolean {
+    const { lastIndex } = this.simulation.checks.applied;
+    const processes = this.processes();
+    return (
+      processes.length === this.simulation.nodes.length &&
+      processes.every(({ locks }) => locks.appliedIndex === lastIndex)
+    );
+  }
+
+  private until(what: string, reached: () => boolean): void {
+    const { simulation } = this;
+    const { scheduler } = simulation;
+    const deadlineMs = scheduler.nowMs + WITHIN_MS;
+    const lastEvent = simulation.events + WITHIN_EVENTS;
+    while (!reached()) {
+      check(scheduler.nowMs < deadlineMs && simulation.events < lastEvent, "liveness", () => {
+        return `${WITHIN_MS} ms after the last fault it is not so that ${what} (${this.describe()})`;
+      });
+      simulation.step();
+    }
+  }
+
+  /** A lock that nobody else wants is taken and released through the node. */
+  private probe(node: SimNode): void {
+    const lock = `probe-${node.id}`;
+    const principal = { kind: "owner", name: "probe" } as const;
+    const grant = this.ask(node, { type: "acquire", lock, mode: "exclusive", principal, ttlMs: 10_000, waitMs: 0 });
+    if (grant.type !== "granted") throw new Violation("liveness", `${node.name} answers ${JSON.stringify(grant)}`);
+    const { fencingToken } = grant;
+    const released = this.ask(node, { type: "release", lock, holder: principal, fencingToken });
+    check(released.type === "released", "liveness", () => `${node.name} answers ${JSON.stringify(released)}`);
+  }
+
+  private ask(node: SimNode, command: Parameters<SimProcess["host"]["ingress"]["submit"]>[0]): LockResult {
+    const { process } = node;
+    if (process === undefined) throw new Violation("liveness", `${node.name} does not run`);
+    let result: LockResult | undefined;
+    process.host.ingress.submit(command, process.engine.nowMs(), {}, (end) => {
+      if (!("result" in end)) throw new Violation("liveness", `${node.name} refuses a request: ${end.failure}`);
+      result = end.result;
+    });
+    process.engine.wake();
+    this.until(`${node.name} answers`, () => result !== undefined);
+    return result as LockResult;
+  }
+
+  private describe(): string {
+    const states = this.simulation.nodes.map(({ name, process }) => {
+      if (process === undefined) return `${name} down`;
+      const { raft } = process.host;
+      return `${name} ${raft.role} ${raft.term} commit ${raft.log.commitIndex} applied ${raft.log.appliedIndex}`;
+    });
+    return `${states.join(", ")}; ${this.simulation.workload.pending} requests open`;
+  }
+}

@@ -1,0 +1,99 @@
+import type { FaultKind } from "./profile.ts";
+import { plants } from "./plants.ts";
+import { Simulation } from "./simulation.ts";
+import { Violation } from "./violation.ts";
+
+export interface SimOptions {
+  readonly seed: number;
+  /** Undefined: three or five, by the seed. */
+  readonly nodes?: number | undefined;
+  /** Events until everything is mended. */
+  readonly events?: number | undefined;
+  /** Name of a planted fault. */
+  readonly plant?: string | undefined;
+}
+
+/** What happened in a run, for people and for sums over runs. */
+export interface SimFigures {
+  readonly nodes: number;
+  readonly virtualMs: number;
+  readonly events: number;
+  readonly elections: number;
+  readonly entries: number;
+  readonly frames: number;
+  readonly grants: number;
+  readonly reads: number;
+  readonly acknowledged: number;
+  readonly states: number;
+  readonly powerCrashes: number;
+  readonly faults: Readonly<Record<FaultKind, number>>;
+  /** How requests ended. */
+  readonly ends: ReadonlyMap<string, number>;
+}
+
+export interface SimResult {
+  readonly options: SimOptions;
+  /** Equal for two runs of the same options. */
+  readonly fingerprint: string;
+  readonly figures: SimFigures;
+  readonly failure: SimFailure | undefined;
+}
+
+export interface SimFailure {
+  /** The rule that was broken, or what kind of error ended a node. */
+  readonly rule: string;
+  readonly message: string;
+  readonly stack: string;
+  /** The last things that happened, oldest first. */
+  readonly trace: readonly string[];
+  /** The arguments that replay the run: `mufakat sim …`. */
+  readonly replay: string;
+}
+
+export const DEFAULT_EVENTS = 3_000;
+
+export function runSeed(options: SimOptions): SimResult {
+  const plant = options.plant === undefined ? undefined : plants[options.plant];
+  const simulation = new Simulation(options.seed, options.nodes, plant);
+  let failure: SimFailure | undefined;
+  try {
+    simulation.run(options.events ?? DEFAULT_EVENTS);
+  } catch (error) {
+    failure = describe(error, options, simulation);
+  }
+  return { options, fingerprint: simulation.fingerprint, figures: figures(simulation), failure };
+}
+
+function describe(error: unknown, options: SimOptions, simulation: Simulation): SimFailure {
+  const { message, stack, name } = error instanceof Error ? error : new Error(String(error));
+  const flags = [`--seed ${options.seed}`];
+  if (options.nodes !== undefined) flags.push(`--nodes ${options.nodes}`);
+  if (options.events !== undefined) flags.push(`--events ${options.events}`);
+  if (options.plant !== undefined) flags.push(`--plant ${options.plant}`);
+  return {
+    rule: error instanceof Violation ? error.rule : `a node stops: ${name}`,
+    message,
+    stack: stack ?? "",
+    trace: simulation.trace.text(),
+    replay: `sim ${flags.join(" ")}`,
+  };
+}
+
+function figures(simulation: Simulation): SimFigures {
+  const { checks, nemesis, network, workload, judge, scheduler, profile } = simulation;
+  return {
+    nodes: profile.nodes,
+    virtualMs: scheduler.nowMs,
+    events: simulation.events,
+    elections: checks.raft.elections,
+    entries: checks.applied.lastIndex,
+    frames: network.framesSent,
+    grants: judge.grants,
+    reads: checks.clients.reads,
+    acknowledged: checks.clients.acknowledged,
+    states: new Set(checks.applied.states).size,
+    powerCrashes: nemesis.powerCrashes,
+    faults: nemesis.counts,
+    ends: workload.ends,
+  };
+}

@@ -1,0 +1,209 @@
+import { createGroup } from "../engine/create-group.ts";
+import { Engine } from "../engine/engine.ts";
+import type { GroupHost } from "../engine/group-host.ts";
+import { lockProtocol } from "../engine/lock-protocol.ts";
+import { LockMachine } from "../locks/lock-machine.ts";
+import type { LockCommand, LockResult } from "../locks/types.ts";
+import type { ReplicaId } from "../raft/types.ts";
+import { openLog } from "../wal/open-log.ts";
+import type { WriteAheadLog } from "../wal/records.ts";
+import { MemoryVolume } from "./memory-volume.ts";
+import { ObservedLog, ObservedMachine } from "./observed.ts";
+import type { SimEvent } from "./scheduler.ts";
+import { SimClock } from "./sim-clock.ts";
+import { Violation } from "./violation.ts";
+import type { World } from "./world.ts";
+
+/** A process that runs: what of a node dies with a crash. */
+export interface SimProcess {
+  readonly engine: Engine;
+  readonly host: GroupHost<LockCommand, LockResult>;
+  readonly locks: LockMachine;
+}
+
+const DISK_ERROR = "simulated error of the disk";
+
+export type CrashKind = "process" | "power";
+
+/** One machine: its disk and its clock stay, processes come and go on it. */
+export class SimNode {
+  readonly name: string;
+  readonly clock: SimClock;
+  process: SimProcess | undefined;
+  paused = false;
+  /** Rises with every crash: what an earlier process left behind finds out that it is over. */
+  private life = 0;
+  private alive = false;
+  private volume: MemoryVolume;
+  private turnRequested = false;
+  private readonly backlog: SimEvent[] = [];
+  private crashAtWrite: CrashKind | undefined;
+  private diskFactor = 1;
+  private diskFails = false;
+
+  /** @param crashed told when the process died */
+  constructor(
+    private readonly world: World,
+    readonly id: ReplicaId,
+    private readonly crashed: (node: SimNode) => void,
+  ) {
+    const { profile, random, scheduler } = world;
+    this.name = `node${id}`;
+    this.clock = new SimClock(scheduler, 1 + profile.clockSkew * (2 * random.next() - 1), random.int(1_000_000));
+    this.volume = this.newVolume();
+  }
+
+  get running(): boolean {
+    return this.alive;
+  }
+
+  start(): void {
+    if (this.alive) return;
+    const { world } = this;
+    if (world.plant?.wipes === true && this.life > 0) this.volume = this.newVolume();
+    this.alive = true;
+    this.turnRequested = false;
+    const life = ++this.life;
+    world.trace.add(world.scheduler.nowMs, this.id, "starts");
+    const volume = world.plant?.volume?.(this.volume) ?? this.volume;
+    openLog(volume, { identity: () => world.identity(), segmentBytes: world.profile.segmentBytes }, (error, log) => {
+      if (life !== this.life) return;
+      if (log !== undefined) this.run(log, life);
+      else if (error?.message === DISK_ERROR) this.later(0, () => this.crash("process"));
+      else throw new Violation("D4 a log opens after a crash", error?.message ?? "no log");
+    });
+  }
+
+  crash(kind: CrashKind): void {
+    if (!this.alive) return;
+    const { trace, scheduler, network, random, checks } = this.world;
+    trace.add(scheduler.nowMs, this.id, `crashes (${kind})`);
+    this.life++;
+    this.alive = false;
+    this.process?.engine.stop();
+    this.process = undefined;
+    this.paused = false;
+    this.backlog.length = 0;
+    this.crashAtWrite = undefined;
+    this.diskFails = false;
+    network.detach(this.id);
+    checks.lease.stopped(this.id);
+    const next = (): number => random.next();
+    if (kind === "power") this.volume.crashPower(next);
+    else this.volume.crashProcess(next);
+    this.crashed(this);
+  }
+
+  /** Crashes between the next write and its sync. */
+  crashSoon(kind: CrashKind): void {
+    this.crashAtWrite = kind;
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    const waiting = this.backlog.splice(0);
+    for (const event of waiting) this.world.scheduler.again(event);
+  }
+
+  /** A paused node gets nothing now, and all of it afterwards. */
+  postpone(event: SimEvent): void {
+    this.backlog.push(event);
+  }
+
+  /** Faults that wait to happen do not, and those that last end. */
+  mend(): void {
+    this.crashAtWrite = undefined;
+    this.diskFactor = 1;
+    if (this.paused) this.resume();
+    // Forgets an error that the disk has not made yet.
+    if (this.diskFails) this.crash("process");
+    this.start();
+  }
+
+  slowDisk(factor: number): void {
+    this.diskFactor = factor;
+  }
+
+  failDisk(): void {
+    this.diskFails = true;
+    this.volume.failNextSync(new Error(DISK_ERROR));
+  }
+
+  /** Runs later in this process; never, if it dies before. */
+  later(delayMs: number, work: () => void): void {
+    const { life } = this;
+    this.world.scheduler.after(delayMs, this.id, () => {
+      if (life === this.life) work();
+    });
+  }
+
+  requestTurn(): void {
+    if (this.turnRequested) return;
+    this.turnRequested = true;
+    this.later(this.world.random.next() * 0.1, () => this.turn());
+  }
+
+  private run(opened: WriteAheadLog, life: number): void {
+    const { world, id } = this;
+    const { profile, plant, checks, random } = world;
+    checks.raft.started(id, opened.recovered.get(0));
+    const observed = new ObservedLog(id, opened, checks.raft);
+    const log = plant?.log?.(observed) ?? observed;
+    const locks = new LockMachine();
+    const planted = plant?.machine?.(locks, () => this.clock.monotonicMs()) ?? locks;
+    const machine = new ObservedMachine(id, planted, locks, checks.applied);
+    const scheduler = { requestTurn: () => this.requestTurn() };
+    const engine = new Engine(
+      id,
+      { clock: this.clock, network: world.network.port(id), scheduler, log },
+      {
+        failed: () => this.later(0, () => this.crash("process")),
+        leaderChanged: () => {},
+      },
+    );
+    const { electionTimeoutMs, heartbeatIntervalMs } = profile;
+    const voters = Array.from({ length: profile.nodes }, (_, i) => i + 1);
+    const options = { group: 0, voters, electionTimeoutMs, heartbeatIntervalMs, machine };
+    const source = { next: () => random.next(), identity: () => world.identity() };
+    const host = createGroup({ ...options, protocol: lockProtocol(this.name) }, engine, log, source);
+    engine.addGroup(host);
+    this.process = { engine, host, locks };
+    world.network.attach(id, { events: engine, isAlive: () => life === this.life });
+    this.tick();
+  }
+
+  private tick(): void {
+    this.process?.engine.tick();
+    this.later(this.world.profile.tickMs * (0.8 + 0.4 * this.world.random.next()), () => this.tick());
+  }
+
+  private turn(): void {
+    const { process, world, id } = this;
+    this.turnRequested = false;
+    if (process === undefined) return;
+    const { raft } = process.host;
+    const before = `${raft.role} ${raft.term}`;
+    process.engine.turn();
+    world.checks.raft.observe(id, raft);
+    world.checks.lease.observe(id, raft, this.clock, world.scheduler.nowMs);
+    const after = `${raft.role} ${raft.term}`;
+    if (after !== before) world.trace.add(world.scheduler.nowMs, id, after);
+  }
+
+  private newVolume(): MemoryVolume {
+    return new MemoryVolume({ delayed: this.world.profile.diskDelayed, onPending: () => this.diskIsBusy() });
+  }
+
+  private diskIsBusy(): void {
+    const { random, profile } = this.world;
+    const { min, max } = profile.diskMs;
+    const kind = this.crashAtWrite;
+    this.crashAtWrite = undefined;
+    if (kind !== undefined) this.later(0, () => this.crash(kind));
+    this.later((min + (max - min) * random.next()) * this.diskFactor, () => this.volume.pump());
+  }
+}

@@ -1,0 +1,134 @@
+import { assert } from "../kernel/assert.ts";
+import { Hash } from "../kernel/hash.ts";
+import { Prng } from "../kernel/prng.ts";
+import { readPeerMessages, writePeerMessage } from "../engine/peer-messages.ts";
+import { ByteWriter } from "../kernel/bytes.ts";
+import type { ReplicaId } from "../raft/types.ts";
+import { AppliedLog } from "./checks/applied-log.ts";
+import { ClientChecks } from "./checks/client-checks.ts";
+import { LeaseChecks } from "./checks/lease-checks.ts";
+import { LockJudge } from "./checks/lock-judge.ts";
+import { MAX_IDENTITY } from "./checks/operation-key.ts";
+import { RaftChecks } from "./checks/raft-checks.ts";
+import { hashBytes } from "./hash-bytes.ts";
+import { Nemesis } from "./nemesis.ts";
+import { SimNetwork } from "./network.ts";
+import type { Plant } from "./plants.ts";
+import { drawProfile, type Profile } from "./profile.ts";
+import { Recovery } from "./recovery.ts";
+import { Scheduler } from "./scheduler.ts";
+import { SimNode } from "./sim-node.ts";
+import { Trace } from "./trace.ts";
+import { Violation } from "./violation.ts";
+import { Workload } from "./workload.ts";
+import type { Checks, World } from "./world.ts";
+
+const TRACE_LINES = 400;
+
+/** One cluster, from its first start to its end, in virtual time. The seed decides everything. */
+export class Simulation implements World {
+  readonly profile: Profile;
+  readonly scheduler = new Scheduler();
+  readonly random: Prng;
+  readonly network: SimNetwork;
+  readonly checks: Checks;
+  readonly trace = new Trace(TRACE_LINES);
+  readonly judge = new LockJudge((lengthMs, lastedMs) => this.checks.lease.ended(lengthMs, lastedMs, this.lagMs));
+  readonly nodes: readonly SimNode[];
+  readonly nemesis: Nemesis;
+  readonly workload: Workload;
+  events = 0;
+  private readonly hash = new Hash();
+  private readonly frame = new ByteWriter(64 * 1024);
+  private lastIdentity = 0;
+
+  /** @param nodes undefined: drawn from the seed */
+  constructor(
+    readonly seed: number,
+    nodes: number | undefined,
+    readonly plant: Plant | undefined,
+  ) {
+    // Streams of their own: what one part draws does not shift what another does.
+    const stream = (number: number): Prng => new Prng(seed * 8 + number);
+    this.profile = drawProfile(stream(0), nodes);
+    this.random = stream(1);
+    this.network = new SimNetwork(this.scheduler, stream(2), this.profile, this.tap);
+    const raft = new RaftChecks(this.profile.nodes, () => this.scheduler.nowMs);
+    const applied = new AppliedLog(this.judge, (entry) => raft.writtenMs(entry));
+    this.checks = {
+      raft,
+      lease: new LeaseChecks(2 * this.profile.heartbeatIntervalMs, this.profile.clockSkew),
+      applied,
+      clients: new ClientChecks(applied),
+    };
+    const died = (node: SimNode): void => {
+      this.nemesis.restartLater(node);
+      this.workload.nodeCrashed(node);
+    };
+    this.nodes = Array.from({ length: this.profile.nodes }, (_, i) => new SimNode(this, i + 1, died));
+    this.nemesis = new Nemesis(this, this.nodes, stream(3));
+    this.workload = new Workload(this, this.nodes, stream(4));
+    for (const node of this.nodes) node.start();
+  }
+
+  /** Equal for two runs that were equal in every event and every byte between nodes. */
+  get fingerprint(): string {
+    return this.hash.finish().toString(16).padStart(14, "0");
+  }
+
+  /** How far lease time may be behind: what rounds take, and a step for every jump of a clock. */
+  private get lagMs(): number {
+    const jumps = this.nodes.reduce((sum, { clock }) => sum + clock.jumps, 0);
+    const { electionTimeoutMs, heartbeatIntervalMs } = this.profile;
+    return 2 * electionTimeoutMs + 2 * this.network.slowestMs + 2 * heartbeatIntervalMs * jumps;
+  }
+
+  identity(): number {
+    assert(this.lastIdentity < MAX_IDENTITY - 1, "a run needs few identities");
+    return ++this.lastIdentity;
+  }
+
+  /**
+   * Lets things go wrong for `events` events, then mends everything and demands that the cluster is whole again.
+   *
+   * @throws {Violation} or the broken invariant of a node
+   */
+  run(events: number): void {
+    while (this.events < events) this.step();
+    new Recovery(this).demand();
+  }
+
+  step(): void {
+    const event = this.scheduler.next();
+    if (event === undefined) throw new Violation("liveness", "nothing will ever happen again");
+    const node = this.nodes[event.node - 1];
+    if (node?.paused === true) {
+      node.postpone(event);
+      return;
+    }
+    this.events++;
+    this.hash.integer(event.node).integer(Math.floor(event.atMs * 1000));
+    event.run();
+  }
+
+  /** Every frame that leaves a node passes here. */
+  private readonly tap = (from: ReplicaId, to: ReplicaId, frame: Uint8Array): Uint8Array | undefined => {
+    const { plant, checks, trace, scheduler } = this;
+    let bytes: Uint8Array = frame.slice();
+    let messages = readPeerMessages(bytes);
+    assert(messages !== undefined, "a node sends frames that can be read");
+    if (plant?.message !== undefined) {
+      messages = messages.map(plant.message);
+      this.frame.reset();
+      for (const message of messages) writePeerMessage(this.frame, message);
+      bytes = this.frame.copy();
+    }
+    this.hash.integer(hashBytes(bytes));
+    for (const message of messages) {
+      const beat = message.type === "raft" && message.message.type.startsWith("heartbeat");
+      if (!beat) trace.add(scheduler.nowMs, from, `→ node${to}`, message.type === "raft" ? message.message : message);
+      if (message.type === "raft") checks.raft.sent(message.message);
+    }
+    return bytes;
+  };
+}

@@ -1,0 +1,212 @@
+import { operationOptions } from "../engine/lock-protocol.ts";
+import type { Prng } from "../kernel/prng.ts";
+import type { LockCommand, LockResult } from "../locks/types.ts";
+import { operationKey } from "./checks/operation-key.ts";
+import type { Question } from "./checks/client-checks.ts";
+import { Client } from "./client.ts";
+import type { SimNode, SimProcess } from "./sim-node.ts";
+import type { World } from "./world.ts";
+
+/** One request of a client to one node. */
+interface Attempt {
+  readonly client: Client;
+  readonly command: LockCommand;
+  readonly idempotencyKey: string | undefined;
+  readonly question: Question;
+  readonly node: SimNode;
+  process: SimProcess | undefined;
+  /** Sequence at the ingress; 0 before the node has it. */
+  sequence: number;
+}
+
+/** How often a client asks again for what it does not know the end of. */
+const RETRIES = 0.7;
+const ABANDONS = 0.08;
+const LOST_ANSWERS = 0.03;
+/** After a node that does not run was asked. */
+const REFUSED_PAUSE_MS = 30;
+
+/** Clients of all nodes: what they ask, what they are told, and what they do when they are told nothing. */
+export class Workload {
+  readonly ends = new Map<string, number>();
+  private readonly clients: Client[] = [];
+  private readonly attempts = new Set<Attempt>();
+  private reads = 0;
+  private stopped = false;
+
+  constructor(
+    private readonly world: World,
+    private readonly nodes: readonly SimNode[],
+    private readonly random: Prng,
+  ) {
+    for (let i = 1; i <= world.profile.clients; i++) {
+      const client = new Client(i, world.profile.locks, random);
+      this.clients.push(client);
+      this.think(client);
+    }
+  }
+
+  /** Requests that wait for their end. */
+  get pending(): number {
+    return this.attempts.size + this.reads;
+  }
+
+  /** Nothing new is asked. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** Connections to the node broke: nobody knows what became of what was asked there. */
+  nodeCrashed(node: SimNode): void {
+    for (const attempt of this.attempts) {
+      if (attempt.node !== node) continue;
+      if (this.world.plant?.refusesUnknown === true) this.refused(attempt);
+      this.end(attempt, "connection lost", true);
+    }
+  }
+
+  private think(client: Client): void {
+    const thinkMs = -Math.log(1 - this.random.next()) * this.world.profile.thinkMs;
+    this.world.scheduler.after(thinkMs, 0, () => this.act(client));
+  }
+
+  private act(client: Client): void {
+    if (this.stopped) return;
+    const node = this.random.chance(0.7) ? this.home(client) : this.random.pick(this.nodes);
+    if (this.random.chance(0.15)) {
+      this.read(client, node);
+      return;
+    }
+    const command = client.next(node.name);
+    const idempotencyKey = this.random.chance(0.4) ? `key-${client.id}-${client.requests}` : undefined;
+    this.ask(client, node, command, idempotencyKey, this.world.checks.clients.ask(command));
+  }
+
+  private home(client: Client): SimNode {
+    return this.nodes[client.id % this.nodes.length] as SimNode;
+  }
+
+  private ask(
+    client: Client,
+    node: SimNode,
+    command: LockCommand,
+    idempotencyKey: string | undefined,
+    question: Question,
+  ): void {
+    if (node.process === undefined) {
+      this.count("connection refused");
+      this.world.scheduler.after(REFUSED_PAUSE_MS, 0, () => this.act(client));
+      return;
+    }
+    const attempt: Attempt = { client, command, idempotencyKey, question, node, process: undefined, sequence: 0 };
+    this.attempts.add(attempt);
+    this.note(client, node, "asks", command);
+    node.later(0, () => this.submit(attempt));
+  }
+
+  private submit(attempt: Attempt): void {
+    const { process } = attempt.node;
+    if (process === undefined || !this.attempts.has(attempt)) return;
+    attempt.process = process;
+    const { ingress } = process.host;
+    const { command, idempotencyKey } = attempt;
+    const options = operationOptions(command, idempotencyKey);
+    attempt.sequence =
+      ingress.submit(command, process.engine.nowMs(), options, (end) => {
+        if (!this.attempts.has(attempt)) return;
+        if ("result" in end) this.answered(attempt, end.result);
+        else this.failed(attempt, end.failure);
+      }) ?? 0;
+    process.engine.wake();
+    if (command.type === "acquire" && this.random.chance(ABANDONS)) this.abandonLater(attempt, command.waitMs);
+  }
+
+  private abandonLater(attempt: Attempt, waitMs: number): void {
+    attempt.node.later(this.random.next() * waitMs, () => {
+      if (!this.attempts.has(attempt) || attempt.process === undefined) return;
+      attempt.process.host.ingress.abandon(attempt.sequence, attempt.process.engine.nowMs());
+      attempt.process.engine.wake();
+      this.end(attempt, "abandoned", false);
+    });
+  }
+
+  private answered(attempt: Attempt, result: LockResult): void {
+    const { client, command, process, node, question } = attempt;
+    if (process === undefined) return;
+    if (result.type === "granted" && this.random.chance(LOST_ANSWERS)) {
+      process.host.ingress.undelivered(attempt.sequence, process.engine.nowMs());
+      this.end(attempt, "answer lost", false);
+      return;
+    }
+    this.world.checks.clients.answered(
+      operationKey(process.host.ingress.identity, attempt.sequence),
+      command,
+      result,
+      question,
+    );
+    client.learn(command, result, node.name);
+    this.note(client, node, "is told", result);
+    this.end(attempt, result.type === "error" ? result.code : result.type, false);
+  }
+
+  private failed(attempt: Attempt, failure: "no_leader" | "outcome_unknown" | "limit"): void {
+    if (failure !== "outcome_unknown") this.refused(attempt);
+    this.end(attempt, failure, true);
+  }
+
+  /** Doubled frames void a refusal; the transport promises that there are none. */
+  private refused({ process, sequence }: Attempt): void {
+    if (process === undefined || sequence === 0 || this.world.profile.network === "datagrams") return;
+    this.world.checks.clients.refused(operationKey(process.host.ingress.identity, sequence));
+  }
+
+  private end(attempt: Attempt, how: string, retry: boolean): void {
+    this.attempts.delete(attempt);
+    this.count(how);
+    const { client, command, idempotencyKey, question } = attempt;
+    if (!this.stopped && retry && idempotencyKey !== undefined && this.random.chance(RETRIES)) {
+      const node = this.random.pick(this.nodes);
+      this.world.scheduler.after(this.random.next() * 50, 0, () => {
+        if (!this.stopped) this.ask(client, node, command, idempotencyKey, question);
+      });
+    } else this.think(client);
+  }
+
+  private read(client: Client, node: SimNode): void {
+    const { plant, checks } = this.world;
+    const question = checks.clients.ask();
+    this.reads++;
+    let open = true;
+    const close = (): void => {
+      if (!open) return;
+      open = false;
+      this.reads--;
+      this.think(client);
+    };
+    const { process } = node;
+    if (process === undefined) {
+      close();
+      return;
+    }
+    // A read that dies with its node is asked again by the client after a while.
+    this.world.scheduler.after(8_000, 0, close);
+    node.later(0, () => {
+      const done = (index: number | undefined): void => {
+        if (open && index !== undefined) checks.clients.read(index, process.locks.appliedIndex, question);
+        this.count(index === undefined ? "read failed" : "read");
+        close();
+      };
+      if (plant?.readsLocally === true) done(process.locks.appliedIndex);
+      else process.host.readBarrier(process.engine.nowMs(), done);
+      process.engine.wake();
+    });
+  }
+
+  private count(end: string): void {
+    this.ends.set(end, (this.ends.get(end) ?? 0) + 1);
+  }
+
+  private note(client: Client, node: SimNode, what: string, detail: unknown): void {
+    this.world.trace.add(this.world.scheduler.nowMs, node.id, `client ${client.id} ${what}`, detail);
+  }
+}

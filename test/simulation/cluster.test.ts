@@ -1,0 +1,73 @@
+import { describe, expect, test } from "bun:test";
+import { plants } from "../../src/sim/plants.ts";
+import { runSeed, type SimOptions, type SimResult } from "../../src/sim/run-seed.ts";
+import { recordedSeeds } from "./seeds.ts";
+
+const quick = process.env["MUFAKAT_TEST_QUICK"] === "1";
+const seeds = Number(process.env["MUFAKAT_SIM_SEEDS"] ?? (quick ? 100 : 800));
+/** So many seeds at most must be enough to find a planted fault. */
+const PLANT_SEEDS = 150;
+/** Seeds of one test: a failure then says at once where. */
+const BATCH = 100;
+
+/** Throws with all that a person needs to go on. */
+function run(options: SimOptions): SimResult {
+  const result = runSeed(options);
+  const { failure } = result;
+  if (failure === undefined) return result;
+  const trace = failure.trace.slice(-40).join("\n");
+  throw new Error(
+    `${trace}\n${failure.stack}\n\nreplay: npm run mufakat -- ${failure.replay}\nhash ${result.fingerprint}`,
+  );
+}
+
+describe("a simulated cluster", () => {
+  for (let first = 1; first <= seeds; first += BATCH) {
+    const last = Math.min(first + BATCH - 1, seeds);
+    test(`keeps every promise and recovers, seeds ${first} to ${last}`, () => {
+      for (let seed = first; seed <= last; seed++) run({ seed });
+    });
+  }
+
+  test("keeps every promise with one and with seven nodes", () => {
+    for (let seed = 1; seed <= (quick ? 4 : 15); seed++) {
+      run({ seed, nodes: 1, events: 1500 });
+      run({ seed, nodes: 7 });
+    }
+  });
+
+  test.skipIf(recordedSeeds.length === 0)("passes every seed that ever failed", () => {
+    for (const seed of recordedSeeds) run(seed);
+  });
+
+  test("does the same again for the same seed, and something else for another", () => {
+    const fingerprints = [11, 12, 13, 11, 12, 13].map((seed) => run({ seed }).fingerprint);
+    expect(fingerprints.slice(3)).toEqual(fingerprints.slice(0, 3));
+    expect(new Set(fingerprints).size).toBe(3);
+  });
+
+  test("meets elections, crashes, contention and deadlocks", () => {
+    const ends = new Set<string>();
+    let elections = 0;
+    let crashes = 0;
+    for (let seed = 1; seed <= 40; seed++) {
+      const { figures } = run({ seed });
+      elections += figures.elections;
+      crashes += figures.faults.crash + figures.powerCrashes;
+      for (const end of figures.ends.keys()) ends.add(end);
+    }
+    expect(elections).toBeGreaterThan(60);
+    expect(crashes).toBeGreaterThan(60);
+    for (const end of ["granted", "deadlock", "upgrade_conflict", "lock_held", "stale_token", "session_expired"]) {
+      expect(ends).toContain(end);
+    }
+  });
+});
+
+describe("the checks of the simulator", () => {
+  test.each(Object.keys(plants))("find the planted fault %s", (plant) => {
+    let seed = 1;
+    while (seed <= PLANT_SEEDS && runSeed({ seed, plant }).failure === undefined) seed++;
+    expect(seed).toBeLessThanOrEqual(PLANT_SEEDS);
+  });
+});

@@ -100,7 +100,7 @@ export function readMessage(reader: ByteReader): Message {
       const prevTerm = reader.varint();
       const commitIndex = reader.varint();
       const leaseTimeMs = reader.varint();
-      const entries = readEntries(reader, prevIndex, prevTerm);
+      const entries = readEntries(reader, prevIndex, prevTerm, term);
       return { type, ...envelope, prevIndex, prevTerm, commitIndex, leaseTimeMs, entries };
     }
     case "appendReply":
@@ -127,17 +127,20 @@ export function readMessage(reader: ByteReader): Message {
   }
 }
 
-/** Entries that follow `prevIndex` without a gap, their terms never falling. */
-function readEntries(reader: ByteReader, prevIndex: number, prevTerm: number): Entry[] {
+/** Entries that follow `prevIndex` without a gap, neither term nor lease time falling, none later than their sender. */
+function readEntries(reader: ByteReader, prevIndex: number, prevTerm: number, maxTerm: number): Entry[] {
   const count = reader.varint();
   // An entry takes five bytes at least: a forged count cannot make us allocate.
   if (count > reader.remaining / 5) throw new DecodeError("more entries announced than there are bytes");
   const entries: Entry[] = [];
   let lastTerm = prevTerm;
+  let lastLeaseTimeMs = 0;
   for (let i = 0; i < count; i++) {
     const entry = readEntry(reader);
-    if (entry.index !== prevIndex + 1 + i || entry.term < lastTerm) throw new DecodeError("entries out of order");
+    const follows = entry.index === prevIndex + 1 + i && entry.term >= lastTerm && entry.leaseTimeMs >= lastLeaseTimeMs;
+    if (!follows || entry.term > maxTerm) throw new DecodeError("entries out of order");
     lastTerm = entry.term;
+    lastLeaseTimeMs = entry.leaseTimeMs;
     entries.push(entry);
   }
   return entries;

@@ -73,7 +73,7 @@ class Peers implements AsyncDisposable {
     const server = startRedis(port, directory);
     const redis = server === undefined ? undefined : new RedisLock("127.0.0.1", port);
     if (redis === undefined) console.log("no redis-server on the PATH: measured without it");
-    else await redis.connect();
+    else await redis.ready();
     const processes = server === undefined ? [constant] : [constant, server];
     return new Peers(await firstNumber(constant.stdout), redis, processes, directory);
   }

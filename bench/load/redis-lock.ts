@@ -11,11 +11,14 @@ export class RedisLock {
   private readonly redis: Redis;
 
   constructor(host: string, port: number) {
-    this.redis = new Redis({ host, port, enableAutoPipelining: true, lazyConnect: true });
+    this.redis = new Redis({ host, port, enableAutoPipelining: true, maxRetriesPerRequest: null });
+    // It connects again by itself; what was asked meanwhile waits.
+    this.redis.on("error", () => {});
   }
 
-  connect(): Promise<void> {
-    return this.redis.connect();
+  /** Resolves when the server answers, however often that has to be tried. */
+  async ready(): Promise<void> {
+    await this.redis.ping();
   }
 
   async acquire(lock: string, owner: string, ttlMs: number): Promise<boolean> {

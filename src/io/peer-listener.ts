@@ -55,7 +55,7 @@ export class PeerListener {
       });
     } catch (error) {
       throw new StartError(
-        `cannot listen for peers on ${formatAddress(this.address)}: ${explain(error)} (--peer-listen)`,
+        `It is not possible to listen for peers on ${formatAddress(this.address)}, since ${explain(error)} with --peer-listen HOST:PORT.`,
       );
     }
     return { host, port: this.server.port };
@@ -113,8 +113,8 @@ export class PeerListener {
 
 function explain(error: unknown): string {
   const code = errorCode(error);
-  if (code === "EADDRINUSE") return "the address is in use by another process: choose another";
+  if (code === "EADDRINUSE") return "that address is in use by another process: choose another one";
   if (code === "EADDRNOTAVAIL") return "this machine has no such address: choose one of its own";
-  if (code === "EACCES") return "no permission for that port: choose one above 1023";
-  return `${code}: choose another address`;
+  if (code === "EACCES") return "there is no permission for that port: choose one above 1023";
+  return `it failed (${code}): choose another one`;
 }

@@ -165,7 +165,7 @@ class Node implements RunningNode {
       host: {
         knownIncarnation: (peer) => directory.knownIncarnation(peer)?.toString(),
         rememberIncarnation: (peer, incarnation) => directory.rememberIncarnation(peer, Number(incarnation)),
-        onRefused: (peer, code, sentence) => this.refused(peer, code, sentence),
+        onRefused: (peer, code, sentence) => this.refused(peer, code, sentence, this.hasJoined(directory)),
       },
       random: systemRandom,
       logger: this.parts.log,
@@ -184,12 +184,20 @@ class Node implements RunningNode {
     else this.parts.log.info({ group, term, leader: nodeId }, nodeId === this.self.nodeId ? "leading" : "following");
   }
 
-  /** A node that its peers know under another identity must not go on: it has lost what it promised (PROTOCOLS M1). */
-  private refused(peer: string, code: string, sentence: string): void {
+  /**
+   * A node that its peers know under another identity must not go on: it has lost what it promised (PROTOCOLS M1). One
+   * that found its cluster once does go on when somebody else's node answers at a peer's address: otherwise a single
+   * stray process would stop every node that dials it.
+   */
+  private refused(peer: string, code: string, sentence: string, joined: boolean): void {
     this.parts.log.error({ peer, code }, sentence);
-    if (code === "wiped_node" || code === "duplicate_node" || code === "wrong_cluster") {
-      this.fail(new StartError(`${peer} refused this node: ${sentence}`));
+    if (code === "wiped_node" || code === "duplicate_node" || (code === "wrong_cluster" && !joined)) {
+      this.fail(new StartError(`${peer} refused this node: ${sentence}.`));
     }
+  }
+
+  private hasJoined(directory: DataDirectory): boolean {
+    return this.members.some(({ nodeId }) => directory.knownIncarnation(nodeId) !== undefined);
   }
 
   private openLog(directory: DataDirectory): Promise<SegmentedLog> {

@@ -367,6 +367,6 @@ test("a peer address that is taken refuses the start in one sentence that names 
   const second = new TestNode(2, [], { port: first.address.port });
   expect(() => second.network.listen()).toThrow(StartError);
   expect(() => second.network.listen()).toThrow(
-    `cannot listen for peers on 127.0.0.1:${first.address.port}: the address is in use by another process: choose another (--peer-listen)`,
+    `It is not possible to listen for peers on 127.0.0.1:${first.address.port}, since that address is in use by another process: choose another one with --peer-listen HOST:PORT.`,
   );
 });

@@ -48,7 +48,9 @@ export class Nemesis {
   }
 
   private strike(kind: FaultKind): void {
-    const node = this.random.pick(this.nodes);
+    const leader = this.nodes.find(({ process }) => process?.host.raft.established === true);
+    // Most of what can go wrong does when a leader goes.
+    const node = leader !== undefined && this.random.chance(0.4) ? leader : this.random.pick(this.nodes);
     const { network } = this.world;
     switch (kind) {
       case "crash":

@@ -84,7 +84,7 @@ export function drawProfile(random: Prng, nodes: number | undefined): Profile {
     clockSkew: random.pick([0, 0.01, 0.05]),
     clients: 3 + random.int(14),
     locks: 1 + random.int(4),
-    thinkMs: random.pick([5, 20, 60]),
+    thinkMs: random.pick([5, 20, 60, 500]),
     everyMs,
     partitionMs: random.pick([300, 1500, 1500, 9000]),
     powerShare: random.pick([0, 0.3, 0.7, 1]),

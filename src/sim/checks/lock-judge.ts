@@ -112,7 +112,8 @@ export class LockJudge {
     if (own === undefined || (own.result?.type === "error" && own.result.code === "stale_operation")) return;
     this.executed.set(key, envelope);
     const { idempotencyKey, command } = envelope;
-    if (idempotencyKey !== undefined) {
+    // A keepalive is executed each time: its key means nothing.
+    if (idempotencyKey !== undefined && command.type !== "keepalive") {
       const known = this.keys.get(idempotencyKey);
       if (known !== undefined) {
         this.repeated(key, command, own.result, known);

@@ -73,6 +73,7 @@ class Node implements RunningNode {
   private readonly opened: (() => void | Promise<void>)[] = [];
   private started: Started | undefined;
   private stopping: Promise<void> | undefined;
+  private knownLeader: string | undefined;
 
   constructor(
     private readonly configuration: NodeConfiguration,
@@ -180,8 +181,12 @@ class Node implements RunningNode {
 
   private leaderChanged(group: number, term: number, leader: number): void {
     const nodeId = this.nodeIdOf(leader);
-    if (nodeId === undefined) this.parts.log.info({ group, term }, "no leader");
-    else this.parts.log.info({ group, term, leader: nodeId }, nodeId === this.self.nodeId ? "leading" : "following");
+    const lost = this.knownLeader;
+    this.knownLeader = nodeId;
+    if (nodeId !== undefined) {
+      this.parts.log.info({ group, term, leader: nodeId }, nodeId === this.self.nodeId ? "leading" : "following");
+      // A change of term without a leader before or after is one step of an election, and no news.
+    } else if (lost !== undefined) this.parts.log.warn({ group, term, lost }, "no leader");
   }
 
   /**

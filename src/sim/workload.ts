@@ -154,9 +154,9 @@ export class Workload {
     this.end(attempt, failure, true);
   }
 
-  /** Doubled frames void a refusal; the transport promises that there are none. */
+  /** The client was told that it never happened: that must stay true, whatever copies are still under way (Q2). */
   private refused({ process, sequence }: Attempt): void {
-    if (process === undefined || sequence === 0 || this.world.profile.network === "datagrams") return;
+    if (process === undefined || sequence === 0) return;
     this.world.checks.clients.refused(operationKey(process.host.ingress.identity, sequence));
   }
 

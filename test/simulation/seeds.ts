@@ -9,4 +9,11 @@ interface RecordedSeed extends SimOptions {
  * Every seed that ever failed: always run. A change of the simulator makes another run of a seed; the entry then only
  * keeps the story, and a unit test keeps the defect away.
  */
-export const recordedSeeds: readonly RecordedSeed[] = [];
+export const recordedSeeds: readonly RecordedSeed[] = [
+  { seed: 28, found: "checks: a session's place in a queue outlives the process that asked for it" },
+  { seed: 31, found: "checks: a retry by idempotency key does not renew the session" },
+  { seed: 35, found: "checks: a vote that was never durable may be forgotten" },
+  { seed: 185, found: "checks: an error that the disk makes after the last fault ends the node once more" },
+  { seed: 2, nodes: 1, found: "checks: a lone node may lead the same term twice, if nothing of it became durable" },
+  { seed: 10703, found: "checks: a keepalive is executed again under the same idempotency key" },
+];

@@ -1,7 +1,10 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { plants } from "../../src/sim/plants.ts";
 import { runSeed, type SimOptions, type SimResult } from "../../src/sim/run-seed.ts";
 import { recordedSeeds } from "./seeds.ts";
+
+// The machine may be busy; a run that hangs is ended by its own bounds on events and virtual time.
+setDefaultTimeout(120_000);
 
 const quick = process.env["MUFAKAT_TEST_QUICK"] === "1";
 const seeds = Number(process.env["MUFAKAT_SIM_SEEDS"] ?? (quick ? 100 : 800));

@@ -44,6 +44,7 @@ export function createGroup<Command, Result>(
     recovered?.leaseTimeMs ?? 0,
     services.nowMs(),
   );
-  const ingress = new Ingress<Command, Result>(random.identity(), options.protocol);
-  return new GroupHost(options.group, raft, options.machine, ingress, new ReadBarriers(), services);
+  const identity = random.identity();
+  const ingress = new Ingress<Command, Result>(identity, options.protocol);
+  return new GroupHost(options.group, raft, options.machine, ingress, new ReadBarriers(identity), services);
 }

@@ -2,7 +2,7 @@ import { assert } from "../kernel/assert.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { GroupId, ReplicaId } from "../raft/types.ts";
 import type { Ingress } from "./ingress.ts";
-import type { ForwardedProposal, PeerMessage } from "./peer-messages.ts";
+import type { ForwardedProposal, PeerMessage, RefusedAttempt } from "./peer-messages.ts";
 import type { BarrierDone, ReadBarriers } from "./read-barriers.ts";
 import type { StateMachine } from "./state-machine.ts";
 import type { EngineStatistics } from "./statistics.ts";
@@ -21,7 +21,8 @@ export interface GroupServices {
 
 /** A time entry is appended at least so often while a deadline is pending (PROTOCOLS T1), in ms of lease time. */
 const TIME_ENTRY_MS = 5_000;
-/** Entries read from the log at once for applying, in bytes. */
+/** Entries read from the log and applied between two looks at the clock, and their bytes. */
+const APPLY_ENTRIES = 256;
 const APPLY_BYTES = 256 * 1024;
 /** Applying gives way to the loop after so long (PROTOCOLS D10). */
 const APPLY_BUDGET_MS = 8;
@@ -39,6 +40,8 @@ export class GroupHost<Command, Result> {
   /** Read-index questions at the local Raft: to whom the answer goes. */
   private readonly reads = new Map<number, { readonly peer: ReplicaId; readonly id: number }>();
   private nextRead = 1;
+  /** The ingress that forwards to us from each peer, and its last attempt: each is proposed or refused once. */
+  private readonly attempts = new Map<ReplicaId, { readonly ingress: number; last: number }>();
 
   constructor(
     readonly group: GroupId,
@@ -63,7 +66,9 @@ export class GroupHost<Command, Result> {
         this.proposeForwarded(peer, message.proposals);
         return;
       case "refused":
-        if (message.ingress === this.ingress.identity) this.ingress.refused(message.sequences, message.reason);
+        if (message.ingress === this.ingress.identity) {
+          this.ingress.refused(message.attempts, message.reason, this.services.nowMs());
+        }
         return;
       case "readRequest":
         this.askRaft(peer, message.id);
@@ -83,6 +88,8 @@ export class GroupHost<Command, Result> {
   }
 
   peerConnected(peer: ReplicaId): void {
+    // What was meant for it before went nowhere.
+    this.raft.disconnected(peer);
     if (peer === this.raft.leader) this.askEverythingAgain();
   }
 
@@ -105,8 +112,9 @@ export class GroupHost<Command, Result> {
   apply(): boolean {
     const { log } = this.raft;
     const start = this.services.nowMs();
-    while (log.appliedIndex < this.applicable) {
-      const entries = log.slice(log.appliedIndex + 1, this.applicable, APPLY_BYTES);
+    while (this.hasMoreToApply) {
+      const last = Math.min(this.applicable, log.appliedIndex + APPLY_ENTRIES);
+      const entries = log.slice(log.appliedIndex + 1, last, APPLY_BYTES);
       for (const entry of entries) {
         assert(entry.index === log.appliedIndex + 1, "entries are applied in order, each once");
         this.machine.apply(entry, this.emit);
@@ -137,13 +145,17 @@ export class GroupHost<Command, Result> {
     if (outcome.ingress === this.ingress.identity) this.ingress.outcome(outcome.sequence, outcome.result);
   };
 
+  private readonly proposeHere = (operation: ForwardedProposal): "sent" | "unsent" | "overloaded" => {
+    this.services.statistics.proposals++;
+    const proposed = this.raft.propose("command", operation.payload, operation.reserved);
+    return proposed === "accepted" ? "sent" : proposed === "overloaded" ? "overloaded" : "unsent";
+  };
+
+  private readonly askHere = (id: number): boolean => this.askRaft(this.services.self, id);
+
   private pumpAsLeader(nowMs: number): void {
-    this.ingress.pump(nowMs, (operation) => {
-      this.services.statistics.proposals++;
-      const proposed = this.raft.propose("command", operation.payload, operation.reserved);
-      return proposed === "accepted" ? "sent" : proposed === "overloaded" ? "overloaded" : "unsent";
-    });
-    this.barriers.pump(nowMs, (id) => this.askRaft(this.services.self, id));
+    this.ingress.pump(nowMs, this.proposeHere);
+    this.barriers.pump(nowMs, this.askHere);
     this.proposeTime();
   }
 
@@ -170,17 +182,22 @@ export class GroupHost<Command, Result> {
   }
 
   private proposeForwarded(peer: ReplicaId, proposals: readonly ForwardedProposal[]): void {
-    const refusals = { notLeader: [] as number[], overloaded: [] as number[] };
+    const ingress = proposals[0]?.ingress ?? 0;
+    let seen = this.attempts.get(peer);
+    if (seen?.ingress !== ingress) this.attempts.set(peer, (seen = { ingress, last: 0 }));
+    const refusals = { notLeader: [] as RefusedAttempt[], overloaded: [] as RefusedAttempt[] };
     for (const proposal of proposals) {
+      // A second copy could be taken after the first was refused: then the refusal was no definite one.
+      if (proposal.attempt <= seen.last) continue;
+      seen.last = proposal.attempt;
       const proposed = this.raft.propose("command", proposal.payload, proposal.reserved);
       this.services.statistics.proposals++;
-      if (proposed !== "accepted") refusals[proposed].push(proposal.sequence);
+      if (proposed !== "accepted") refusals[proposed].push(proposal);
     }
-    const ingress = proposals[0]?.ingress ?? 0;
     for (const reason of ["notLeader", "overloaded"] as const) {
-      const sequences = refusals[reason];
-      if (sequences.length === 0) continue;
-      this.services.send(peer, { type: "refused", group: this.group, reason, ingress, sequences });
+      const attempts = refusals[reason];
+      if (attempts.length === 0) continue;
+      this.services.send(peer, { type: "refused", group: this.group, reason, ingress, attempts });
     }
   }
 

@@ -1,5 +1,5 @@
 import { limits } from "../kernel/limits.ts";
-import type { ForwardedProposal } from "./peer-messages.ts";
+import type { ForwardedProposal, RefusedAttempt } from "./peer-messages.ts";
 
 /** How the ingress speaks to its state machine without knowing it. */
 export interface OperationProtocol<Command, Result> {
@@ -33,15 +33,15 @@ export interface OperationOptions {
 }
 
 interface Operation<Result> extends ForwardedProposal {
+  attempt: number;
   readonly settle: Settle<Result> | undefined;
   readonly cancellable: boolean;
   readonly createdAtMs: number;
   readonly waitMs: number;
-  /** Proposals that may have reached a log and were not refused. */
-  unrefused: number;
-  /** In `unsent`: goes out with the next pump. */
-  unsent: boolean;
-  lastTriedMs: number;
+  /** Attempts that may have reached a log: sent and not refused. */
+  readonly open: number[];
+  /** Without an outcome it is proposed again then. */
+  retryAtMs: number;
   /** A proposal was refused by a leader for load. */
   overloaded: boolean;
 }
@@ -50,12 +50,17 @@ interface Operation<Result> extends ForwardedProposal {
 export const LEADER_WAIT_MS = 5_000;
 /** An operation without an outcome is proposed again, under its id, after this long. */
 const REPROPOSE_MS = 1_000;
-/** One that was refused because there is no leader there: sooner. */
+/** One that was refused: sooner. Also between two registrations, should two processes of one name fight. */
 const REFUSED_RETRY_MS = 100;
-/** Between two looks at deadlines. */
+/** Between two looks at deadlines, and at those of waiters, which are many and not pressing. */
 const SWEEP_MS = 50;
+const SWEEP_QUEUED_MS = 1_000;
 /** Beyond its wait in lease time, which stops with every election, a waiter is answered after this long. */
 const WAIT_GRACE_MS = 10_000;
+/** Shares of the limits: for anything, for cancels, for what is reserved (PROTOCOLS R9). */
+const SHARE = 0.9;
+const CANCEL_SHARE = 0.95;
+const RESERVED_SHARE = 1;
 
 /**
  * Operations that this node took in and has not seen through (PROTOCOLS L7, Q1, Q2). Their outcomes come from this
@@ -66,20 +71,29 @@ export class Ingress<Command, Result> {
   private readonly outstanding = new Map<number, Operation<Result>>();
   /** Applied and waiting in the state machine. */
   private readonly queued = new Map<number, Operation<Result>>();
-  private unsent: Operation<Result>[] = [];
+  /** Go out with the next pump. Invariant: each is outstanding. */
+  private unsent = new Set<Operation<Result>>();
+  /** Operations to be cancelled as soon as there is room: many clients may go away at once. */
+  private readonly cancels = new Set<number>();
   private nextSequence = 1;
+  private nextAttempt = 1;
+  /** Invariant: no operation below is outstanding. */
+  private lowest = 1;
   /** Sequence of the registration on its way; 0: none. */
   private registering = 0;
   private registered = false;
+  private registerNotBeforeMs = Number.NEGATIVE_INFINITY;
   private lastSweepMs = 0;
+  private lastQueuedSweepMs = 0;
 
   constructor(
     readonly identity: number,
     private readonly protocol: OperationProtocol<Command, Result>,
   ) {}
 
+  /** Operations whose entries this node has not seen applied, cancels that wait for room included. */
   get outstandingCount(): number {
-    return this.outstanding.size;
+    return this.outstanding.size + this.cancels.size;
   }
 
   get queuedCount(): number {
@@ -90,10 +104,6 @@ export class Ingress<Command, Result> {
     return this.registered;
   }
 
-  get hasUnsent(): boolean {
-    return this.unsent.length > 0;
-  }
-
   /** @returns the sequence with which {@link abandon} names the operation; undefined when it was refused for load */
   submit(
     command: Command,
@@ -102,38 +112,29 @@ export class Ingress<Command, Result> {
     settle: Settle<Result> | undefined,
   ): number | undefined {
     const reserved = options.reserved ?? false;
-    const share = reserved ? 1 : 0.9;
-    const full =
-      this.outstanding.size >= limits.maxOutstandingOperations * share ||
-      this.nextSequence - this.floor >= limits.maxOperationWindow * share;
-    if (full) {
+    if (!this.hasRoom(reserved ? RESERVED_SHARE : SHARE)) {
       settle?.({ failure: "limit" });
       return undefined;
     }
+    const { floor } = this;
     const sequence = this.nextSequence++;
-    const envelope = {
-      ingress: this.identity,
-      sequence,
-      floor: this.outstanding.size === 0 ? sequence : this.floor,
-      idempotencyKey: options.idempotencyKey,
-      command,
-    };
+    const { idempotencyKey } = options;
     const operation: Operation<Result> = {
       ingress: this.identity,
       sequence,
+      attempt: 0,
       reserved,
-      payload: this.protocol.encode(envelope),
+      payload: this.protocol.encode({ ingress: this.identity, sequence, floor, idempotencyKey, command }),
       settle,
       cancellable: options.cancellable ?? false,
       createdAtMs: nowMs,
       waitMs: options.waitMs ?? 0,
-      unrefused: 0,
-      unsent: false,
-      lastTriedMs: nowMs,
+      open: [],
+      retryAtMs: nowMs,
       overloaded: false,
     };
     this.outstanding.set(sequence, operation);
-    this.sendLater(operation);
+    this.unsent.add(operation);
     return sequence;
   }
 
@@ -141,50 +142,48 @@ export class Ingress<Command, Result> {
   abandon(sequence: number, nowMs: number): void {
     const operation = this.outstanding.get(sequence) ?? this.queued.get(sequence);
     if (operation === undefined) return;
-    this.forget(sequence);
-    if (operation.unrefused > 0) this.cancel(operation, nowMs);
+    this.forget(operation);
+    this.cancel(operation, nowMs);
   }
 
   /** An operation was answered, but the answer could not be delivered. */
   undelivered(sequence: number, nowMs: number): void {
-    this.submit(this.protocol.cancel(this.identity, sequence), nowMs, { reserved: true }, undefined);
+    this.cancels.add(sequence);
+    this.submitCancels(nowMs);
   }
 
   /** Calls `propose` for everything that should go to the leader now. It says whether the leader may have got it. */
   pump(nowMs: number, propose: (operation: ForwardedProposal) => "sent" | "unsent" | "overloaded"): void {
     this.register(nowMs);
-    if (this.unsent.length === 0) return;
-    const batch = this.unsent;
-    this.unsent = [];
-    for (const operation of batch) {
-      operation.unsent = false;
-      if (!this.outstanding.has(operation.sequence)) continue;
+    this.submitCancels(nowMs);
+    if (this.unsent.size === 0) return;
+    if (!this.registered) {
       // Before this process is registered the state machine refuses everything else.
-      if (!this.registered && operation.sequence !== this.registering) {
-        this.sendLater(operation);
-        continue;
-      }
-      operation.lastTriedMs = nowMs;
-      const sent = propose(operation);
-      if (sent === "sent") operation.unrefused++;
-      else if (sent === "overloaded") this.overloaded(operation);
-      else this.sendLater(operation);
+      const registration = this.outstanding.get(this.registering);
+      if (registration !== undefined && this.unsent.delete(registration)) this.try(registration, nowMs, propose);
+      return;
+    }
+    const batch = this.unsent;
+    this.unsent = new Set();
+    for (const operation of batch) {
+      if (this.outstanding.has(operation.sequence)) this.try(operation, nowMs, propose);
     }
   }
 
   /** Leader or term changed, or the way to it broke: what was sent may be lost. Asks for everything again. */
   repropose(): void {
-    for (const operation of this.outstanding.values()) this.sendLater(operation);
+    this.unsent = new Set(this.outstanding.values());
   }
 
   /** The node that we took for the leader did not propose these. They go again with a later sweep or a new leader. */
-  refused(sequences: readonly number[], reason: "notLeader" | "overloaded"): void {
-    for (const sequence of sequences) {
+  refused(attempts: readonly RefusedAttempt[], reason: "notLeader" | "overloaded", nowMs: number): void {
+    for (const { sequence, attempt } of attempts) {
       const operation = this.outstanding.get(sequence);
-      if (operation === undefined) continue;
-      operation.unrefused = Math.max(0, operation.unrefused - 1);
+      const at = operation?.open.indexOf(attempt) ?? -1;
+      if (operation === undefined || at < 0) continue;
+      operation.open.splice(at, 1);
+      operation.retryAtMs = nowMs + REFUSED_RETRY_MS;
       if (reason === "overloaded") this.overloaded(operation);
-      else operation.lastTriedMs -= REPROPOSE_MS - REFUSED_RETRY_MS;
     }
   }
 
@@ -193,7 +192,7 @@ export class Ingress<Command, Result> {
     const operation = this.outstanding.get(sequence);
     if (result === undefined) {
       if (operation === undefined) return;
-      this.outstanding.delete(sequence);
+      this.forget(operation);
       this.queued.set(sequence, operation);
       return;
     }
@@ -204,8 +203,9 @@ export class Ingress<Command, Result> {
       return;
     }
     const ended = operation ?? this.queued.get(sequence);
-    this.forget(sequence);
-    ended?.settle?.({ result });
+    if (ended === undefined) return;
+    this.forget(ended);
+    ended.settle?.({ result });
   }
 
   /** Deadlines and repeated proposals; costs nothing while all is young. */
@@ -216,20 +216,29 @@ export class Ingress<Command, Result> {
       const ageMs = nowMs - operation.createdAtMs;
       if (ageMs < SWEEP_MS) break;
       if (ageMs >= LEADER_WAIT_MS && operation.settle !== undefined) this.expire(operation, nowMs);
-      else if (nowMs - operation.lastTriedMs >= REPROPOSE_MS) this.sendLater(operation);
+      else if (nowMs >= operation.retryAtMs) this.unsent.add(operation);
     }
+    if (nowMs - this.lastQueuedSweepMs < SWEEP_QUEUED_MS) return;
+    this.lastQueuedSweepMs = nowMs;
     for (const operation of this.queued.values()) {
       if (nowMs - operation.createdAtMs >= operation.waitMs + WAIT_GRACE_MS) this.expire(operation, nowMs);
     }
   }
 
+  /** Lowest outstanding sequence; the next one when there is none. */
   private get floor(): number {
-    for (const sequence of this.outstanding.keys()) return sequence;
-    return this.nextSequence;
+    while (this.lowest < this.nextSequence && !this.outstanding.has(this.lowest)) this.lowest++;
+    return this.lowest;
+  }
+
+  private hasRoom(share: number): boolean {
+    if (this.outstanding.size >= limits.maxOutstandingOperations * share) return false;
+    return this.nextSequence - this.floor < limits.maxOperationWindow * share;
   }
 
   private register(nowMs: number): void {
-    if (this.registered || this.registering !== 0) return;
+    if (this.registered || this.registering !== 0 || nowMs < this.registerNotBeforeMs) return;
+    this.registerNotBeforeMs = nowMs + REFUSED_RETRY_MS;
     const registering = this.submit(this.protocol.register, nowMs, { reserved: true }, (end) => {
       this.registering = 0;
       this.registered = "result" in end;
@@ -243,34 +252,51 @@ export class Ingress<Command, Result> {
     this.repropose();
   }
 
-  private sendLater(operation: Operation<Result>): void {
-    if (operation.unsent) return;
-    operation.unsent = true;
-    this.unsent.push(operation);
+  private try(
+    operation: Operation<Result>,
+    nowMs: number,
+    propose: (operation: ForwardedProposal) => "sent" | "unsent" | "overloaded",
+  ): void {
+    operation.attempt = this.nextAttempt++;
+    operation.retryAtMs = nowMs + REPROPOSE_MS;
+    const tried = propose(operation);
+    if (tried === "sent") operation.open.push(operation.attempt);
+    else if (tried === "unsent") this.unsent.add(operation);
+    else {
+      operation.retryAtMs = nowMs + REFUSED_RETRY_MS;
+      this.overloaded(operation);
+    }
   }
 
   private expire(operation: Operation<Result>, nowMs: number): void {
-    this.forget(operation.sequence);
-    if (operation.unrefused > 0) {
-      operation.settle?.({ failure: "outcome_unknown" });
-      this.cancel(operation, nowMs);
-    } else operation.settle?.({ failure: operation.overloaded ? "limit" : "no_leader" });
+    this.forget(operation);
+    if (operation.open.length > 0) operation.settle?.({ failure: "outcome_unknown" });
+    else operation.settle?.({ failure: operation.overloaded ? "limit" : "no_leader" });
+    this.cancel(operation, nowMs);
   }
 
   private overloaded(operation: Operation<Result>): void {
     operation.overloaded = true;
-    if (operation.unrefused > 0 || operation.reserved) return;
-    this.forget(operation.sequence);
+    if (operation.open.length > 0 || operation.reserved) return;
+    this.forget(operation);
     operation.settle?.({ failure: "limit" });
   }
 
-  private cancel(operation: Operation<Result>, nowMs: number): void {
-    if (!operation.cancellable) return;
-    this.submit(this.protocol.cancel(this.identity, operation.sequence), nowMs, { reserved: true }, undefined);
+  private cancel({ cancellable, open, sequence }: Operation<Result>, nowMs: number): void {
+    if (cancellable && open.length > 0) this.undelivered(sequence, nowMs);
   }
 
-  private forget(sequence: number): void {
-    this.outstanding.delete(sequence);
-    this.queued.delete(sequence);
+  private submitCancels(nowMs: number): void {
+    for (const sequence of this.cancels) {
+      if (!this.hasRoom(CANCEL_SHARE)) return;
+      this.cancels.delete(sequence);
+      this.submit(this.protocol.cancel(this.identity, sequence), nowMs, { reserved: true }, undefined);
+    }
+  }
+
+  private forget(operation: Operation<Result>): void {
+    this.outstanding.delete(operation.sequence);
+    this.queued.delete(operation.sequence);
+    this.unsent.delete(operation);
   }
 }

@@ -3,25 +3,32 @@ import { ByteReader, type ByteWriter, DecodeError } from "../kernel/bytes.ts";
 import { readMessage, writeMessage } from "../raft/codec.ts";
 import type { GroupId, Message } from "../raft/types.ts";
 
-/** An operation on its way to the leader. The leader sees opaque bytes; the id is for a refusal. */
+/** An operation on its way to the leader. The leader sees opaque bytes; the ids are for a refusal. */
 export interface ForwardedProposal {
   readonly ingress: number;
   readonly sequence: number;
+  /** Rises with everything that the ingress sends: one that does not is a late or second copy, and is dropped. */
+  readonly attempt: number;
   readonly reserved: boolean;
   readonly payload: Uint8Array;
+}
+
+export interface RefusedAttempt {
+  readonly sequence: number;
+  readonly attempt: number;
 }
 
 /** What nodes say to each other. Many share one frame: all that one turn has for one peer (PROTOCOLS R3). */
 export type PeerMessage =
   | { readonly type: "raft"; readonly message: Message }
   | { readonly type: "proposals"; readonly group: GroupId; readonly proposals: readonly ForwardedProposal[] }
-  /** These never reached the log through us: definite (PROTOCOLS Q2). */
+  /** These attempts never reached the log and never will: definite (PROTOCOLS Q2). */
   | {
       readonly type: "refused";
       readonly group: GroupId;
       readonly reason: "notLeader" | "overloaded";
       readonly ingress: number;
-      readonly sequences: readonly number[];
+      readonly attempts: readonly RefusedAttempt[];
     }
   | { readonly type: "readRequest"; readonly group: GroupId; readonly id: number }
   /** `index` 0: not the leader, or no longer. */
@@ -46,6 +53,7 @@ export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void
       for (const proposal of message.proposals) {
         writer.varint(proposal.ingress);
         writer.varint(proposal.sequence);
+        writer.varint(proposal.attempt);
         writer.u8(proposal.reserved ? 1 : 0);
         writer.blob(proposal.payload);
       }
@@ -55,8 +63,11 @@ export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void
       writer.varint(message.group);
       writer.u8(message.reason === "notLeader" ? 0 : 1);
       writer.varint(message.ingress);
-      writer.varint(message.sequences.length);
-      for (const sequence of message.sequences) writer.varint(sequence);
+      writer.varint(message.attempts.length);
+      for (const { sequence, attempt } of message.attempts) {
+        writer.varint(sequence);
+        writer.varint(attempt);
+      }
       return;
     case "readRequest":
       writer.u8(READ_REQUEST);
@@ -96,12 +107,12 @@ function readPeerMessage(reader: ByteReader): PeerMessage {
       return { type: "proposals", group: reader.varint(), proposals: readProposals(reader) };
     case REFUSED: {
       const group = reader.varint();
-      const reason = reader.u8() === 0 ? "notLeader" : "overloaded";
+      const reason = readFlag(reader) ? "overloaded" : "notLeader";
       const ingress = reader.varint();
-      const count = announced(reader, 1);
-      const sequences: number[] = [];
-      for (let i = 0; i < count; i++) sequences.push(reader.varint());
-      return { type: "refused", group, reason, ingress, sequences };
+      const count = announced(reader, 2);
+      const attempts: RefusedAttempt[] = [];
+      for (let i = 0; i < count; i++) attempts.push({ sequence: reader.varint(), attempt: reader.varint() });
+      return { type: "refused", group, reason, ingress, attempts };
     }
     case READ_REQUEST:
       return { type: "readRequest", group: reader.varint(), id: reader.varint() };
@@ -113,15 +124,22 @@ function readPeerMessage(reader: ByteReader): PeerMessage {
 }
 
 function readProposals(reader: ByteReader): ForwardedProposal[] {
-  const count = announced(reader, 4);
+  const count = announced(reader, 5);
   const proposals: ForwardedProposal[] = [];
   for (let i = 0; i < count; i++) {
     const ingress = reader.varint();
     const sequence = reader.varint();
-    const reserved = reader.u8() === 1;
-    proposals.push({ ingress, sequence, reserved, payload: reader.blob() });
+    const attempt = reader.varint();
+    const reserved = readFlag(reader);
+    proposals.push({ ingress, sequence, attempt, reserved, payload: reader.blob() });
   }
   return proposals;
+}
+
+function readFlag(reader: ByteReader): boolean {
+  const value = reader.u8();
+  if (value > 1) throw new DecodeError("a flag is 0 or 1");
+  return value === 1;
 }
 
 /** A count of things of at least `size` bytes each: a forged one cannot make us allocate. */

@@ -28,8 +28,15 @@ export class ReadBarriers {
   private readonly asked = new Map<number, Request>();
   /** Answered, waiting for the local state to get there; ascending by index within a leadership, not beyond. */
   private reached: { readonly index: number; readonly barriers: readonly Barrier[] }[] = [];
-  private nextId = 1;
+  private nextId: number;
   private pausedUntilMs = 0;
+
+  /**
+   * @param seed of this process alone: an answer to a question of its predecessor, late, must not answer one of ours
+   */
+  constructor(seed: number) {
+    this.nextId = Math.floor(seed / 2) + 1;
+  }
 
   add(nowMs: number, done: BarrierDone): void {
     this.fresh.push({ done, createdAtMs: nowMs });
@@ -53,6 +60,7 @@ export class ReadBarriers {
 
   /** The node asked is not the leader, or is no longer. */
   refused(id: number, nowMs: number): void {
+    if (!this.asked.has(id)) return;
     this.askAgain(id);
     this.pausedUntilMs = nowMs + REFUSED_PAUSE_MS;
   }

@@ -31,7 +31,7 @@ export function createLogger(options: {
 }
 
 /** One JSON line as one line for a person: `05:37:01.022 info  became leader  term=3`. */
-export function textLine(line: string): string {
+function textLine(line: string): string {
   const { time, level, node: _node, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const clock = typeof time === "string" ? time.slice(11, 23) : "";
   const rest = Object.entries(fields).map(([name, value]) => `${name}=${fieldText(value)}`);

@@ -1,5 +1,5 @@
 /** Durations in ms, counted into buckets: one comparison loop, no allocation. */
-export class DurationHistogram {
+class DurationHistogram {
   readonly bounds: readonly number[];
   readonly buckets: number[];
   count = 0;

@@ -70,7 +70,8 @@ export function readUtf8(source: Uint8Array, start: number, end: number): string
       text += String.fromCharCode(lead);
       continue;
     }
-    const extra = lead >= 0xc2 && lead < 0xe0 ? 1 : lead >= 0xe0 && lead < 0xf0 ? 2 : lead >= 0xf0 && lead < 0xf5 ? 3 : 0;
+    const extra =
+      lead >= 0xc2 && lead < 0xe0 ? 1 : lead >= 0xe0 && lead < 0xf0 ? 2 : lead >= 0xf0 && lead < 0xf5 ? 3 : 0;
     if (extra === 0 || at + extra > end) return undefined;
     let code = lead & (0x3f >> extra);
     for (let k = 0; k < extra; k++) {

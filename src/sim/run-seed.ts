@@ -50,7 +50,7 @@ export interface SimFailure {
   readonly replay: string;
 }
 
-export const DEFAULT_EVENTS = 3_000;
+const DEFAULT_EVENTS = 3_000;
 
 export function runSeed(options: SimOptions): SimResult {
   const plant = options.plant === undefined ? undefined : plants[options.plant];

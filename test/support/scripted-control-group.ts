@@ -86,7 +86,7 @@ export class ScriptedControlGroup implements ControlGroup {
 }
 
 /** The success of every command. */
-export function granted(command: LockCommand): LockResult {
+function granted(command: LockCommand): LockResult {
   switch (command.type) {
     case "acquire": {
       const { principal } = command;

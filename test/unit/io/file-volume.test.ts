@@ -52,13 +52,13 @@ describe("FileVolume", () => {
     const again = new FileVolume(temporary.path);
     expect(again.read("a", 990, 100)).toEqual(filler(10));
     expect(again.read("a", 2000, 5)).toHaveLength(0);
-    again.close();
+    await again.close();
   });
 
   test("removes what a crash left unfinished", async () => {
     using temporary = temporaryDirectory();
     writeFileSync(join(temporary.path, "b.tmp"), "half");
-    new FileVolume(temporary.path).close();
+    await new FileVolume(temporary.path).close();
     expect(existsSync(join(temporary.path, "b.tmp"))).toBe(false);
   });
 

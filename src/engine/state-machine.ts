@@ -1,7 +1,7 @@
 import type { Entry } from "../raft/types.ts";
 
 /** An operation as its ingress node numbers it (PROTOCOLS Q1). */
-export interface OperationId {
+interface OperationId {
   /** Identity of the process that took the request in: random for every start, 1…2⁵³−1. */
   readonly ingress: number;
   /** 1, 2, 3, … within the ingress. */
@@ -9,9 +9,7 @@ export interface OperationId {
 }
 
 /** What applying an entry told about an operation. `Result` is the state machine's own. */
-export interface Outcome<Result> {
-  readonly ingress: number;
-  readonly sequence: number;
+export interface Outcome<Result> extends OperationId {
   /**
    * Absent: applied, and its end comes with a later entry (a waiter). The ingress stops re-proposing it.
    */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Ingress, LEADER_WAIT_MS, type OperationFailure, type OperationOptions } from "../../../src/engine/ingress.ts";
+import { Ingress, LEADER_WAIT_MS, type OperationOptions } from "../../../src/engine/ingress.ts";
 import type { ForwardedProposal } from "../../../src/engine/peer-messages.ts";
 import { limits } from "../../../src/kernel/limits.ts";
 
@@ -12,7 +12,7 @@ interface Envelope {
 /** What happens to one submitted operation. */
 interface Ticket {
   readonly sequence: number | undefined;
-  readonly ends: (string | OperationFailure)[];
+  readonly ends: string[];
 }
 
 /** An ingress, the leader that it speaks to, and time. */

@@ -1,0 +1,236 @@
+/** Ports of the engine that a test holds in its hand, and a state machine that is easy to follow. */
+import { Engine, type EngineEvents } from "../../src/engine/engine.ts";
+import { createGroup } from "../../src/engine/create-group.ts";
+import type { GroupHost } from "../../src/engine/group-host.ts";
+import { type PeerMessage, readPeerMessages, writePeerMessage } from "../../src/engine/peer-messages.ts";
+import type { PeerNetwork } from "../../src/engine/ports.ts";
+import type { Outcome, StateMachine } from "../../src/engine/state-machine.ts";
+import { ByteWriter } from "../../src/kernel/bytes.ts";
+import type { GroupLog } from "../../src/raft/storage.ts";
+import type { Entry, ReplicaId } from "../../src/raft/types.ts";
+import type { LogRecord, WriteAheadLog } from "../../src/wal/records.ts";
+
+/** What the engine did, in order: `→2` a frame to replica 2, `flush`, `durable`, `apply 3`. */
+export type Trace = string[];
+
+export class FakeLog implements WriteAheadLog {
+  readonly recovered = new Map<number, GroupLog>();
+  /** Flushes stay under way until {@link complete}. */
+  slow = false;
+  /** The next flush fails. */
+  broken = false;
+  readonly flushed: (readonly LogRecord[])[] = [];
+  private readonly entries: Entry[] = [];
+  private underWay: (() => void) | undefined;
+
+  constructor(private readonly trace: Trace) {}
+
+  read(_group: number, from: number, to: number): Entry[] {
+    return this.entries.slice(from - 1, to);
+  }
+
+  flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
+    if (this.underWay !== undefined) throw new Error("a flush before the one before it is durable");
+    this.trace.push("flush");
+    this.flushed.push(records);
+    this.underWay = () => {
+      this.underWay = undefined;
+      if (this.broken) {
+        onDurable(new Error("no disk"));
+        return;
+      }
+      for (const record of records) if (record.type === "entries") this.entries.push(...record.entries);
+      this.trace.push("durable");
+      onDurable();
+    };
+    if (!this.slow) this.complete();
+  }
+
+  complete(): void {
+    this.underWay?.();
+  }
+
+  get flushing(): boolean {
+    return this.underWay !== undefined;
+  }
+}
+
+export class FakeNetwork implements PeerNetwork {
+  readonly frames: { readonly to: ReplicaId; readonly messages: PeerMessage[] }[] = [];
+  readonly disconnected = new Set<ReplicaId>();
+
+  constructor(
+    readonly peers: readonly ReplicaId[],
+    private readonly trace: Trace,
+  ) {}
+
+  isConnected(peer: ReplicaId): boolean {
+    return !this.disconnected.has(peer);
+  }
+
+  send(peer: ReplicaId, frame: Uint8Array): boolean {
+    if (!this.isConnected(peer)) return false;
+    const messages = readPeerMessages(frame.slice());
+    if (messages === undefined) throw new Error("the engine sends what it cannot read");
+    this.frames.push({ to: peer, messages });
+    this.trace.push(`→${peer}`);
+    return true;
+  }
+
+  /** What was sent since the last call. */
+  take(): { to: ReplicaId; message: PeerMessage }[] {
+    return this.frames.splice(0).flatMap(({ to, messages }) => messages.map((message) => ({ to, message })));
+  }
+}
+
+/** Answers a command with "did COMMAND" at once; `wait` with nothing until somebody sends `wake SEQUENCE`. */
+export class EchoMachine implements StateMachine<string> {
+  readonly applied: string[] = [];
+  readonly known = new Set<number>();
+  deadlineMs: number | undefined;
+  /** Called for each entry, before it is applied. */
+  onApply: (entry: Entry) => void = () => {};
+
+  apply(entry: Entry, emit: (outcome: Outcome<string>) => void): void {
+    this.onApply(entry);
+    if (entry.kind === "time" && entry.leaseTimeMs >= (this.deadlineMs ?? Infinity)) this.deadlineMs = undefined;
+    if (entry.kind !== "command") return;
+    const { ingress, sequence, command } = JSON.parse(new TextDecoder().decode(entry.payload)) as {
+      ingress: number;
+      sequence: number;
+      command: string;
+    };
+    this.applied.push(command);
+    if (command === "register") this.known.add(ingress);
+    if (!this.known.has(ingress)) emit({ ingress, sequence, result: "stale" });
+    else if (command === "wait") emit({ ingress, sequence });
+    else {
+      const woken = /^wake (\d+)$/.exec(command)?.[1];
+      if (woken !== undefined) emit({ ingress, sequence: Number(woken), result: "woken" });
+      emit({ ingress, sequence, result: `did ${command}` });
+    }
+  }
+
+  nextDeadlineMs(): number | undefined {
+    return this.deadlineMs;
+  }
+
+  digest(): string {
+    return this.applied.join();
+  }
+}
+
+/** One node: an engine with one group over fake ports. Turns run when a test says so. */
+export class FakeNode {
+  nowMs = 1_000;
+  readonly trace: Trace = [];
+  readonly log = new FakeLog(this.trace);
+  readonly network: FakeNetwork;
+  readonly machine = new EchoMachine();
+  readonly engine: Engine;
+  readonly host: GroupHost<string, string>;
+  readonly failures: Error[] = [];
+  turnWanted = false;
+
+  constructor(
+    readonly self: ReplicaId,
+    voters: readonly ReplicaId[],
+    /** The first of each pair is this engine's identity towards the state machine. */
+    readonly identity = 7_000 + self,
+  ) {
+    this.network = new FakeNetwork(
+      voters.filter((id) => id !== self),
+      this.trace,
+    );
+    const events: EngineEvents = { failed: (error) => this.failures.push(error), leaderChanged: () => {} };
+    const clock = { monotonicMs: () => this.nowMs, wallMs: () => this.nowMs };
+    const scheduler = { requestTurn: () => void (this.turnWanted = true) };
+    this.engine = new Engine(self, { clock, network: this.network, scheduler, log: this.log }, events);
+    const protocol = {
+      encode: (envelope: object) => new TextEncoder().encode(JSON.stringify(envelope)),
+      register: "register",
+      cancel: (_ingress: number, sequence: number) => `cancel ${sequence}`,
+      isStale: (result: string) => result === "stale",
+    };
+    const { machine } = this;
+    const options = { group: 0, voters, electionTimeoutMs: 300, heartbeatIntervalMs: 50, machine, protocol };
+    this.host = createGroup(options, this.engine, this.log, { next: () => self / 10, identity: () => this.identity });
+    this.engine.addGroup(this.host);
+    this.machine.onApply = ({ index }) => this.trace.push(`apply ${index}`);
+  }
+
+  turn(): void {
+    this.turnWanted = false;
+    this.engine.turn();
+  }
+
+  tick(ms = 10): void {
+    this.nowMs += ms;
+    this.engine.tick();
+    this.turn();
+  }
+
+  /** A frame from a peer; its turn comes later. @returns whether it could be decoded */
+  receive(from: ReplicaId, ...messages: readonly PeerMessage[]): boolean {
+    const writer = new ByteWriter();
+    for (const message of messages) writePeerMessage(writer, message);
+    return this.engine.onFrame(from, writer.copy());
+  }
+
+  submit(command: string, ends: string[] = []): string[] {
+    const settle = (end: { result: string } | { failure: string }): void => {
+      ends.push("result" in end ? end.result : end.failure);
+    };
+    this.host.ingress.submit(command, this.nowMs, { cancellable: true }, settle);
+    return ends;
+  }
+
+  read(ends: (number | undefined)[] = []): (number | undefined)[] {
+    this.host.readBarrier(this.nowMs, (index) => ends.push(index));
+    return ends;
+  }
+}
+
+/** Nodes whose frames arrive when they are delivered. */
+export class FakeNodes {
+  readonly nodes: readonly FakeNode[];
+
+  constructor(size: number) {
+    const voters = Array.from({ length: size }, (_, i) => i + 1);
+    this.nodes = voters.map((id) => new FakeNode(id, voters));
+  }
+
+  node(id: ReplicaId): FakeNode {
+    const node = this.nodes[id - 1];
+    if (node === undefined) throw new Error(`there is no node ${id}`);
+    return node;
+  }
+
+  /** Carries frames and runs the turns that are wanted, until all is quiet. */
+  settle(): void {
+    for (let rounds = 0; this.round(); rounds++) if (rounds > 1_000) throw new Error("the nodes do not come to rest");
+  }
+
+  /** Every node's time goes on. */
+  pass(ms: number): void {
+    for (let passed = 0; passed < ms; passed += 10) {
+      for (const node of this.nodes) node.tick();
+      this.settle();
+    }
+  }
+
+  private round(): boolean {
+    let busy = false;
+    for (const node of this.nodes) {
+      if (node.turnWanted) {
+        busy = true;
+        node.turn();
+      }
+      for (const { to, message } of node.network.take()) {
+        busy = true;
+        this.node(to).receive(node.self, message);
+      }
+    }
+    return busy;
+  }
+}

@@ -116,15 +116,20 @@ export class Ingress<Command, Result> {
       settle?.({ failure: "limit" });
       return undefined;
     }
-    const { floor } = this;
-    const sequence = this.nextSequence++;
+    const { floor, nextSequence: sequence } = this;
     const { idempotencyKey } = options;
+    const payload = this.protocol.encode({ ingress: this.identity, sequence, floor, idempotencyKey, command });
+    if (payload.length > limits.maxProposalBytes) {
+      settle?.({ failure: "limit" });
+      return undefined;
+    }
+    this.nextSequence++;
     const operation: Operation<Result> = {
       ingress: this.identity,
       sequence,
       attempt: 0,
       reserved,
-      payload: this.protocol.encode({ ingress: this.identity, sequence, floor, idempotencyKey, command }),
+      payload,
       settle,
       cancellable: options.cancellable ?? false,
       createdAtMs: nowMs,
@@ -160,13 +165,13 @@ export class Ingress<Command, Result> {
     if (!this.registered) {
       // Before this process is registered the state machine refuses everything else.
       const registration = this.outstanding.get(this.registering);
-      if (registration !== undefined && this.unsent.delete(registration)) this.try(registration, nowMs, propose);
+      if (registration !== undefined && this.unsent.delete(registration)) this.offer(registration, nowMs, propose);
       return;
     }
     const batch = this.unsent;
     this.unsent = new Set();
     for (const operation of batch) {
-      if (this.outstanding.has(operation.sequence)) this.try(operation, nowMs, propose);
+      if (this.outstanding.has(operation.sequence)) this.offer(operation, nowMs, propose);
     }
   }
 
@@ -252,7 +257,7 @@ export class Ingress<Command, Result> {
     this.repropose();
   }
 
-  private try(
+  private offer(
     operation: Operation<Result>,
     nowMs: number,
     propose: (operation: ForwardedProposal) => "sent" | "unsent" | "overloaded",

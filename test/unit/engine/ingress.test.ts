@@ -444,6 +444,13 @@ describe("an ingress under load", () => {
     expect(desk.submit("b").ends).toEqual(["limit"]);
   });
 
+  test("refuses what no frame could carry, and goes on", () => {
+    const desk = registeredDesk();
+    expect(desk.submit("x".repeat(limits.maxProposalBytes)).ends).toEqual(["limit"]);
+    expect(desk.submit("a").sequence).toBe(2);
+    expect(desk.pump()).toEqual(["a"]);
+  });
+
   test("keeps nothing of what came and went while there was no leader", () => {
     const desk = new Desk();
     for (let i = 0; i < 3; i++) {

@@ -124,6 +124,7 @@ export class Engine implements PeerEvents, GroupServices {
     const startMs = this.nowMs();
     this.statistics.turns++;
     this.inTurn = true;
+    for (const group of this.groups.values()) group.raft.beginTurn(startMs);
     this.finishFlushes();
     this.stepInbox();
     for (const group of this.groups.values()) {

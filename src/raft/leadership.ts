@@ -110,7 +110,7 @@ export class Leadership {
     if (message.success) {
       // A follower cannot hold more of our log than there is; a claim beyond it is not believed.
       if (message.index > this.log.lastIndex) return;
-      if (progress.acknowledged(message.index)) this.advanceCommit(nowMs);
+      if (progress.acknowledged(message.index)) this.advanceCommit();
       return;
     }
     progress.refused(message.index, this.log.lastIndexWithTermAtMost(message.hintTerm, message.hintIndex));
@@ -134,7 +134,7 @@ export class Leadership {
   }
 
   /** Commits what a majority holds durably, this replica included, if it is of this term (Raft §5.4.2, PROTOCOLS R2). */
-  advanceCommit(nowMs: number): void {
+  advanceCommit(): void {
     let voter = 0;
     this.counted[voter++] = this.log.durableIndex;
     for (const progress of this.followers.values()) this.counted[voter++] = progress.matchIndex;
@@ -143,7 +143,7 @@ export class Leadership {
     // What earlier leaders left is not ours to count; ours is in memory until it has committed.
     this.uncommittedBytes -= this.log.payloadBytes(Math.max(this.log.commitIndex + 1, this.noopIndex), reached);
     this.log.commitTo(reached);
-    if (this.established && !this.leaseTime.running) this.leaseTime.start(nowMs);
+    if (this.established && !this.leaseTime.running) this.leaseTime.start();
   }
 
   private appendEntry(kind: EntryKind, payload: Uint8Array): void {
@@ -151,7 +151,7 @@ export class Leadership {
       index: this.log.lastIndex + 1,
       term: this.term,
       kind,
-      leaseTimeMs: this.leaseTime.nowMs,
+      leaseTimeMs: this.leaseTime.stamp(),
       payload,
     };
     this.log.append(entry);

@@ -8,6 +8,11 @@ export class LeaseTime {
   private term: number;
   /** Local time up to which the running leader has counted; undefined: not running here. */
   private countedToMs: number | undefined;
+  /** Latest local time that we were told of. */
+  private localMs = 0;
+  /** The running leader's newest stamp, and the local time at which it was made. */
+  private stampMs: number | undefined;
+  private stampedAtMs = 0;
 
   /**
    * @param initialMs of the last entry in the log, and its term
@@ -47,19 +52,49 @@ export class LeaseTime {
     this.term = term;
   }
 
+  /** Local time is at least this. */
+  observe(localMs: number): void {
+    if (localMs > this.localMs) this.localMs = localMs;
+  }
+
   /** The new leader's own no-op has committed. */
-  start(localMs: number): void {
-    this.countedToMs = localMs;
+  start(): void {
+    this.countedToMs = this.localMs;
+    this.stampMs = undefined;
   }
 
   stop(): void {
     this.countedToMs = undefined;
+    this.stampMs = undefined;
   }
 
   /** A majority confirmed a round whose heartbeats left at `sentAtMs`. */
   confirmed(sentAtMs: number): void {
     if (this.countedToMs === undefined || sentAtMs <= this.countedToMs) return;
-    this.valueMs += Math.min(sentAtMs - this.countedToMs, this.maxStepMs);
+    const nextMs = this.valueMs + Math.min(sentAtMs - this.countedToMs, this.maxStepMs);
+    this.valueMs = Math.min(nextMs, this.mostAt(sentAtMs));
     this.countedToMs = sentAtMs;
+  }
+
+  /**
+   * What an entry carries that is appended now. Never falls.
+   *
+   * Leases are counted from it, so it must not lag behind as {@link nowMs} does, by the rounds that are still open: a
+   * lease of 100 ms stamped with the value of 60 ms ago would be over after 40 ms. From a stamp on, lease time runs no
+   * faster than local time. The entry's own commitment is the majority's confirmation.
+   */
+  stamp(): number {
+    if (this.countedToMs === undefined) return this.nowMs;
+    const aheadMs = Math.min(Math.max(0, this.localMs - this.countedToMs), this.maxStepMs);
+    const valueMs = Math.ceil(Math.min(this.valueMs + aheadMs, this.mostAt(this.localMs)));
+    this.stampMs = Math.max(valueMs, this.stampMs ?? 0);
+    this.stampedAtMs = this.localMs;
+    return this.stampMs;
+  }
+
+  /** Where lease time is at most at a local time, since it runs no faster than that from the newest stamp on. */
+  private mostAt(localMs: number): number {
+    if (this.stampMs === undefined) return Number.POSITIVE_INFINITY;
+    return this.stampMs + Math.max(0, localMs - this.stampedAtMs);
   }
 }

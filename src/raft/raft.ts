@@ -99,10 +99,16 @@ export class Raft {
     return true;
   }
 
+  /** The host begins a turn: what is proposed in it was asked for before `nowMs`. */
+  beginTurn(nowMs: number): void {
+    this.leaseTime.observe(nowMs);
+  }
+
   /** Time passed. A pause of this process counts as one heartbeat interval at most: what came in meanwhile is read first. */
   tick(nowMs: number): void {
     const countedMs = Math.min(Math.max(0, nowMs - this.lastTickMs), this.options.heartbeatIntervalMs);
     this.lastTickMs = nowMs;
+    this.leaseTime.observe(nowMs);
     this.sinceLeaderMs += countedMs;
     if (this.leadership !== undefined) {
       if (!this.leadership.tick(nowMs, countedMs)) this.becomeFollower(this.term, 0);
@@ -167,7 +173,7 @@ export class Raft {
   persisted(mark: FlushMark): void {
     this.outbox.persistedHardState(mark.hardStateChanges);
     this.log.markDurable(mark.lastIndex, mark.lastTerm);
-    this.leadership?.advanceCommit(this.lastTickMs);
+    this.leadership?.advanceCommit();
   }
 
   takeEffects(nowMs: number): Effects {

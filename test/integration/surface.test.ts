@@ -102,8 +102,7 @@ describe("a grant", () => {
     const askedAtMs = performance.now();
     success(await one.acquire("leased", { owner: "a", ttl: 1 }));
     success(await two.acquire("leased", { owner: "b", timeout: 30 }));
-    // A heartbeat or two are within a second's precision.
-    expect(performance.now() - askedAtMs).toBeGreaterThan(800);
+    expect(performance.now() - askedAtMs).toBeGreaterThanOrEqual(1_000);
     expect((await three.release("leased", { owner: "a" })).status).toBe(403);
   });
 
@@ -163,7 +162,7 @@ describe("a deadlock", () => {
     const waitsForX = success(await three.inspect("x")).waiters.length === 1;
     success(await three.release(waitsForX ? "x" : "y", { owner: waitsForX ? "a" : "b" }));
     const statuses = (await Promise.all(ends)).map((reply) => reply.status);
-    expect(statuses.toSorted()).toEqual([200, 409]);
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([200, 409]);
   });
 });
 

@@ -111,21 +111,23 @@ export class EngineControlGroup implements ControlGroup {
   }
 
   private sendKeepalives(): void {
-    const batch = this.keepalives;
+    const batch = [...this.keepalives];
     this.keepalives = new Map();
-    const settleAll = (settle: (waiting: WaitingKeepalive, index: number) => void): void => {
-      let index = 0;
-      for (const waiting of batch.values()) {
-        for (const one of waiting) settle(one, index);
-        index++;
-      }
-    };
-    this.submit({ type: "keepalive", sessions: [...batch.keys()] }).then(
-      (result) => {
-        const expiresInMs = result.type === "keptAlive" ? result.expiresInMs : [];
-        settleAll((waiting, index) => waiting.resolve(expiresInMs[index]));
-      },
-      (error: unknown) => settleAll((waiting) => waiting.reject(error)),
-    );
+    for (let start = 0; start < batch.length; start += limits.maxKeepaliveSessions) {
+      void this.sendKeepalive(batch.slice(start, start + limits.maxKeepaliveSessions));
+    }
+  }
+
+  private async sendKeepalive(
+    batch: readonly (readonly [session: string, waiting: WaitingKeepalive[]])[],
+  ): Promise<void> {
+    const sessions = batch.map(([session]) => session);
+    try {
+      const result = await this.submit({ type: "keepalive", sessions });
+      const expiresInMs = result.type === "keptAlive" ? result.expiresInMs : [];
+      batch.forEach(([, waiting], index) => waiting.forEach((one) => one.resolve(expiresInMs[index])));
+    } catch (error) {
+      for (const [, waiting] of batch) for (const one of waiting) one.reject(error);
+    }
   }
 }

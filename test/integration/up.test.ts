@@ -85,7 +85,7 @@ describe("up", () => {
       NODE_ID: "stray",
       PORT: "1",
       ALL_NODES: "http://stray:1",
-      MUFAKAT_NODES: "5",
+      MUFAKAT_NODES: "3",
       MUFAKAT_PORT: "1",
     });
     await cluster.says("3 nodes, node1 leads in term 1.");

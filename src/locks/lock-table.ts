@@ -25,7 +25,7 @@ export class LockTable {
     assert(this.byName.get(name, hash) === undefined, "a lock is in the table once");
     const lock = new Lock(name, hash);
     this.byName.add(lock);
-    this.names.added(name);
+    this.names.add(name);
     return lock;
   }
 
@@ -33,6 +33,7 @@ export class LockTable {
   dropIfIdle(lock: Lock): void {
     if (lock.holders.size > 0 || lock.queue.size > 0) return;
     this.byName.remove(lock);
+    this.names.remove(lock.name);
   }
 
   view(name: string): LockView {
@@ -57,8 +58,8 @@ export class LockTable {
   }): LockView[] {
     const page: LockView[] = [];
     if (limit < 1) return page;
-    for (const name of this.names.from(this.byName, prefix, after)) {
-      if (this.byName.get(name) !== undefined) page.push(this.view(name));
+    for (const name of this.names.from(prefix, after)) {
+      page.push(this.view(name));
       if (page.length >= limit) break;
     }
     return page;

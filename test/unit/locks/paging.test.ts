@@ -52,6 +52,22 @@ describe("pages of locks", () => {
     expect(names(h)).toEqual(["k", "m"]);
   });
 
+  test("of very many locks stay in order while they come and go", () => {
+    const h = new Harness();
+    const held = new Set<string>();
+    for (let i = 0; i < 3_000; i++) {
+      const lock = `l${(i * 7_919) % 2_003}`;
+      if (held.delete(lock)) h.release(lock, owner("a"));
+      else {
+        held.add(lock);
+        h.acquire(lock, owner("a"));
+      }
+    }
+    expect(names(h, "", "", 5_000)).toEqual([...held].sort());
+    const behind = [...held].sort().filter((lock) => lock.startsWith("l1") && lock > "l15");
+    expect(names(h, "l1", "l15", 10)).toEqual(behind.slice(0, 10));
+  });
+
   test("together give every lock once, under any changes", () => {
     const step = fc.record({
       lock: fc.constantFrom("a", "ab", "b", "ba", "c"),

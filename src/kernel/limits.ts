@@ -40,6 +40,8 @@ export const limits = {
   maxIngressNodes: 1024,
   /** Earlier processes of one node whose operations are known to be over. */
   maxRetiredIngresses: 8,
+  /** Holds, waiters, sessions and keys that one time entry ends; more are left to the next. */
+  maxExpiriesPerEntry: 3_000,
 
   /** Operations that one node has proposed and not yet seen applied. */
   maxOutstandingOperations: 16_384,

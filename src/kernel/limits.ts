@@ -23,6 +23,8 @@ export const limits = {
   maxHolds: 1_000_000,
   /** Names in one result: holders of a shared lock, or those that it went to. The oldest are shown. */
   maxShownHolders: 100,
+  /** Names in a reply to a read: holders and waiters of one lock each, and of all locks of a page before it ends. */
+  maxListedNames: 10_000,
   /** Waiters on one lock. */
   maxWaitersPerLock: 200_000,
   /** Waiters on all locks. */

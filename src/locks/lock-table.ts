@@ -1,5 +1,6 @@
 import { assert } from "../kernel/assert.ts";
 import { HashTable, hashText } from "../kernel/hash-table.ts";
+import { limits } from "../kernel/limits.ts";
 import { LinkedList } from "../kernel/linked-list.ts";
 import { OrderedNames } from "./ordered-names.ts";
 import { type Claimant, Lock } from "./records.ts";
@@ -36,15 +37,17 @@ export class LockTable {
     this.names.remove(lock.name);
   }
 
+  /** The first holders and waiters, as many as a reply may have: more would stop the loop for too long (PROTOCOLS D10). */
   view(name: string): LockView {
     const lock = this.byName.get(name);
     if (lock === undefined) return { lock: name, mode: undefined, holders: [], waiters: [], fencingToken: undefined };
     const waiters: PublicPrincipal[] = [];
     for (let waiter = lock.queue.first; waiter !== undefined; waiter = waiter.next) {
+      if (waiters.length >= limits.maxListedNames) break;
       waiters.push({ owner: waiter.claimant.publicName, mode: waiter.mode });
     }
     const fencingToken = lock.mode === undefined ? undefined : lock.token;
-    return { lock: name, mode: lock.mode, holders: holdersOf(lock, lock.holders.size), waiters, fencingToken };
+    return { lock: name, mode: lock.mode, holders: holdersOf(lock, limits.maxListedNames), waiters, fencingToken };
   }
 
   page({

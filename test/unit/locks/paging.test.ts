@@ -68,6 +68,15 @@ describe("pages of locks", () => {
     expect(names(h, "l1", "l15", 10)).toEqual(behind.slice(0, 10));
   });
 
+  test("show the first 10,000 waiters of a lock", () => {
+    const h = new Harness();
+    h.acquire("x", owner("a"));
+    for (let i = 0; i < 10_005; i++) h.wait("x", owner(`w${i}`));
+    const waiters = h.machine.view("x").waiters.map((waiter) => waiter.owner);
+    expect([waiters.length, waiters[0], waiters.at(-1)]).toEqual([10_000, "w0", "w9999"]);
+    expect(h.machine.counts.waiters).toBe(10_005);
+  });
+
   test("together give every lock once, under any changes", () => {
     const step = fc.record({
       lock: fc.constantFrom("a", "ab", "b", "ba", "c"),

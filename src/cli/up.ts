@@ -33,7 +33,9 @@ export const upCommand = buildCommand<UpFlags, [], CliContext>({
     brief: "Run a whole cluster on this machine",
     fullDescription:
       "Runs the nodes as child processes on 127.0.0.1, shows their logs, and starts one again that dies.\n\n" +
-      "Node n listens for clients on --port + n - 1 and for the others 1000 above that.",
+      "Node n listens for clients on --port + n - 1 and for the others 1000 above that.\n\n" +
+      "Every flag has a variable: --nodes is MUFAKAT_NODES, and so on.\n\n" +
+      "Exit codes: 0 stopped as asked, 64 unknown flag, 78 a setting must be changed first.",
   },
   parameters: {
     flags: {

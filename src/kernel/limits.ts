@@ -30,8 +30,8 @@ export const limits = {
   /** Waiters on all locks. */
   maxWaiters: 400_000,
   maxSessions: 200_000,
-  /** Sessions that one entry of the log keeps alive. */
-  maxKeepaliveSessions: 10_000,
+  /** Sessions that one entry of the log keeps alive: with ids of the greatest length within `maxProposalBytes`. */
+  maxKeepaliveSessions: 3_000,
   maxFences: 1_000_000,
   /** Remembered idempotency keys, and how long each is kept, in ms of lease time. */
   maxIdempotencyKeys: 100_000,

@@ -1,15 +1,7 @@
-import {
-  ArgumentScannerError,
-  buildApplication,
-  buildRouteMap,
-  ExitCode,
-  formatMessageForArgumentScannerError,
-  run,
-  text_en,
-} from "@stricli/core";
+import { buildApplication, buildRouteMap, ExitCode, run, text_en } from "@stricli/core";
 import { StartError } from "../kernel/start-error.ts";
 import { version } from "../server/version.ts";
-import { kebabCase } from "./configuration/settings.ts";
+import { argumentErrorText, suggestion } from "./argument-error.ts";
 import type { CliContext } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
 import { healthcheckCommand } from "./healthcheck.ts";
@@ -42,7 +34,7 @@ const application = buildApplication<CliContext>(root, {
       ...text_en,
       noCommandRegisteredForInput: ({ input, corrections }) =>
         `mufakat: there is no command "${input}"${suggestion(corrections)}: "mufakat --help" lists the commands.`,
-      exceptionWhileParsingArguments: (error) => `mufakat: ${argumentText(error)}; --help lists what there is.`,
+      exceptionWhileParsingArguments: (error) => `mufakat: ${argumentErrorText(error)}`,
       exceptionWhileRunningCommand: (error) => `mufakat: ${errorText(error)}`,
       commandErrorResult: (error) => `mufakat: ${errorText(error)}`,
     },
@@ -60,25 +52,6 @@ export async function runCli(inputs: readonly string[], context: CliContext): Pr
   const code = context.process.exitCode ?? exitCode.ok;
   if (code === ExitCode.UnknownCommand || code === ExitCode.InvalidArgument) return exitCode.usage;
   return code < 0 ? exitCode.failure : code;
-}
-
-function flagName(name: string): string {
-  return `--${kebabCase(name)}`;
-}
-
-function suggestion(corrections: readonly string[]): string {
-  return corrections.length === 0 ? "" : ` (did you mean ${corrections.join(" or ").replaceAll("`", "")}?)`;
-}
-
-function argumentText(error: unknown): string {
-  if (error instanceof ArgumentScannerError) {
-    return formatMessageForArgumentScannerError(error, {
-      FlagNotFoundError: ({ input, corrections }) =>
-        `there is no flag --${input}${suggestion(corrections.map(flagName))}`,
-      UnexpectedPositionalError: ({ input }) => `"${input}" is one argument too many`,
-    });
-  }
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** What was foreseen is one sentence; the rest is a defect, and its stack helps whoever reports it. */

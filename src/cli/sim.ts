@@ -29,7 +29,7 @@ export const simCommand = buildCommand<SimFlags, [], CliContext>({
     flags: {
       seed: countFlag("First seed", "0"),
       seeds: countFlag("How many seeds, one after the other", "1"),
-      nodes: { kind: "parsed", parse: parseNodes, optional: true, brief: "3, 5 or 7 (default: by the seed)" },
+      nodes: { kind: "parsed", parse: parseNodes, optional: true, brief: "1, 3, 5 or 7 (default: by the seed)" },
       events: { kind: "parsed", parse: parseCount, optional: true, brief: "Events until all is mended" },
       plant: {
         kind: "parsed",

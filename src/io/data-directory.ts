@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { StartError } from "../kernel/start-error.ts";
 import { checkVersion, claimIdentity } from "./directory-identity.ts";
@@ -46,7 +46,7 @@ export function openDataDirectory(dataDirectory: string, options: DataDirectoryO
     refuseForeign(path);
     return openLocked(path, options);
   } catch (error) {
-    throw refusal(path, error);
+    throw refuseDirectory(path, error);
   }
 }
 
@@ -101,7 +101,8 @@ function refuseForeign(path: string): void {
   );
 }
 
-function refusal(path: string, error: unknown): unknown {
+/** @returns one sentence for an error of the operating system's below `path`; any other error as it is */
+export function refuseDirectory(path: string, error: unknown): unknown {
   if (error instanceof StartError) return error;
   const code = errorCode(error);
   switch (code) {
@@ -117,11 +118,25 @@ function refusal(path: string, error: unknown): unknown {
     case "SQLITE_READONLY":
     case "SQLITE_PERM":
       return new StartError(
-        `The data directory ${path} may not be written by this user: change its owner or choose another --data.`,
+        code === "EROFS" || isReadOnly(path)
+          ? `The data directory ${path} is on a file system that is read-only: mount it writable or choose another --data.`
+          : `The data directory ${path} may not be written by this user: change its owner or choose another --data.`,
       );
     case "ENOSPC":
+    case "EDQUOT":
+    case "SQLITE_FULL":
       return new StartError(`The disk of the data directory ${path} is full: make room or choose another --data.`);
     default:
       return new StartError(`The data directory ${path} cannot be used (${code}): choose another --data.`);
+  }
+}
+
+/** SQLite's codes do not tell a file system that is read-only from a file that is somebody else's. */
+function isReadOnly(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return false;
+  } catch (error) {
+    return errorCode(error) === "EROFS";
   }
 }

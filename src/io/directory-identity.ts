@@ -79,7 +79,7 @@ function refuseOther(path: string, found: DirectoryIdentity, wanted: Omit<Direct
   }
   if (found.clusterId !== wanted.clusterId) {
     throw new StartError(
-      `The data directory ${path} was made for cluster "${found.clusterName}" with other first members: give the same --peers as then or choose another --data.`,
+      `The data directory ${path} was made for cluster "${found.clusterName}" with other members: start the same ones as then (--nodes of "up", --peers of "serve") or choose another --data.`,
     );
   }
 }

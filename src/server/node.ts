@@ -3,7 +3,7 @@ import { Engine } from "../engine/engine.ts";
 import type { GroupHost } from "../engine/group-host.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
 import { systemClock } from "../io/clocks.ts";
-import { type DataDirectory, openDataDirectory } from "../io/data-directory.ts";
+import { type DataDirectory, openDataDirectory, refuseDirectory } from "../io/data-directory.ts";
 import { FileVolume } from "../io/file-volume.ts";
 import { TcpPeerNetwork } from "../io/peer-network.ts";
 import { systemRandom } from "../io/random.ts";
@@ -207,13 +207,23 @@ class Node implements RunningNode {
 
   private openLog(directory: DataDirectory): Promise<SegmentedLog> {
     const { promise, resolve, reject } = Promise.withResolvers<SegmentedLog>();
-    const volume = new FileVolume(directory.logDirectory);
-    this.opened.push(() => volume.close());
-    const options = { identity: () => systemRandom.identity(), directory: directory.logDirectory };
-    openLog(volume, options, (error, log) => {
-      if (log === undefined) reject(new StartError(error?.message ?? "The log cannot be opened."));
-      else resolve(log);
-    });
+    const refuse = (error: unknown): void => {
+      const refusal = refuseDirectory(directory.path, error);
+      // What the log itself says is a sentence already.
+      reject(
+        refusal instanceof StartError
+          ? refusal
+          : new StartError(error instanceof Error ? error.message : "The log cannot be opened."),
+      );
+    };
+    try {
+      const volume = new FileVolume(directory.logDirectory);
+      this.opened.push(() => volume.close());
+      const options = { identity: () => systemRandom.identity(), directory: directory.logDirectory };
+      openLog(volume, options, (error, log) => (log === undefined ? refuse(error) : resolve(log)));
+    } catch (error) {
+      refuse(error);
+    }
     return promise;
   }
 

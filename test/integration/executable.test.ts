@@ -44,6 +44,12 @@ describe("the executable", () => {
     expect(run("serv")).toMatchObject({ code: 64, stdout: "" });
   });
 
+  test("refuses an unknown flag in the words that the sources use, though its classes have lost their names", () => {
+    expect(run("serve", "--peer-lisen", "x").stderr).toBe(
+      "mufakat: there is no flag --peer-lisen (did you mean --peer-listen?); --help lists what there is.\n",
+    );
+  });
+
   test("checks a configuration without touching anything", () => {
     const { code, stdout } = run("serve", "--check", "--peers", "node1=127.0.0.1:9001");
     expect(code).toBe(0);

@@ -80,7 +80,7 @@ describe("a node refuses to start", () => {
     const renamed = { ...own, "--id": "node9", "--peers": "node9=127.0.0.1:9001" };
     expect(await refusal(renamed)).toContain('belongs to node "node1", not to "node9"');
     const grown = { ...own, "--peers": "node1=127.0.0.1:9001,node2=127.0.0.1:9002" };
-    expect(await refusal(grown)).toContain("other first members");
+    expect(await refusal(grown)).toContain("with other members: start the same ones as then");
     await runOnce(own);
   });
 

@@ -42,6 +42,17 @@ describe("the command line", () => {
     expect(code).toBe(64);
     expect(stderr).toContain('"now" is one argument too many');
   });
+
+  test.each([
+    [["up", "--nodes"], "--nodes needs a value; --help lists what there is."],
+    [["up", "--nodes", "--port", "1"], "--nodes needs a value; --help lists what there is."],
+    [["up", "--nodes", "3", "--nodes", "5"], "--nodes is given more than once; --help lists what there is."],
+    [["up", "-n", "3"], "there is no flag -n; --help lists what there is."],
+    [["serve", "--check=maybe"], '--check is a switch and takes no value such as "maybe"; --help lists what there is.'],
+    [["sim", "--nodes", "2"], 'A simulated cluster has 1, 3, 5 or 7 nodes, not "2".'],
+  ])("refuses %j", async (inputs, sentence) => {
+    expect(await cli(inputs)).toMatchObject({ code: 64, stdout: "", stderr: `mufakat: ${sentence}\n` });
+  });
 });
 
 describe("version", () => {

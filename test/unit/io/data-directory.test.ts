@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openDataDirectory } from "../../../src/io/data-directory.ts";
+import { openDataDirectory, refuseDirectory } from "../../../src/io/data-directory.ts";
 import { StartError } from "../../../src/kernel/start-error.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
@@ -111,7 +111,7 @@ describe("openDataDirectory refuses in one sentence", () => {
       'belongs to cluster "shop", not to "bank"',
     );
     expect(refusal(path, { nodeId: "node2" })).toContain('belongs to node "node1", not to "node2"');
-    expect(refusal(path, { clusterId: "c2" })).toContain("other first members");
+    expect(refusal(path, { clusterId: "c2" })).toContain("with other members: start the same ones as then");
     openDataDirectory(path, IDENTITY).close();
   });
 
@@ -169,5 +169,28 @@ describe("openDataDirectory refuses in one sentence", () => {
     expect(refusal(join(temporary.path, "data"))).toContain("may not be written by this user");
     expect(refusal(temporary.path)).toContain("may not be written by this user");
     chmodSync(temporary.path, 0o700);
+  });
+});
+
+describe("refuseDirectory", () => {
+  const refused = (code: string): unknown =>
+    refuseDirectory("/data", Object.assign(new Error(`${code}: what the system says`), { code }));
+
+  test.each([
+    ["ENOSPC", "The disk of the data directory /data is full: make room or choose another --data."],
+    ["SQLITE_FULL", "The disk of the data directory /data is full: make room or choose another --data."],
+    [
+      "EROFS",
+      "The data directory /data is on a file system that is read-only: mount it writable or choose another --data.",
+    ],
+    ["EACCES", "The data directory /data may not be written by this user: change its owner or choose another --data."],
+    ["EIO", "The data directory /data cannot be used (EIO): choose another --data."],
+  ])("makes one sentence of %s", (code, sentence) => {
+    expect(refused(code)).toEqual(new StartError(sentence));
+  });
+
+  test("leaves alone what is no error of the system's", () => {
+    const defect = new Error("a defect");
+    expect(refuseDirectory("/data", defect)).toBe(defect);
   });
 });

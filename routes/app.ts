@@ -25,7 +25,7 @@ export function createApp(options: ApplicationOptions): Hono<HttpEnv> {
   metricsRoutes(api, tools, options.metrics);
   refuseOtherMethods(api, tools);
 
-  const app = new Hono<HttpEnv>({ getPath: rawPath });
+  const app = new Hono<HttpEnv>({ getPath: versionedPath });
   app.route("/", api);
   app.route("/v1", api);
   const unmatched = options.statistics.route("*", "(none)");
@@ -42,6 +42,12 @@ export function createApp(options: ApplicationOptions): Hono<HttpEnv> {
     return refuse(c, new ApiError("internal"));
   });
   return app;
+}
+
+/** Hono mounts `/` of the routes at `/v1`; who writes `/` after a version means the same. */
+function versionedPath(request: Request): string {
+  const path = rawPath(request);
+  return path === "/v1/" ? "/v1" : path;
 }
 
 /** For every known path: 405 with `Allow` to the methods that it does not take (Hono answers HEAD through GET). */

@@ -18,7 +18,8 @@ const deadlines: Readonly<Record<string, { readonly suiteMinutes: number; readon
 interface Outcome {
   readonly passed: number;
   readonly failed: number;
-  readonly skipped: number;
+  /** By name. */
+  readonly skipped: readonly string[];
 }
 
 const root = join(import.meta.dir, "..");
@@ -41,17 +42,20 @@ rmSync(reports, { recursive: true, force: true });
 const total = outcomes.reduce((a, b) => ({
   passed: a.passed + b.passed,
   failed: a.failed + b.failed,
-  skipped: a.skipped + b.skipped,
+  skipped: [...a.skipped, ...b.skipped],
 }));
-const skipped = total.skipped === 0 ? "" : `, ${total.skipped} skipped`;
-console.log(`\n${total.passed} passed, ${total.failed} failed${skipped}`);
+console.log();
+// What a name was asked for (`-- -t`) leaves out is no news.
+if (passedOn.length === 0) for (const name of total.skipped) console.log(`SKIPPED ${name}`);
+const skipped = total.skipped.length === 0 ? "" : `, ${total.skipped.length} skipped`;
+console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
 
 async function runSuite(suite: string): Promise<Outcome> {
   console.log(`\n== ${suite}`);
   if (suite === "integration" && !(await run(["deploy/build.ts", "--if-older"], 5))) {
     console.error("the executable could not be built");
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { passed: 0, failed: 1, skipped: [] };
   }
   const report = join(reports, `${suite}.xml`);
   const { suiteMinutes, testMs } = deadlines[suite] ?? { suiteMinutes: 5, testMs: 5_000 };
@@ -79,8 +83,24 @@ async function run(command: readonly string[], minutes: number): Promise<boolean
 }
 
 function readReport(path: string): Outcome {
-  const head = existsSync(path) ? (/<testsuites [^>]*>/.exec(readFileSync(path, "utf8"))?.[0] ?? "") : "";
+  const report = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const head = /<testsuites [^>]*>/.exec(report)?.[0] ?? "";
   const count = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
   const failed = count("failures") + count("errors");
-  return { passed: count("tests") - failed - count("skipped"), failed, skipped: count("skipped") };
+  return { passed: count("tests") - failed - count("skipped"), failed, skipped: skippedTests(report) };
+}
+
+/** `file: group > name` of each. */
+function skippedTests(report: string): string[] {
+  const cases = report.matchAll(/<testcase ([^>]*[^/])>\s*<skipped\b/g);
+  return [...cases].map(([, attributes = ""]) => {
+    const value = (name: string) => unescaped(new RegExp(`(?:^| )${name}="([^"]*)"`).exec(attributes)?.[1] ?? "");
+    const group = value("classname");
+    return `${value("file")}: ${group === "" ? "" : `${group} > `}${value("name")}`;
+  });
+}
+
+function unescaped(text: string): string {
+  const characters: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+  return text.replaceAll(/&(lt|gt|quot|apos|amp);/g, (whole, name: string) => characters[name] ?? whole);
 }

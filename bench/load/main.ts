@@ -10,17 +10,30 @@ import { benchSaturation } from "./saturation.ts";
 
 const USAGE = `npm run bench:load -- locks|failover|saturation|idle [--size 3] [--runs 5] [--seconds 4] [--kills 20] [--outstanding 1,64,256] [--json FILE]`;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    size: { type: "string", default: "3" },
-    runs: { type: "string", default: "5" },
-    seconds: { type: "string" },
-    kills: { type: "string", default: "20" },
-    outstanding: { type: "string" },
-    json: { type: "string" },
-  },
-});
+const { values, positionals } = readArguments();
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        size: { type: "string", default: "3" },
+        runs: { type: "string", default: "5" },
+        seconds: { type: "string" },
+        kills: { type: "string", default: "20" },
+        outstanding: { type: "string" },
+        json: { type: "string" },
+      },
+    });
+  } catch {
+    return refuseUsage();
+  }
+}
+
+function refuseUsage(): never {
+  console.error(USAGE);
+  process.exit(64);
+}
 
 // The executable is what users run; without one the sources do.
 const program = existsSync(executableProgram[0] ?? "") ? executableProgram : sourceProgram;
@@ -45,7 +58,7 @@ async function run(scenario: string | undefined): Promise<Record<string, Summary
     case "idle":
       return benchIdle({ program, size, seconds: seconds ?? 30 });
     default:
-      throw new Error(USAGE);
+      return refuseUsage();
   }
 }
 

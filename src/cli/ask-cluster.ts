@@ -14,7 +14,8 @@ export async function askCluster(url: string, timeoutMs: number): Promise<Cluste
     const parsed = clusterStatus.output.safeParse(body);
     return parsed.success ? parsed.data : `answered ${status}, but not as a node of this version does.`;
   } catch (error) {
-    return `does not answer: ${error instanceof Error ? error.message : String(error)}.`;
+    const reason = error instanceof Error ? error.message : String(error);
+    return `does not answer (${reason}): start it, or name another node with --url.`;
   }
 }
 

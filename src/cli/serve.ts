@@ -26,7 +26,7 @@ export const serveCommand = buildCommand<ServeFlags, [], CliContext>({
     brief: "Run one node",
     fullDescription:
       "Runs one node in the foreground until SIGTERM or Ctrl-C.\n\n" +
-      "Every flag has a variable: --peer-listen is MUFAKAT_PEER_LISTEN, and so on. A flag wins over its variable, and\n" +
+      "Every setting has a variable: --peer-listen is MUFAKAT_PEER_LISTEN, and so on. A flag wins over its variable, and\n" +
       "that over PORT, NODE_ID and ALL_NODES of the system that this one replaces.\n\n" +
       "Exit codes: 0 stopped as asked, 1 the node failed, 64 unknown flag, 78 a setting must be changed first.",
   },

@@ -1,7 +1,7 @@
 import { buildCommand } from "@stricli/core";
 import { StartError } from "../kernel/start-error.ts";
 import { nodeVariables } from "./configuration/node-configuration.ts";
-import { Settings } from "./configuration/settings.ts";
+import { Settings, variableName } from "./configuration/settings.ts";
 import type { CliContext, Environment } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
 import { textFlag } from "./text-flag.ts";
@@ -33,7 +33,9 @@ export const upCommand = buildCommand<UpFlags, [], CliContext>({
     brief: "Run a whole cluster on this machine",
     fullDescription:
       "Runs the nodes as child processes on 127.0.0.1, shows their logs, and starts one again that dies.\n\n" +
-      "Node n listens for clients on --port + n - 1 and for the others 1000 above that.",
+      "Node n listens for clients on --port + n - 1 and for the others 1000 above that.\n\n" +
+      "Every flag has a variable: --nodes is MUFAKAT_NODES, and so on.\n\n" +
+      "Exit codes: 0 stopped as asked, 64 unknown flag, 78 a setting must be changed first.",
   },
   parameters: {
     flags: {
@@ -116,7 +118,11 @@ function programName(selfCommand: readonly string[]): string {
   return selfCommand.length > 1 ? "npm run mufakat --" : executable;
 }
 
-/** Each child is told who it is by flags: variables meant for one node must not say otherwise. */
+const CLUSTER_VARIABLES = ["nodes", "port"].map(variableName);
+
+/** Each child is told who it is by flags: variables meant for one node, or for us, must not say otherwise. */
 function childEnvironment(environment: Environment): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !nodeVariables.includes(name)));
+  const kept = ([name]: [string, unknown]): boolean =>
+    !nodeVariables.includes(name) && !CLUSTER_VARIABLES.includes(name);
+  return Object.fromEntries(Object.entries(environment).filter(kept));
 }

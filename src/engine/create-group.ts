@@ -15,6 +15,8 @@ export interface GroupOptions<Command, Result> {
   /** Election time-outs are drawn from [this, 2 × this) in ms. */
   readonly electionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
+  /** The simulator's is small, so that entries are read back from the log. */
+  readonly maxLogCacheBytes?: number;
   readonly machine: StateMachine<Result>;
   readonly protocol: OperationProtocol<Command, Result>;
 }
@@ -39,7 +41,7 @@ export function createGroup<Command, Result>(
       maxAppendBytes: limits.maxAppendBytes,
       maxInflightAppends: limits.maxInflightAppends,
     },
-    new RaftLog(options.group, log, recovered, limits.maxLogCacheBytes),
+    new RaftLog(options.group, log, recovered, options.maxLogCacheBytes ?? limits.maxLogCacheBytes),
     recovered?.hardState ?? { term: 0, vote: 0 },
     recovered?.leaseTimeMs ?? 0,
     services.nowMs(),

@@ -155,6 +155,7 @@ export class Engine implements PeerEvents, GroupServices {
   private collectEffects(nowMs: number): void {
     for (const group of this.groups.values()) {
       const effects = group.raft.takeEffects(nowMs);
+      if (group.raft.hasMoreToSend) this.ports.scheduler.requestTurn();
       for (const message of effects.immediate) this.send(message.to, { type: "raft", message });
       for (const read of effects.readsReady) group.readReady(read.id, read.index);
       for (const id of effects.readsFailed) group.readFailed(id);

@@ -108,7 +108,7 @@ export class GroupHost<Command, Result> {
     else if (leader !== 0 && this.services.isConnected(leader)) this.pumpTo(leader, nowMs);
   }
 
-  /** @returns false when there is more to apply than one turn should */
+  /** @returns false when another turn should follow: there is more to apply than one should, or a deadline is due still */
   apply(): boolean {
     const { log } = this.raft;
     const start = this.services.nowMs();
@@ -125,7 +125,7 @@ export class GroupHost<Command, Result> {
     }
     log.trimCache();
     this.barriers.applied(log.appliedIndex);
-    return !this.hasMoreToApply;
+    return !this.hasMoreToApply && !this.isTimeDue;
   }
 
   readReady(id: number, index: number): void {
@@ -201,12 +201,17 @@ export class GroupHost<Command, Result> {
     }
   }
 
-  private proposeTime(): void {
+  /** One time entry at a time: what it leaves is seen once it is applied. */
+  private get isTimeDue(): boolean {
     const deadlineMs = this.machine.nextDeadlineMs();
     const { log, leaseTime } = this.raft;
-    if (deadlineMs === undefined || !this.raft.established || log.appliedIndex < this.timeEntryIndex) return;
-    const due = leaseTime.nowMs >= deadlineMs || leaseTime.nowMs - this.timeEntryLeaseMs >= TIME_ENTRY_MS;
-    if (!due || this.raft.propose("time", EMPTY, true) !== "accepted") return;
+    if (deadlineMs === undefined || !this.raft.established || log.appliedIndex < this.timeEntryIndex) return false;
+    return leaseTime.nowMs >= deadlineMs || leaseTime.nowMs - this.timeEntryLeaseMs >= TIME_ENTRY_MS;
+  }
+
+  private proposeTime(): void {
+    const { log, leaseTime } = this.raft;
+    if (!this.isTimeDue || this.raft.propose("time", EMPTY, true) !== "accepted") return;
     this.timeEntryIndex = log.lastIndex;
     this.timeEntryLeaseMs = leaseTime.nowMs;
   }

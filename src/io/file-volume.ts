@@ -4,7 +4,7 @@ import {
   fdatasyncSync,
   fstatSync,
   fsync,
-  open,
+  fsyncSync,
   openSync,
   readSync,
   readdirSync,
@@ -17,7 +17,8 @@ import {
 import { join } from "node:path";
 import { assert } from "../kernel/assert.ts";
 import type { Volume } from "../wal/volume.ts";
-import { UNFINISHED, syncDirectory } from "./durable-file.ts";
+import { UNFINISHED } from "./durable-file.ts";
+import { FileDescriptors } from "./file-descriptors.ts";
 
 /** Zeros are written in pieces, off the main thread: none holds up a foreground fdatasync for long. */
 const ZEROS = new Uint8Array(256 * 1024);
@@ -28,6 +29,8 @@ export interface FileVolumeOptions {
 }
 
 type Done = (error?: Error) => void;
+/** With the descriptor of the file if and only if there is no error. */
+type Created = (error: Error | undefined, descriptor?: number) => void;
 
 const ABANDONED = new Error("the volume was closed");
 
@@ -38,7 +41,8 @@ const ABANDONED = new Error("the volume was closed");
  * hides, and a node has nothing to answer before its log is durable. `create` is asynchronous.
  */
 export class FileVolume implements Volume {
-  private readonly descriptors = new Map<string, number>();
+  private readonly descriptors = new FileDescriptors();
+  private readonly directoryDescriptor: number;
   private readonly creating = new Set<Promise<void>>();
   private failure: Error | undefined;
   private closed = false;
@@ -50,7 +54,8 @@ export class FileVolume implements Volume {
   ) {
     // A name that was there before a crash may not be durable yet.
     for (const name of readdirSync(directory)) if (name.endsWith(UNFINISHED)) unlinkSync(join(directory, name));
-    syncDirectory(directory);
+    this.directoryDescriptor = openSync(directory, "r");
+    fsyncSync(this.directoryDescriptor);
   }
 
   list(): string[] {
@@ -97,29 +102,35 @@ export class FileVolume implements Volume {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.creating.add(promise);
     const isAbandoned = (): boolean => this.closed;
-    createZeroed(join(this.directory, name), size, isAbandoned, (error) => {
+    const path = join(this.directory, name);
+    const open = (unfinished: string): number => this.descriptors.open(unfinished, "w+");
+    createZeroed(path, size, open, isAbandoned, (error, descriptor) => {
       this.creating.delete(promise);
       resolve();
-      if (this.closed) return;
-      if (error !== undefined) {
-        done(error);
-        return;
-      }
-      try {
-        syncDirectory(this.directory);
-      } catch (failure) {
-        done(failure instanceof Error ? failure : new Error(String(failure)));
-        return;
-      }
-      done();
+      if (this.closed) {
+        if (descriptor !== undefined) closeSync(descriptor);
+      } else if (descriptor === undefined) done(error);
+      else this.created(name, descriptor, done);
     });
+  }
+
+  /** The descriptor is kept: there may be no other when the file is needed. */
+  private created(name: string, descriptor: number, done: Done): void {
+    this.descriptors.set(name, descriptor);
+    try {
+      fsyncSync(this.directoryDescriptor);
+    } catch (failure) {
+      done(failure instanceof Error ? failure : new Error(String(failure)));
+      return;
+    }
+    done();
   }
 
   /** Resolves when nothing of this volume touches the directory any more. Completions that are due never come. */
   async close(): Promise<void> {
     this.closed = true;
-    for (const descriptor of this.descriptors.values()) closeSync(descriptor);
-    this.descriptors.clear();
+    this.descriptors.close();
+    closeSync(this.directoryDescriptor);
     await Promise.all(this.creating);
   }
 
@@ -127,7 +138,7 @@ export class FileVolume implements Volume {
     let descriptor = this.descriptors.get(name);
     if (descriptor === undefined) {
       assert(!this.closed, "a closed volume is not used");
-      descriptor = openSync(join(this.directory, name), "r+");
+      descriptor = this.descriptors.open(join(this.directory, name), "r+");
       this.descriptors.set(name, descriptor);
     }
     return descriptor;
@@ -138,24 +149,30 @@ export class FileVolume implements Volume {
  * A file of zeros that are written, not a hole: the file system has nothing left to allocate or to journal when
  * a flush overwrites them, and a full disk shows here instead of there.
  */
-function createZeroed(path: string, size: number, isAbandoned: () => boolean, done: Done): void {
+function createZeroed(
+  path: string,
+  size: number,
+  open: (path: string) => number,
+  isAbandoned: () => boolean,
+  done: Created,
+): void {
   const unfinished = path + UNFINISHED;
-  open(unfinished, "w", 0o600, (openError, descriptor) => {
-    if (openError !== null) {
-      done(openError);
-      return;
-    }
-    const finish = (error: Error | null) => {
-      close(descriptor, (closeError) => {
-        const failure = error ?? closeError ?? (isAbandoned() ? ABANDONED : undefined);
-        if (failure !== undefined) unlink(unfinished, () => done(failure));
-        else rename(unfinished, path, (renameError) => done(renameError ?? undefined));
-      });
-    };
-    writeZeros(descriptor, 0, size, isAbandoned, (error) => {
-      if (error !== null) finish(error);
-      else fsync(descriptor, finish);
-    });
+  let descriptor: number;
+  try {
+    descriptor = open(unfinished);
+  } catch (error) {
+    queueMicrotask(() => done(error instanceof Error ? error : new Error(String(error))));
+    return;
+  }
+  const fail = (error: Error): void => close(descriptor, () => unlink(unfinished, () => done(error)));
+  const finish = (error: Error | null): void => {
+    const failure = error ?? (isAbandoned() ? ABANDONED : undefined);
+    if (failure !== undefined) fail(failure);
+    else rename(unfinished, path, (renameError) => (renameError ? fail(renameError) : done(undefined, descriptor)));
+  };
+  writeZeros(descriptor, 0, size, isAbandoned, (error) => {
+    if (error !== null) finish(error);
+    else fsync(descriptor, finish);
   });
 }
 

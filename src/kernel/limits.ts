@@ -23,13 +23,15 @@ export const limits = {
   maxHolds: 1_000_000,
   /** Names in one result: holders or waiters with their ages, or those that a lock went to. The oldest are shown. */
   maxShownHolders: 100,
+  /** Names in a reply to a read: holders and waiters of one lock each, and of all locks of a page before it ends. */
+  maxListedNames: 10_000,
   /** Waiters on one lock. */
   maxWaitersPerLock: 200_000,
   /** Waiters on all locks. */
   maxWaiters: 400_000,
   maxSessions: 200_000,
-  /** Sessions that one entry of the log keeps alive. */
-  maxKeepaliveSessions: 10_000,
+  /** Sessions that one entry of the log keeps alive: with ids of the greatest length within `maxProposalBytes`. */
+  maxKeepaliveSessions: 3_000,
   maxFences: 1_000_000,
   /** Remembered idempotency keys, and how long each is kept, in ms of lease time. */
   maxIdempotencyKeys: 100_000,
@@ -40,6 +42,8 @@ export const limits = {
   maxIngressNodes: 1024,
   /** Earlier processes of one node whose operations are known to be over. */
   maxRetiredIngresses: 8,
+  /** Holds, waiters, sessions and keys that one time entry ends; more are left to the next. */
+  maxExpiriesPerEntry: 3_000,
 
   /** Operations that one node has proposed and not yet seen applied. */
   maxOutstandingOperations: 16_384,

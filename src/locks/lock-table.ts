@@ -24,7 +24,7 @@ export class LockTable {
     assert(this.byName.get(name, hash) === undefined, "a lock is in the table once");
     const lock = new Lock(name, hash);
     this.byName.add(lock);
-    this.names.added(name);
+    this.names.add(name);
     return lock;
   }
 
@@ -32,13 +32,14 @@ export class LockTable {
   dropIfIdle(lock: Lock): void {
     if (lock.holders.size > 0 || lock.queue.size > 0) return;
     this.byName.remove(lock);
+    this.names.remove(lock.name);
   }
 
   /** By name in code-unit order, after `after`. */
   page({ prefix, after, limit }: { readonly prefix: string; readonly after: string; readonly limit: number }): Lock[] {
     const page: Lock[] = [];
     if (limit < 1) return page;
-    for (const name of this.names.from(this.byName, prefix, after)) {
+    for (const name of this.names.from(prefix, after)) {
       const lock = this.byName.get(name);
       if (lock !== undefined) page.push(lock);
       if (page.length >= limit) break;

@@ -1,67 +1,60 @@
-/** Additions that a page may have to merge before sorting anew is cheaper. */
-const MIN_PENDING = 1024;
-
-/** What exists now. */
-interface Names {
-  get(key: string): unknown;
-  values(): Iterable<{ readonly key: string }>;
-}
+/** A block that grows beyond this is split into two. */
+const MAX_BLOCK = 512;
 
 /**
- * Names in code-unit order for paging, without a sort for each page and at no cost while nobody pages: sorted at the
- * first page, later additions merged in at the next one. What is gone meanwhile is left out by the reader.
+ * Names in code-unit order for paging, in blocks: a name comes or goes at the cost of a search and of a move within its
+ * block. Sorting when somebody pages would stop a table of a million names for seconds (PROTOCOLS D10).
  */
 export class OrderedNames {
-  private sorted: string[] | undefined = undefined;
-  private pending: string[] = [];
+  /** Invariant: none is empty; each is in order and before the next. */
+  private readonly blocks: string[][] = [];
 
-  /** Must be told of each name that appears. */
-  added(name: string): void {
-    if (this.sorted === undefined) return;
-    this.pending.push(name);
-    if (this.pending.length <= Math.max(MIN_PENDING, this.sorted.length)) return;
-    this.sorted = undefined;
-    this.pending = [];
+  /** The name must not be there yet. */
+  add(name: string): void {
+    const at = Math.max(0, this.blockBehind(name) - 1);
+    const block = this.blocks[at];
+    if (block === undefined) {
+      this.blocks.push([name]);
+      return;
+    }
+    block.splice(firstNotBefore(block, name), 0, name);
+    if (block.length > MAX_BLOCK) this.blocks.splice(at + 1, 0, block.splice(MAX_BLOCK >> 1));
+  }
+
+  remove(name: string): void {
+    const at = this.blockBehind(name) - 1;
+    const block = this.blocks[at];
+    if (block === undefined) return;
+    const place = firstNotBefore(block, name);
+    if (block[place] !== name) return;
+    block.splice(place, 1);
+    if (block.length === 0) this.blocks.splice(at, 1);
   }
 
   /** Names with the prefix, after `after`, in order, as long as the caller goes on asking. */
-  *from(names: Names, prefix: string, after: string): Generator<string> {
-    const sorted = this.refresh(names);
-    let index = firstNotBefore(sorted, prefix > after ? prefix : after);
-    for (; index < sorted.length; index++) {
-      const name = sorted[index] ?? "";
-      if (!name.startsWith(prefix)) return;
-      if (name !== after) yield name;
+  *from(prefix: string, after: string): Generator<string> {
+    const start = prefix > after ? prefix : after;
+    for (let at = Math.max(0, this.blockBehind(start) - 1); at < this.blocks.length; at++) {
+      const block = this.blocks[at] ?? [];
+      for (let place = firstNotBefore(block, start); place < block.length; place++) {
+        const name = block[place] ?? "";
+        if (!name.startsWith(prefix)) return;
+        if (name !== after) yield name;
+      }
     }
   }
 
-  private refresh(names: Names): string[] {
-    if (this.sorted === undefined) this.sorted = Array.from(names.values(), ({ key }) => key).sort();
-    else if (this.pending.length > 0) this.sorted = merge(this.sorted, this.pending.sort(), names);
-    this.pending = [];
-    return this.sorted;
-  }
-}
-
-/** Each name once, and only those that still exist. */
-function merge(a: readonly string[], b: readonly string[], names: Names): string[] {
-  const merged: string[] = [];
-  let i = 0;
-  let k = 0;
-  while (i < a.length || k < b.length) {
-    const left = a[i];
-    const right = b[k];
-    let name: string;
-    if (right === undefined || (left !== undefined && left <= right)) {
-      name = left ?? "";
-      i++;
-    } else {
-      name = right;
-      k++;
+  /** Position of the first block that begins behind the name. */
+  private blockBehind(name: string): number {
+    let low = 0;
+    let high = this.blocks.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.blocks[middle]?.[0] ?? "") <= name) low = middle + 1;
+      else high = middle;
     }
-    if (names.get(name) !== undefined && merged.at(-1) !== name) merged.push(name);
+    return low;
   }
-  return merged;
 }
 
 function firstNotBefore(sorted: readonly string[], name: string): number {

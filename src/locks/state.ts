@@ -24,6 +24,7 @@ export type LockLimits = {
       | "maxOperationWindow"
       | "maxIngressNodes"
       | "maxRetiredIngresses"
+      | "maxExpiriesPerEntry"
   ]: (typeof limits)[Name] | number;
 };
 

@@ -1,3 +1,4 @@
+import { limits } from "../kernel/limits.ts";
 import type { Claimant, Hold, Lock } from "./records.ts";
 import type { Session } from "./sessions.ts";
 import type { LockState } from "./state.ts";
@@ -26,17 +27,20 @@ export function viewLock(state: LockState, name: string): LockView {
   return { lock: name, mode: undefined, fencingToken: undefined, ...none };
 }
 
+/** The first holders and waiters, as many as a reply may have: more would stop the loop for too long (PROTOCOLS D10). */
 export function viewOf(state: LockState, lock: Lock): LockView {
   const { mode } = lock;
   const holders: PublicPrincipal[] = [];
   if (mode !== undefined) {
     for (let hold = lock.holders.first; hold !== undefined; hold = hold.next) {
+      if (holders.length >= limits.maxListedNames) break;
       holders.push({ owner: hold.holder.publicName, mode });
     }
   }
   const waiters: PublicPrincipal[] = [];
   const waiterTimes: WaiterTimes[] = [];
   for (let waiter = lock.queue.first; waiter !== undefined; waiter = waiter.next) {
+    if (waiters.length >= limits.maxListedNames) break;
     const shown = { owner: waiter.claimant.publicName, mode: waiter.mode };
     waiters.push(shown);
     if (waiterTimes.length >= state.limits.maxShownHolders) continue;

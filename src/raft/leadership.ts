@@ -10,7 +10,14 @@ import type { AppendReply, Entry, EntryKind, HeartbeatReply, ReplicaId } from ".
 /** Rounds that reads may keep open at once; further reads wait and share the next one. */
 const MAX_READ_ROUNDS = 8;
 /** Bytes on their way to one follower. */
-const MAX_INFLIGHT_BYTES = 16 * 1024 * 1024;
+const MAX_INFLIGHT_BYTES = 8 * 1024 * 1024;
+/**
+ * Bytes for one follower in one turn, but one append at least. ↯ A follower comes back two million entries behind: to
+ * read a whole window of them back and encode it takes longer than an election time-out, and the leader is deposed.
+ */
+const MAX_TURN_BYTES = 256 * 1024;
+/** What an entry costs beside its payload: small ones are many. */
+const ENTRY_BYTES = 32;
 const EMPTY = new Uint8Array(0);
 
 export type Proposed = "accepted" | "overloaded";
@@ -27,6 +34,8 @@ export class Leadership {
   private readonly counted: number[] = [];
   private lastRoundMs: number;
   private sinceQuorumCheckMs = 0;
+  /** The last {@link replicate} left something for the next: it could be sent already. */
+  hasMoreToSend = false;
 
   constructor(
     private readonly term: number,
@@ -97,6 +106,7 @@ export class Leadership {
   replicate(nowMs: number): void {
     const reads = this.rounds.hasWaitingReads && this.established;
     if (reads && this.rounds.openCount < MAX_READ_ROUNDS) this.beginRound(nowMs);
+    this.hasMoreToSend = false;
     for (const [to, progress] of this.followers) {
       this.sendAppends(to, progress, nowMs);
       this.sendCommit(to, progress);
@@ -186,10 +196,15 @@ export class Leadership {
   }
 
   private sendAppends(to: ReplicaId, progress: Progress, nowMs: number): void {
+    let turnBytes = 0;
     while (
       progress.nextIndex <= this.log.lastIndex &&
       progress.canSend(this.options.maxInflightAppends, MAX_INFLIGHT_BYTES)
     ) {
+      if (turnBytes >= MAX_TURN_BYTES) {
+        this.hasMoreToSend = true;
+        return;
+      }
       const prevIndex = progress.nextIndex - 1;
       const entries = this.log.slice(progress.nextIndex, this.log.lastIndex, this.options.maxAppendBytes);
       const lastIndex = prevIndex + entries.length;
@@ -203,7 +218,9 @@ export class Leadership {
         entries,
       });
       progress.sentCommitIndex = Math.max(progress.sentCommitIndex, Math.min(this.log.commitIndex, lastIndex));
-      progress.sent(lastIndex, payloadBytes(entries), nowMs);
+      const bytes = sizeOf(entries);
+      progress.sent(lastIndex, bytes, nowMs);
+      turnBytes += bytes;
     }
   }
 
@@ -231,8 +248,8 @@ export class Leadership {
   }
 }
 
-function payloadBytes(entries: readonly Entry[]): number {
-  let bytes = 0;
+function sizeOf(entries: readonly Entry[]): number {
+  let bytes = entries.length * ENTRY_BYTES;
   for (const entry of entries) bytes += entry.payload.length;
   return bytes;
 }

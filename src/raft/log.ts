@@ -3,7 +3,7 @@ import type { EntryReader, GroupLog, TermRun } from "./storage.ts";
 import type { Entry, GroupId } from "./types.ts";
 
 /** Entries of one slice: small ones take room in a frame and time to apply, too. */
-const MAX_SLICE_ENTRIES = 8192;
+const MAX_SLICE_ENTRIES = 4096;
 /** Entries in memory, and to how many they are cut down. */
 const MAX_CACHE_ENTRIES = 65_536;
 const KEPT_CACHE_ENTRIES = 32_768;
@@ -114,7 +114,7 @@ export class RaftLog {
 
   /** Bytes of payload of entries from…to, both included: of entries that are in memory. */
   payloadBytes(from: number, to: number): number {
-    assert(from >= this.cacheFirst && to <= this.lastIndex, "entries that are not applied are in memory");
+    assert(from >= this.cacheFirst && to <= this.lastIndex, "entries that are not committed are in memory");
     let bytes = 0;
     for (let i = from - this.cacheFirst; i <= to - this.cacheFirst; i++) bytes += this.cache[i]?.payload.length ?? 0;
     return bytes;
@@ -145,10 +145,13 @@ export class RaftLog {
     this.commitIndex = index;
   }
 
-  /** Lets go of cached entries that are applied and durable, down to the memory limit. */
+  /**
+   * Lets go of cached entries that are committed and durable, down to the memory limit. Those that are not applied yet,
+   * too: a replica that receives faster than it applies would else keep all that it missed in memory.
+   */
   trimCache(): void {
     if (this.cacheBytes <= this.maxCacheBytes && this.cache.length <= MAX_CACHE_ENTRIES) return;
-    const droppable = Math.min(this.appliedIndex, this.durableIndex) - this.cacheFirst + 1;
+    const droppable = Math.min(this.commitIndex, this.durableIndex) - this.cacheFirst + 1;
     // What stays is copied: for a few entries that is not worth it.
     if (droppable * 4 < this.cache.length) return;
     let drop = 0;

@@ -176,6 +176,11 @@ export class Raft {
     this.leadership?.advanceCommit();
   }
 
+  /** The effects taken last left out what more could be sent, so that no turn is long: another turn is wanted. */
+  get hasMoreToSend(): boolean {
+    return this.leadership?.hasMoreToSend ?? false;
+  }
+
   takeEffects(nowMs: number): Effects {
     this.leadership?.replicate(nowMs);
     return this.outbox.take();

@@ -107,7 +107,7 @@ class Node implements RunningNode {
     const log = await this.openLog(directory);
     const ports = { clock: systemClock, network, scheduler: this.turns, log };
     const engine = new Engine(this.self.replica, ports, {
-      failed: (error) => this.fail(error),
+      failed: (error) => this.fail(explained(directory, error)),
       leaderChanged: (group, term, leader) => this.leaderChanged(group, term, leader),
     });
     this.opened.push(() => engine.stop());
@@ -293,4 +293,10 @@ class Node implements RunningNode {
 async function cancelsSent({ ingress }: Started["host"]): Promise<void> {
   const deadlineMs = systemClock.monotonicMs() + CANCEL_MS;
   while (ingress.outstandingCount > 0 && systemClock.monotonicMs() < deadlineMs) await Bun.sleep(5);
+}
+
+/** An error of the operating system's in our words. No {@link StartError}: who makes room may try again. */
+function explained({ path }: DataDirectory, error: Error): Error {
+  const refusal = refuseDirectory(path, error);
+  return refusal instanceof StartError && refusal !== error ? new Error(refusal.message, { cause: error }) : error;
 }

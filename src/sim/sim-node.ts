@@ -169,7 +169,12 @@ export class SimNode {
     const voters = Array.from({ length: profile.nodes }, (_, i) => i + 1);
     const options = { group: 0, voters, electionTimeoutMs, heartbeatIntervalMs, machine };
     const source = { next: () => random.next(), identity: () => world.identity() };
-    const host = createGroup({ ...options, protocol: lockProtocol(this.name) }, engine, log, source);
+    const host = createGroup(
+      { ...options, maxLogCacheBytes: 500, protocol: lockProtocol(this.name) },
+      engine,
+      log,
+      source,
+    );
     engine.addGroup(host);
     this.process = { engine, host, locks };
     world.network.attach(id, { events: engine, isAlive: () => life === this.life });

@@ -21,6 +21,8 @@ export class SegmentPool {
   private readonly blank: Segment[];
   private nextNumber: number;
   private creating = false;
+  /** The disk had no room: to try at every flush would fill it up and empty it again all the time. */
+  private refused = false;
   private waiting: { readonly unitBytes: number; readonly done: Taken } | undefined;
   /** The disk refused a head: fatal for the log, however much room is left (PROTOCOLS D9). */
   failure: Error | undefined;
@@ -32,7 +34,8 @@ export class SegmentPool {
 
   /** Starts to make a segment unless one is ready. If that fails, it is tried once more when one is needed. */
   prepare(): void {
-    if (this.blank.length === 0 && !this.creating && this.failure === undefined) this.create(this.options.segmentBytes);
+    if (this.blank.length > 0 || this.creating || this.refused || this.failure !== undefined) return;
+    this.create(this.options.segmentBytes);
   }
 
   /** Hands out the next segment that has room for the unit, perhaps before it returns. */
@@ -61,6 +64,7 @@ export class SegmentPool {
 
   private created(error: Error | undefined, segment: Segment): void {
     this.creating = false;
+    this.refused = error !== undefined;
     if (error === undefined) {
       this.blank.push(segment);
       this.nextNumber++;

@@ -81,11 +81,18 @@ function up(environment: Record<string, string> = {}, inputs: readonly string[] 
 
 describe("up", () => {
   test("starts the nodes, says who leads and what to try, and stops at one Ctrl-C", async () => {
-    const cluster = up({ NODE_ID: "stray", PORT: "1", ALL_NODES: "http://stray:1" });
+    const cluster = up({
+      NODE_ID: "stray",
+      PORT: "1",
+      ALL_NODES: "http://stray:1",
+      MUFAKAT_NODES: "3",
+      MUFAKAT_PORT: "1",
+    });
     await cluster.says("3 nodes, node1 leads in term 1.");
     expect(cluster.output).toContain(`curl -X POST 'localhost:${cluster.port + 1}/lock/orders?`);
     expect(cluster.output).toMatch(/^node2 \| \d\d:\d\d:\d\d\.\d{3} info {2}listening/m);
     expect(cluster.output).not.toContain("\x1b[");
+    expect(cluster.output).not.toContain("is not a setting");
     cluster.signal("SIGINT");
     expect(await cluster.ended()).toBe(0);
     await cluster.says("all nodes have stopped");

@@ -1,6 +1,7 @@
 import { inspectLock, listLocks } from "../../api/locks.ts";
+import { limits } from "../../kernel/limits.ts";
 import type { LockView, WaitEdge } from "../../locks/types.ts";
-import type { ControlGroup } from "../control-group.ts";
+import type { ControlGroup, LockStateReader } from "../control-group.ts";
 import type { HandlerTools, Register } from "../run.ts";
 
 const MAX_WAIT_EDGES = 1000;
@@ -15,10 +16,7 @@ export function lockReadOperations(register: Register, { group }: HandlerTools):
 
   register(listLocks, async ({ prefix, after, limit, consistency }) => {
     const index = await readIndex(group, consistency);
-    // One more than asked for tells whether there is a next page.
-    const views = group.state.page({ prefix, after, limit: limit + 1 });
-    const shown = views.length > limit ? views.slice(0, limit) : views;
-    const last = views.length > limit ? shown.at(-1) : undefined;
+    const { shown, last } = readPage(group.state, prefix, after, limit);
     const nowMs = group.leaseTimeMs();
     const locks = Object.fromEntries(shown.map((view) => [view.lock, lockState(view, nowMs)]));
     const { nodeId, role, leader } = group.status();
@@ -35,6 +33,24 @@ export function lockReadOperations(register: Register, { group }: HandlerTools):
       as_of_index: index,
     };
   });
+}
+
+/** As many locks as asked for, fewer when they have very many waiters; `last` where there are more behind it. */
+function readPage(
+  state: LockStateReader,
+  prefix: string,
+  after: string,
+  limit: number,
+): { readonly shown: readonly LockView[]; readonly last: LockView | undefined } {
+  const shown: LockView[] = [];
+  let last: LockView | undefined;
+  for (let names = 0; ; names += (last?.holders.length ?? 0) + (last?.waiters.length ?? 0)) {
+    const [next] = state.page({ prefix, after: last?.lock ?? after, limit: 1 });
+    if (next === undefined) return { shown, last: undefined };
+    if (shown.length === limit || names >= limits.maxListedNames) return { shown, last };
+    shown.push(next);
+    last = next;
+  }
 }
 
 /** The index as of which this node's state may be read now. */

@@ -87,6 +87,23 @@ describe("a turn of a leader", () => {
     expect(node.log.flushed.length - flushes).toBe(1);
   });
 
+  test("sends a long backlog piece by piece, and wants turns until all of it is on its way", () => {
+    const node = leadingNode();
+    const { raft: core } = node.host;
+    for (let i = 0; i < 30_000; i++) core.propose("command", bytes("x"), false);
+    const sent: number[] = [];
+    do {
+      node.turn();
+      const entries = node.network.take().flatMap(({ to, message }) => {
+        if (to !== 2 || message.type !== "raft" || message.message.type !== "append") return [];
+        return message.message.entries;
+      });
+      sent.push(entries.length);
+    } while (node.turnWanted);
+    expect(Math.max(...sent)).toBeLessThanOrEqual(10_000);
+    expect(sent.reduce((sum, count) => sum + count, 0)).toBe(30_000);
+  });
+
   test("does not apply or answer what only others hold durably, until its own disk has it", () => {
     const node = leadingNode();
     node.log.slow = true;

@@ -83,6 +83,19 @@ describe("FileVolume", () => {
     await volume.close();
   });
 
+  test("makes and reads files when every descriptor of the process is taken", async () => {
+    using temporary = temporaryDirectory();
+    const script = join(import.meta.dir, "../../support/exhaust-descriptors.ts");
+    const child = Bun.spawn(
+      ["sh", "-c", 'ulimit -n 200 && exec "$@"', "sh", process.execPath, script, temporary.path],
+      {
+        stdout: "pipe",
+        stderr: "inherit",
+      },
+    );
+    expect(await new Response(child.stdout).text()).toBe("a b c d e\n");
+  });
+
   test("carries a log over restarts and segments", async () => {
     using temporary = temporaryDirectory();
     let last = 0;

@@ -45,6 +45,21 @@ describe("lease time (T2)", () => {
     expect(h.holders("x")).toEqual(["a"]);
   });
 
+  test("of much that is due at once each time entry ends a part, the earliest first, and more stays due", () => {
+    const h = new Harness({ maxExpiriesPerEntry: 2 });
+    for (const [lock, ttlMs] of [
+      ["c", 1_003],
+      ["a", 1_001],
+      ["b", 1_002],
+    ] as const)
+      h.acquire(lock, owner("a"), { ttlMs });
+    h.time(5_000);
+    expect(["a", "b", "c"].map((lock) => h.holders(lock).length)).toEqual([0, 0, 1]);
+    expect(h.machine.nextDeadlineMs()).toBe(1_003);
+    h.time(5_000);
+    expect(h.holders("c")).toEqual([]);
+  });
+
   test("lease time never falls: a smaller one in a later entry changes nothing", () => {
     const h = new Harness();
     h.time(10_000);

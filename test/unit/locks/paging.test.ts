@@ -52,6 +52,31 @@ describe("pages of locks", () => {
     expect(names(h)).toEqual(["k", "m"]);
   });
 
+  test("of very many locks stay in order while they come and go", () => {
+    const h = new Harness();
+    const held = new Set<string>();
+    for (let i = 0; i < 3_000; i++) {
+      const lock = `l${(i * 7_919) % 2_003}`;
+      if (held.delete(lock)) h.release(lock, owner("a"));
+      else {
+        held.add(lock);
+        h.acquire(lock, owner("a"));
+      }
+    }
+    expect(names(h, "", "", 5_000)).toEqual([...held].sort());
+    const behind = [...held].sort().filter((lock) => lock.startsWith("l1") && lock > "l15");
+    expect(names(h, "l1", "l15", 10)).toEqual(behind.slice(0, 10));
+  });
+
+  test("show the first 10,000 waiters of a lock", () => {
+    const h = new Harness();
+    h.acquire("x", owner("a"));
+    for (let i = 0; i < 10_005; i++) h.wait("x", owner(`w${i}`));
+    const waiters = h.machine.view("x").waiters.map((waiter) => waiter.owner);
+    expect([waiters.length, waiters[0], waiters.at(-1)]).toEqual([10_000, "w0", "w9999"]);
+    expect(h.machine.counts.waiters).toBe(10_005);
+  });
+
   test("together give every lock once, under any changes", () => {
     const step = fc.record({
       lock: fc.constantFrom("a", "ab", "b", "ba", "c"),

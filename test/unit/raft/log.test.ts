@@ -148,11 +148,23 @@ describe("the entries in memory", () => {
     expect(reads).toEqual([[1, 95]]);
   });
 
-  test("stay while they are not applied or not durable", () => {
+  test("stay while they are not committed or not durable", () => {
+    const { log, reads } = durableLog(100, 100);
+    for (let i = 101; i <= 200; i++) log.append(entry(i, 1, 100));
+    log.trimCache();
+    log.slice(101, 200, 100);
+    expect(reads).toEqual([]);
+    log.commitTo(200);
+    log.trimCache();
+    log.slice(101, 200, 100);
+    expect(reads).toEqual([]);
+  });
+
+  test("are let go although they are not applied: who applies slowly does not keep all that it missed", () => {
     const { log, reads } = durableLog(100, 100);
     log.trimCache();
-    log.slice(1, 100, 100);
-    expect(reads).toEqual([]);
+    expect(log.slice(1, 100, 10_000)).toHaveLength(95);
+    expect(reads).toEqual([[1, 95]]);
   });
 
   test("are let go beyond a number, too: empty ones", () => {

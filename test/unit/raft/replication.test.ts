@@ -247,7 +247,7 @@ describe("pipelining", () => {
     cluster.elect(1);
     cluster.settle();
     expect(cluster.replica(2).terms).toHaveLength(20_001);
-    for (const { entries } of appendsTo(cluster, 2)) expect(entries.length).toBeLessThanOrEqual(8192);
+    for (const { entries } of appendsTo(cluster, 2)) expect(entries.length).toBeLessThanOrEqual(4096);
   });
 
   test("is followed by no second copy when the first is only a little late after a silence", () => {

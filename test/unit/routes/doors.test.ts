@@ -77,6 +77,12 @@ test("every route stands at / and at /v1", async () => {
   expect(plain.length).toBeGreaterThan(20);
 });
 
+test.each(["/", "/v1", "/v1/", "/v1/?", "/?"])("GET %s is the state of the node", async (path) => {
+  const { response } = await ask("GET", path);
+  expect(response.status).toBe(200);
+  expect(await response.json()).toMatchObject({ status: "online" });
+});
+
 describe("a page of another site drives no route (PROTOCOLS Q4)", () => {
   const { app } = appOver(new ScriptedControlGroup());
   const routes = new Set(

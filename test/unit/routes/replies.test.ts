@@ -191,6 +191,16 @@ describe("the list of locks", () => {
     expect(second.next).toBeUndefined();
   });
 
+  test("ends a page early when its locks have very many waiters, and never shows none", async () => {
+    const crowded = new ScriptedControlGroup();
+    const waiters = Array.from({ length: 6_000 }, (_, i) => ({ owner: `w${i}`, mode: "shared" as const }));
+    crowded.views = ["a", "b", "c"].map((lock) => ({ ...held, lock, waiters }));
+    const first = listLocks.output.parse((await ask(crowded, "GET", "/locks")).body);
+    expect([Object.keys(first.locks), first.next]).toEqual([["a", "b"], "b"]);
+    const second = listLocks.output.parse((await ask(crowded, "GET", "/locks?after=b")).body);
+    expect([Object.keys(second.locks), second.next]).toEqual([["c"], undefined]);
+  });
+
   test("shows whom each owner waits for, whatever its name", async () => {
     const response = await appOver(group).app.request("/locks");
     expect(await response.text()).toContain('"wait_for_graph":{"b":["a","c"],"__proto__":["b"]}');

@@ -235,6 +235,20 @@ describe("errors of the disk", () => {
     expect(log.read(0, 1, 4, 1e9)).toHaveLength(4);
   });
 
+  test("a segment that cannot be made ahead of need is not tried again at every flush", () => {
+    const volume = new MemoryVolume();
+    const log = open(volume, { segmentBytes: 2048 });
+    let tries = 0;
+    volume.create = (_name, _size, done) => {
+      tries++;
+      done(new Error("ENOSPC"));
+    };
+    // The second needs the blank segment, and wants another one made.
+    for (let index = 1; index <= 2; index++) flush(log, entries(0, entry(index, 1, filler(1200))));
+    for (let index = 3; index <= 4; index++) flush(log, entries(0, entry(index, 1)));
+    expect(tries).toBe(1);
+  });
+
   test("a flush that finds no room at all fails", () => {
     const volume = new MemoryVolume();
     const log = open(volume, { segmentBytes: 2048 });

@@ -1,3 +1,4 @@
+import { isatty } from "node:tty";
 import { createApp } from "../routes/app.ts";
 import { runCli } from "./cli/application.ts";
 import type { CliContext, StopSignals } from "./cli/context.ts";
@@ -9,12 +10,10 @@ declare const MUFAKAT_EXECUTABLE: boolean;
 const isExecutable = typeof MUFAKAT_EXECUTABLE === "boolean" && MUFAKAT_EXECUTABLE;
 
 const signals: StopSignals = {
-  subscribe(listener) {
-    process.on("SIGINT", listener);
-    process.on("SIGTERM", listener);
+  subscribe(listener, names = ["SIGINT", "SIGTERM"]) {
+    for (const name of names) process.on(name, listener);
     return () => {
-      process.off("SIGINT", listener);
-      process.off("SIGTERM", listener);
+      for (const name of names) process.off(name, listener);
     };
   },
 };
@@ -25,6 +24,14 @@ const context: CliContext = {
   selfCommand: isExecutable ? [process.execPath] : [process.execPath, Bun.main],
   startNode: (configuration, log) => startNode(configuration, { createApp, log }),
   signals,
+  hasTerminal: [0, 1, 2].some((descriptor) => isatty(descriptor)),
+  signalGroup(leaderProcessId, signal) {
+    try {
+      process.kill(-leaderProcessId, signal);
+    } catch {
+      // Nobody of the group is left.
+    }
+  },
   async endOfInput() {
     for await (const _chunk of Bun.stdin.stream()) {
       // Nobody has anything to say there: only the end counts.

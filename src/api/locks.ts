@@ -78,6 +78,21 @@ export const releaseLock = operation({
   errors: ["not_owner", "not_held", "session_expired", "stale_token", "no_leader", "outcome_unknown"],
 });
 
+/** At most 100 each, the oldest; ages in lease time, which stands still while there is no leader. */
+const Holders = z
+  .array(
+    z.strictObject({
+      owner: z.string(),
+      lock_type: LockType,
+      /** Since its first grant: acquiring again what one holds starts nothing anew. */
+      held_for_ms: z.int(),
+      /** Unless it is renewed. */
+      expires_in_ms: z.int(),
+    }),
+  )
+  .readonly();
+const Queue = z.array(z.strictObject({ owner: z.string(), lock_type: LockType, waiting_for_ms: z.int() })).readonly();
+
 const LockState = z.strictObject({
   status: z.enum(["available", "held"]),
   /** Omitted when available. */
@@ -85,6 +100,8 @@ const LockState = z.strictObject({
   owners: Owners,
   waiters: Waiters,
   fencing_token: z.int().nullable(),
+  holders: Holders,
+  queue: Queue,
 });
 
 export const inspectLock = operation({

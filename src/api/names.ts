@@ -23,6 +23,11 @@ export const Name = text(limits.maxNameBytes);
 export const Owner = text(limits.maxOwnerBytes);
 /** A session's id as `sessions.open` gave it, or the `session` of a grant. */
 export const SessionId = text(limits.maxNameBytes + 16);
+/** What a session is shown as, to its number. */
+export const SessionName = z
+  .string()
+  .regex(/^session-\d{1,15}$/, { error: "must be the name of a session, such as session-7" })
+  .transform((name) => Number(name.slice("session-".length)));
 export const LockType = z.enum(["exclusive", "shared"], { error: 'must be "exclusive" or "shared"' });
 /** `linearizable` reads cost a round to a majority; `local` ones may be old (PROTOCOLS Q3). */
 export const Consistency = z.enum(["linearizable", "local"], { error: 'must be "linearizable" or "local"' });

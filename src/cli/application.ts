@@ -5,6 +5,7 @@ import { argumentErrorText, suggestion } from "./argument-error.ts";
 import type { CliContext } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
 import { healthcheckCommand } from "./healthcheck.ts";
+import { lockRoutes, sessionRoutes } from "./lock.ts";
 import { NodeFailure, serveCommand } from "./serve.ts";
 import { simCommand } from "./sim.ts";
 import { statusCommand } from "./status.ts";
@@ -16,6 +17,8 @@ const root = buildRouteMap({
     up: upCommand,
     serve: serveCommand,
     status: statusCommand,
+    lock: lockRoutes,
+    session: sessionRoutes,
     healthcheck: healthcheckCommand,
     sim: simCommand,
     version: versionCommand,
@@ -26,7 +29,7 @@ const root = buildRouteMap({
 const application = buildApplication<CliContext>(root, {
   name: "mufakat",
   versionInfo: { currentVersion: version },
-  scanner: { caseStyle: "allow-kebab-for-camel" },
+  scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
   documentation: { onlyRequiredInUsageLine: true },
   determineExitCode: (error) => (error instanceof StartError ? exitCode.configuration : exitCode.failure),
   localization: {

@@ -9,6 +9,10 @@ export interface CliContext extends CommandContext {
   readonly selfCommand: readonly string[];
   readonly startNode: StartNode;
   readonly signals: StopSignals;
+  /** Whether standard input, output or error is a terminal: then its signals reach our children without us. */
+  readonly hasTerminal: boolean;
+  /** Sends to all processes of a child that was started as the first of a group of its own. */
+  signalGroup(leaderProcessId: number, signal: NodeJS.Signals): void;
   /** Resolves at the end of standard input: the parent of a supervised node has gone. */
   endOfInput(): Promise<void>;
 }
@@ -26,10 +30,14 @@ export interface CliStream {
   readonly isTTY?: boolean | undefined;
 }
 
-/** SIGINT and SIGTERM. */
+export type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGQUIT";
+
 export interface StopSignals {
-  /** @returns a function that ends the subscription */
-  subscribe(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void;
+  /**
+   * @param names SIGINT and SIGTERM where nothing else is said
+   * @returns a function that ends the subscription
+   */
+  subscribe(listener: (signal: StopSignal) => void, names?: readonly StopSignal[]): () => void;
 }
 
 /** Colour is for a terminal, and for nobody who set NO_COLOR (no-color.org). */

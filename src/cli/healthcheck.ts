@@ -1,7 +1,7 @@
 import { buildCommand } from "@stricli/core";
 import type { CliContext } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
-import { httpGet } from "./http-get.ts";
+import { httpGet } from "./http-request.ts";
 import { nodeUrl } from "./node-url.ts";
 import { textFlag } from "./text-flag.ts";
 

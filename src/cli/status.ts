@@ -1,12 +1,9 @@
 import { buildCommand } from "@stricli/core";
 import Table from "cli-table3";
-import { clusterStatus } from "../api/cluster.ts";
-import type { OperationOutput } from "../api/operation.ts";
-import { formatHostPort, parseHostPort } from "./configuration/host-port.ts";
-import { PEER_PORT_OFFSET } from "./configuration/members.ts";
+import { askCluster, clientAddress, type ClusterStatus } from "./ask-cluster.ts";
+import { formatHostPort } from "./configuration/host-port.ts";
 import { type CliContext, usesColour } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
-import { httpGet } from "./http-get.ts";
 import { nodeUrl } from "./node-url.ts";
 import { textFlag } from "./text-flag.ts";
 
@@ -14,8 +11,6 @@ interface StatusFlags {
   readonly url?: string;
   readonly json: boolean;
 }
-
-type ClusterStatus = OperationOutput<typeof clusterStatus>;
 
 /** A row of the table. Null: the node did not answer. */
 interface NodeRow {
@@ -47,7 +42,7 @@ export const statusCommand = buildCommand<StatusFlags, [], CliContext>({
   },
   async func(flags) {
     const url = nodeUrl(flags.url, this.environment);
-    const asked = await askCluster(url);
+    const asked = await askCluster(url, TIMEOUT_MS);
     if (typeof asked === "string") {
       this.process.stderr.write(`mufakat: ${url} ${asked}\n`);
       this.process.exitCode = exitCode.unreachable;
@@ -61,27 +56,15 @@ export const statusCommand = buildCommand<StatusFlags, [], CliContext>({
   },
 });
 
-/** The node's own view, without waiting for a leader; or why there is none. */
-async function askCluster(url: string): Promise<ClusterStatus | string> {
-  try {
-    const { status, body } = await httpGet(`${url}/cluster?consistency=local`, TIMEOUT_MS);
-    const parsed = clusterStatus.output.safeParse(body);
-    return parsed.success ? parsed.data : `answered ${status}, but not as a node of this version does.`;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return `does not answer (${reason}): start it, or name another node with --url.`;
-  }
-}
-
 async function askMember(
   member: ClusterStatus["members"][number],
   asked: ClusterStatus,
   url: string,
 ): Promise<NodeRow> {
   if (member.node_id === asked.node_id) return row(member.node_id, new URL(url).host, asked);
-  const peer = parseHostPort(member.peer_address, "peer_address");
-  const address = formatHostPort({ host: peer.host, port: peer.port - PEER_PORT_OFFSET });
-  const answer = peer.port > PEER_PORT_OFFSET ? await askCluster(`http://${address}`) : "has no known address.";
+  const guess = clientAddress(member);
+  const address = guess === undefined ? "unknown" : formatHostPort(guess);
+  const answer = guess === undefined ? "has no known address." : await askCluster(`http://${address}`, TIMEOUT_MS);
   // Another cluster's node may sit on the port that ours would have by default.
   const ours =
     typeof answer !== "string" && answer.node_id === member.node_id && answer.cluster_id === asked.cluster_id;

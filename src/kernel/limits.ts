@@ -21,7 +21,7 @@ export const limits = {
   maxLocks: 1_000_000,
   /** Holds at once, checked when a lock is asked for: what waiters are granted later comes on top. */
   maxHolds: 1_000_000,
-  /** Names in one result: holders of a shared lock, or those that it went to. The oldest are shown. */
+  /** Names in one result: holders or waiters with their ages, or those that a lock went to. The oldest are shown. */
   maxShownHolders: 100,
   /** Names in a reply to a read: holders and waiters of one lock each, and of all locks of a page before it ends. */
   maxListedNames: 10_000,

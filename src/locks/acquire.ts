@@ -1,9 +1,9 @@
 import { addHold, grantOf, reenter } from "./grants.ts";
-import { holdersOf } from "./lock-table.ts";
 import { answeredAgain, answerWith, attach, SESSION_EXPIRED } from "./operations.ts";
 import { type Claimant, type Lock, type Operation, Waiter } from "./records.ts";
 import type { LockState } from "./state.ts";
 import type { LockCommand, LockError, LockResult, Principal } from "./types.ts";
+import { refusingHolders } from "./views.ts";
 import { findCycle } from "./wait-for-graph.ts";
 
 type Acquire = Extract<LockCommand, { type: "acquire" }>;
@@ -79,7 +79,7 @@ function queueLimit(state: LockState, lock: Lock): string | undefined {
 }
 
 function enqueue(state: LockState, lock: Lock, claimant: Claimant, mode: Acquire["mode"]): Waiter {
-  const waiter = new Waiter(lock, claimant, mode, state.nextSerial());
+  const waiter = new Waiter(lock, claimant, mode, state.nextSerial(), state.nowMs);
   if (lock.queue.size === 0) state.locks.contested.push(lock);
   lock.queue.push(waiter);
   claimant.addWaiter(waiter);
@@ -88,5 +88,5 @@ function enqueue(state: LockState, lock: Lock, claimant: Claimant, mode: Acquire
 }
 
 export function lockHeld(state: LockState, lock: Lock): LockError {
-  return { type: "error", code: "lock_held", holders: holdersOf(lock, state.limits.maxShownHolders) };
+  return { type: "error", code: "lock_held", holders: refusingHolders(state, lock) };
 }

@@ -48,7 +48,7 @@ function hashLock(hash: Hash, lock: Lock): void {
 
 function hashHold(hash: Hash, hold: Hold): void {
   hashClaimant(hash, hold.holder);
-  hash.integer(hold.serial).integer(hold.deadlineMs);
+  hash.integer(hold.serial).integer(hold.deadlineMs).integer(hold.grantedAtMs);
   if (hold.onlyAnswered === undefined) hash.text("none");
   else hashOperation(hash, hold.onlyAnswered);
 }
@@ -56,7 +56,7 @@ function hashHold(hash: Hash, hold: Hold): void {
 function hashWaiter(hash: Hash, waiter: Waiter): void {
   hashClaimant(hash, waiter.claimant);
   hash.text(waiter.mode).integer(waiter.serial).integer(waiter.deadlineMs).integer(waiter.ttlMs);
-  hash.integer(waiter.operations.length);
+  hash.integer(waiter.enqueuedAtMs).integer(waiter.operations.length);
   for (const operation of waiter.operations) hashOperation(hash, operation);
 }
 
@@ -68,8 +68,8 @@ function hashOperation(hash: Hash, { ingress, sequence, key }: Operation): void 
   hash.integer(ingress).integer(sequence).value(key?.serial);
 }
 
-function hashSession(hash: Hash, { id, name, serial, ttlMs, deadlineMs }: Session): void {
-  hash.text(id).text(name).integer(serial).integer(ttlMs).integer(deadlineMs);
+function hashSession(hash: Hash, { id, number, serial, ttlMs, deadlineMs }: Session): void {
+  hash.text(id).integer(number).integer(serial).integer(ttlMs).integer(deadlineMs);
 }
 
 function hashNode(

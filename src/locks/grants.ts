@@ -1,9 +1,9 @@
 import { assert } from "../kernel/assert.ts";
-import { holdersOf } from "./lock-table.ts";
 import { answeredAgain, answerWith, detachAll, forgetAnswer } from "./operations.ts";
 import { type Claimant, Hold, type Lock, type Waiter } from "./records.ts";
 import type { LockState } from "./state.ts";
 import type { LockError, LockGrant, LockMode, LockResult } from "./types.ts";
+import { endOf, refusingHolders } from "./views.ts";
 
 /**
  * Makes a hold. An exclusive grant always gets a new token; a shared phase, from its first holder until there is none,
@@ -18,7 +18,7 @@ export function addHold(state: LockState, lock: Lock, holder: Claimant, mode: Lo
   );
   if (lock.mode === undefined) lock.token = state.nextToken();
   lock.mode = mode;
-  const hold = new Hold(lock, holder, state.nextSerial());
+  const hold = new Hold(lock, holder, state.nextSerial(), state.nowMs);
   lock.holders.push(hold);
   holder.addHold(hold);
   state.holds += 1;
@@ -50,11 +50,7 @@ export function reenter(state: LockState, hold: Hold, mode: LockMode, ttlMs: num
   const { lock, holder } = hold;
   if (mode === "exclusive" && lock.mode === "shared") {
     if (lock.holders.size > 1) {
-      return {
-        type: "error",
-        code: "upgrade_conflict",
-        holders: holdersOf(lock, state.limits.maxShownHolders, holder),
-      };
+      return { type: "error", code: "upgrade_conflict", holders: refusingHolders(state, lock, holder) };
     }
     lock.mode = "exclusive";
     lock.token = state.nextToken();
@@ -63,9 +59,9 @@ export function reenter(state: LockState, hold: Hold, mode: LockMode, ttlMs: num
   return grantOf(state, hold);
 }
 
-export function grantOf(state: LockState, { lock, holder, deadlineMs }: Hold): LockGrant {
+export function grantOf(state: LockState, hold: Hold): LockGrant {
+  const { lock, holder } = hold;
   assert(lock.mode !== undefined, "a lock with a hold has a mode");
-  const endsMs = holder.kind === "session" ? (state.sessions.find(holder.id)?.deadlineMs ?? 0) : deadlineMs;
   return {
     type: "granted",
     lock: lock.name,
@@ -74,7 +70,7 @@ export function grantOf(state: LockState, { lock, holder, deadlineMs }: Hold): L
     fencingToken: lock.token,
     principalId: holder.kind === "owner" ? `owner:${holder.id}` : holder.id,
     // A lease that is over but not yet expired by a time entry still stands (T2).
-    expiresInMs: Math.max(0, endsMs - state.nowMs),
+    expiresInMs: Math.max(0, endOf(state, hold) - state.nowMs),
   };
 }
 

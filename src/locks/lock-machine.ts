@@ -12,7 +12,8 @@ import type { Operation } from "./records.ts";
 import { release } from "./release.ts";
 import { closeSession, keepalive, openSession } from "./session-commands.ts";
 import { discard, type Emit, type LockLimits, LockState } from "./state.ts";
-import type { CommandEnvelope, LockCommand, LockResult, LockView, WaitEdge } from "./types.ts";
+import type { CommandEnvelope, LockCommand, LockResult, LockView, SessionView, WaitEdge } from "./types.ts";
+import { viewLock, viewOf, viewSessions } from "./views.ts";
 import { waitForEdges } from "./wait-for-graph.ts";
 
 /** What the machine needs of an entry of the log. */
@@ -73,12 +74,17 @@ export class LockMachine {
   }
 
   view(lock: string): LockView {
-    return this.state.locks.view(lock);
+    return viewLock(this.state, lock);
   }
 
   /** Locks held or waited for, by name in code-unit order, after `after`, at most `limit`. */
   page(options: { readonly prefix: string; readonly after: string; readonly limit: number }): LockView[] {
-    return this.state.locks.page(options);
+    return this.state.locks.page(options).map((lock) => viewOf(this.state, lock));
+  }
+
+  /** Sessions in the order in which they were opened, after the one of that number, at most `limit`. */
+  sessions(afterNumber: number, limit: number): SessionView[] {
+    return viewSessions(this.state, afterNumber, limit);
   }
 
   /** At most `limit` edges. */

@@ -1,10 +1,8 @@
 import { assert } from "../kernel/assert.ts";
 import { HashTable, hashText } from "../kernel/hash-table.ts";
-import { limits } from "../kernel/limits.ts";
 import { LinkedList } from "../kernel/linked-list.ts";
 import { OrderedNames } from "./ordered-names.ts";
-import { type Claimant, Lock } from "./records.ts";
-import type { LockView, PublicPrincipal } from "./types.ts";
+import { Lock } from "./records.ts";
 
 /** Locks that are held or waited for, by name. */
 export class LockTable {
@@ -37,32 +35,13 @@ export class LockTable {
     this.names.remove(lock.name);
   }
 
-  /** The first holders and waiters, as many as a reply may have: more would stop the loop for too long (PROTOCOLS D10). */
-  view(name: string): LockView {
-    const lock = this.byName.get(name);
-    if (lock === undefined) return { lock: name, mode: undefined, holders: [], waiters: [], fencingToken: undefined };
-    const waiters: PublicPrincipal[] = [];
-    for (let waiter = lock.queue.first; waiter !== undefined; waiter = waiter.next) {
-      if (waiters.length >= limits.maxListedNames) break;
-      waiters.push({ owner: waiter.claimant.publicName, mode: waiter.mode });
-    }
-    const fencingToken = lock.mode === undefined ? undefined : lock.token;
-    return { lock: name, mode: lock.mode, holders: holdersOf(lock, limits.maxListedNames), waiters, fencingToken };
-  }
-
-  page({
-    prefix,
-    after,
-    limit,
-  }: {
-    readonly prefix: string;
-    readonly after: string;
-    readonly limit: number;
-  }): LockView[] {
-    const page: LockView[] = [];
+  /** By name in code-unit order, after `after`. */
+  page({ prefix, after, limit }: { readonly prefix: string; readonly after: string; readonly limit: number }): Lock[] {
+    const page: Lock[] = [];
     if (limit < 1) return page;
     for (const name of this.names.from(prefix, after)) {
-      page.push(this.view(name));
+      const lock = this.byName.get(name);
+      if (lock !== undefined) page.push(lock);
       if (page.length >= limit) break;
     }
     return page;
@@ -72,14 +51,4 @@ export class LockTable {
   values(): Iterable<Lock> {
     return this.byName.values();
   }
-}
-
-/** The first `count` holders, without `except`, as others may see them. */
-export function holdersOf(lock: Lock, count: number, except?: Claimant): PublicPrincipal[] {
-  const holders: PublicPrincipal[] = [];
-  if (lock.mode === undefined) return holders;
-  for (let hold = lock.holders.first; hold !== undefined && holders.length < count; hold = hold.next) {
-    if (hold.holder !== except) holders.push({ owner: hold.holder.publicName, mode: lock.mode });
-  }
-  return holders;
 }

@@ -63,6 +63,8 @@ export class Hold implements Timed, Linked<Hold>, Hashed<Hold> {
     readonly lock: Lock,
     readonly holder: Claimant,
     readonly serial: number,
+    /** Lease time of its first grant. */
+    readonly grantedAtMs: number,
   ) {}
 
   get key(): string {
@@ -93,6 +95,8 @@ export class Waiter implements Timed, Linked<Waiter> {
     readonly claimant: Claimant,
     readonly mode: LockMode,
     readonly serial: number,
+    /** Lease time at which its first operation came: who joins the place has no age of its own. */
+    readonly enqueuedAtMs: number,
   ) {}
 }
 
@@ -118,7 +122,11 @@ export class Claimant implements Hashed<Claimant> {
   }
 
   get isIdle(): boolean {
-    return (this.held?.size ?? 0) === 0 && this.waiterCount === 0;
+    return this.holdCount === 0 && this.waiterCount === 0;
+  }
+
+  get holdCount(): number {
+    return this.held?.size ?? 0;
   }
 
   get waiterCount(): number {

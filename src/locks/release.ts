@@ -1,9 +1,9 @@
 import { grantWaiting, removeHold } from "./grants.ts";
-import { holdersOf } from "./lock-table.ts";
 import { SESSION_EXPIRED } from "./operations.ts";
 import type { Hold, Lock } from "./records.ts";
 import type { LockState } from "./state.ts";
 import type { LockCommand, LockResult } from "./types.ts";
+import { refusingHolders } from "./views.ts";
 
 type Release = Extract<LockCommand, { type: "release" }>;
 
@@ -13,7 +13,7 @@ export function release(state: LockState, { lock: name, holder, fencingToken }: 
   if (lock === undefined || lock.mode === undefined) return { type: "error", code: "not_held" };
   const hold = findHold(state, lock, holder);
   if (hold === undefined) {
-    return { type: "error", code: "not_owner", holders: holdersOf(lock, state.limits.maxShownHolders) };
+    return { type: "error", code: "not_owner", holders: refusingHolders(state, lock) };
   }
   if (fencingToken !== undefined && fencingToken !== lock.token) {
     return { type: "error", code: "stale_token", highest: lock.token };

@@ -1,23 +1,29 @@
 import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
+import { type Linked, LinkedList } from "../kernel/linked-list.ts";
 import type { Timed } from "./records.ts";
 
 /** An explicit session: the lease of all that it holds. */
-export class Session implements Timed, Hashed<Session> {
+export class Session implements Timed, Hashed<Session>, Linked<Session> {
   readonly kind = "session";
   readonly hash: number;
+  /** `session-N`, what others are shown. */
+  readonly name: string;
   chained: Session | undefined = undefined;
+  previous: Session | undefined = undefined;
+  next: Session | undefined = undefined;
   heapIndex = -1;
   deadlineMs = 0;
 
   constructor(
     /** Secret: whoever knows it is the session. */
     readonly id: string,
-    /** `session-N`, what others are shown. */
-    readonly name: string,
+    /** Rises from session to session. */
+    readonly number: number,
     readonly serial: number,
     public ttlMs: number,
   ) {
     this.hash = hashText(id);
+    this.name = `session-${number}`;
   }
 
   get key(): string {
@@ -27,6 +33,8 @@ export class Session implements Timed, Hashed<Session> {
 
 export class Sessions {
   private readonly byId = new HashTable<Session>();
+  /** In the order of their numbers. */
+  private readonly opened = new LinkedList<Session>();
   /** Of the session opened last. */
   lastNumber = 0;
 
@@ -40,13 +48,24 @@ export class Sessions {
 
   add(id: string, serial: number, ttlMs: number): Session {
     this.lastNumber += 1;
-    const session = new Session(id, `session-${this.lastNumber}`, serial, ttlMs);
+    const session = new Session(id, this.lastNumber, serial, ttlMs);
     this.byId.add(session);
+    this.opened.push(session);
     return session;
   }
 
   remove(session: Session): void {
     this.byId.remove(session);
+    this.opened.remove(session);
+  }
+
+  /** By number, above `after`. A walk: there are at most `maxSessions`. */
+  page(after: number, limit: number): Session[] {
+    const page: Session[] = [];
+    for (let session = this.opened.first; session !== undefined && page.length < limit; session = session.next) {
+      if (session.number > after) page.push(session);
+    }
+    return page;
   }
 
   /** In no order that may matter. */

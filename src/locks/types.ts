@@ -67,6 +67,14 @@ export interface PublicPrincipal {
   readonly mode: LockMode;
 }
 
+/** A holder as a refusal shows it, as of the entry that refused. */
+export interface RefusingHolder extends PublicPrincipal {
+  /** Since its first grant: a re-entry or an upgrade starts nothing anew. */
+  readonly heldForMs: number;
+  /** Unless it is renewed. */
+  readonly expiresInMs: number;
+}
+
 /** One edge of a deadlock: `owner` waits for `lock`, which `blockedBy` holds or is ahead in. */
 export interface WaitEdge {
   readonly owner: string;
@@ -107,10 +115,10 @@ export type LockResult =
   | LockError;
 
 export type LockError =
-  | { readonly type: "error"; readonly code: "lock_held"; readonly holders: readonly PublicPrincipal[] }
+  | { readonly type: "error"; readonly code: "lock_held"; readonly holders: readonly RefusingHolder[] }
   | { readonly type: "error"; readonly code: "deadlock"; readonly cycle: readonly WaitEdge[] }
-  | { readonly type: "error"; readonly code: "upgrade_conflict"; readonly holders: readonly PublicPrincipal[] }
-  | { readonly type: "error"; readonly code: "not_owner"; readonly holders: readonly PublicPrincipal[] }
+  | { readonly type: "error"; readonly code: "upgrade_conflict"; readonly holders: readonly RefusingHolder[] }
+  | { readonly type: "error"; readonly code: "not_owner"; readonly holders: readonly RefusingHolder[] }
   | { readonly type: "error"; readonly code: "not_held" }
   | { readonly type: "error"; readonly code: "session_expired" }
   /** A fence saw `highest`, or the hold has another token (`highest` is that one). */
@@ -130,4 +138,30 @@ export interface LockView {
   readonly holders: readonly PublicPrincipal[];
   readonly waiters: readonly PublicPrincipal[];
   readonly fencingToken: number | undefined;
+  /** The oldest holders with their times, at most `maxShownHolders`. */
+  readonly holderTimes: readonly HolderTimes[];
+  /** The head of the queue with its times, at most `maxShownHolders`. */
+  readonly waiterTimes: readonly WaiterTimes[];
+}
+
+/** In lease time, which runs on between entries: the reader of a view subtracts. */
+export interface HolderTimes extends PublicPrincipal {
+  readonly grantedAtMs: number;
+  /** Of a session's hold: when the session ends, unless it is renewed. */
+  readonly endsAtMs: number;
+}
+
+export interface WaiterTimes extends PublicPrincipal {
+  readonly enqueuedAtMs: number;
+}
+
+/** A session as others may see it: without its id, which is a secret. */
+export interface SessionView {
+  /** `session-N` */
+  readonly name: string;
+  readonly ttlMs: number;
+  /** In lease time. */
+  readonly endsAtMs: number;
+  readonly holds: number;
+  readonly waiters: number;
 }

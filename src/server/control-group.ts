@@ -1,4 +1,4 @@
-import type { LockCommand, LockResult, LockView, WaitEdge } from "../locks/types.ts";
+import type { LockCommand, LockResult, LockView, SessionView, WaitEdge } from "../locks/types.ts";
 import type { Role } from "../raft/types.ts";
 
 /** Why an operation has no result of the state machine. */
@@ -41,6 +41,8 @@ export interface ControlGroup {
   readonly state: LockStateReader;
   /** Cheap: asked for with every grant. */
   leadership(): Leadership;
+  /** Lease time now, as far as this node knows: what ages are counted to. */
+  leaseTimeMs(): number;
   status(): NodeStatus;
 }
 
@@ -56,6 +58,8 @@ export interface LockStateReader {
   /** Locks held or waited for, by name in code-unit order, after `after`, at most `limit`. */
   page(options: { prefix: string; after: string; limit: number }): LockView[];
   waitForGraph(limit: number): WaitEdge[];
+  /** In the order in which they were opened, after the one of that number, at most `limit`. */
+  sessions(afterNumber: number, limit: number): SessionView[];
   readonly counts: LockCounts;
 }
 

@@ -38,6 +38,10 @@ export class EngineControlGroup implements ControlGroup {
     return { leader: this.nodeIdOf(leader), term };
   }
 
+  leaseTimeMs(): number {
+    return this.host.raft.leaseTime.nowMs;
+  }
+
   /** Requests that wait for an answer of the engine. */
   get pendingCount(): number {
     return this.pending;

@@ -33,7 +33,8 @@ describe("docs/compatibility.md", () => {
 describe("the replay notices", () => {
   const block = (reply: string) => readExchanges(`\`\`\`http\nGET /lock/x\n→ 200\n${reply}\n\`\`\``);
   const fails = (reply: string) => expect(replay(block(reply), node().send)).rejects.toThrow();
-  const full = '"lock_name": "x", "status": "available", "owners": [], "waiters": [], "as_of_index": "<integer>"';
+  const full =
+    '"lock_name": "x", "status": "available", "owners": [], "waiters": [], "holders": [], "queue": [], "as_of_index": "<integer>"';
 
   test("a field too many, a field too few, another value and another type", async () => {
     await replay(block(`{${full}, "fencing_token": null}`), node().send);

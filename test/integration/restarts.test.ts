@@ -50,10 +50,25 @@ describe("a whole cluster that is killed with -9 and started again", () => {
     const table = success(await two.locks()).locks;
     // Whoever waits without a session goes with the process through which it asked.
     const waiters = [expect.any(Array), [holder, "exclusive"]];
+    const ages = { holders: expect.any(Array), queue: expect.any(Array) };
     expect(table).toEqual({
-      x: { status: "held", type: "exclusive", owners: ["a"], waiters, fencing_token: a.fencing_token },
-      shared: { status: "held", type: "shared", owners: ["b", "c"], waiters: [], fencing_token: b.fencing_token },
-      y: { status: "held", type: "exclusive", owners: [holder], waiters: [], fencing_token: held.fencing_token },
+      x: { status: "held", type: "exclusive", owners: ["a"], waiters, fencing_token: a.fencing_token, ...ages },
+      shared: {
+        status: "held",
+        type: "shared",
+        owners: ["b", "c"],
+        waiters: [],
+        fencing_token: b.fencing_token,
+        ...ages,
+      },
+      y: {
+        status: "held",
+        type: "exclusive",
+        owners: [holder],
+        waiters: [],
+        fencing_token: held.fencing_token,
+        ...ages,
+      },
     });
     expect((await one.fence("store", a.fencing_token + 40)).status).toBe(409);
 

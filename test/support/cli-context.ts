@@ -1,4 +1,4 @@
-import type { CliContext, StopSignals } from "../../src/cli/context.ts";
+import type { CliContext, StopSignal, StopSignals } from "../../src/cli/context.ts";
 import { runCli } from "../../src/cli/application.ts";
 import type { RunningNode, StartNode } from "../../src/server/running-node.ts";
 
@@ -10,9 +10,9 @@ export interface CliRun {
 
 /** Signals that a test sends itself. */
 export class TestSignals implements StopSignals {
-  private listener: ((signal: "SIGINT" | "SIGTERM") => void) | undefined;
+  private listener: ((signal: StopSignal) => void) | undefined;
 
-  subscribe(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void {
+  subscribe(listener: (signal: StopSignal) => void): () => void {
     this.listener = listener;
     return () => {
       this.listener = undefined;
@@ -23,7 +23,7 @@ export class TestSignals implements StopSignals {
     return this.listener !== undefined;
   }
 
-  send(signal: "SIGINT" | "SIGTERM"): void {
+  send(signal: StopSignal): void {
     this.listener?.(signal);
   }
 }
@@ -41,6 +41,14 @@ export async function cli(inputs: readonly string[], parts: Partial<CliContext> 
     selfCommand: ["mufakat"],
     startNode: () => Promise.reject(new Error("this test starts no node")),
     signals: new TestSignals(),
+    hasTerminal: false,
+    signalGroup(leaderProcessId, signal) {
+      try {
+        process.kill(-leaderProcessId, signal);
+      } catch {
+        // Nobody of the group is left.
+      }
+    },
     endOfInput: () => new Promise<void>(() => {}),
     ...parts,
   });

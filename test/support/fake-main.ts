@@ -56,6 +56,8 @@ const code = await runCli(process.argv.slice(2), {
       return () => {};
     },
   },
+  hasTerminal: false,
+  signalGroup() {},
   async endOfInput() {
     for await (const _chunk of Bun.stdin.stream());
   },

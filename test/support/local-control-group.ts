@@ -1,6 +1,6 @@
 import { encodeCommand } from "../../src/locks/codec.ts";
 import { LockMachine } from "../../src/locks/lock-machine.ts";
-import type { LockCommand, LockResult, LockView, WaitEdge } from "../../src/locks/types.ts";
+import type { LockCommand, LockResult, LockView, SessionView, WaitEdge } from "../../src/locks/types.ts";
 import {
   type ControlGroup,
   GroupError,
@@ -58,6 +58,7 @@ export class LocalControlGroup implements ControlGroup {
       view: (lock: string): LockView => machine.view(lock),
       page: (options: { prefix: string; after: string; limit: number }): LockView[] => machine.page(options),
       waitForGraph: (limit: number): WaitEdge[] => machine.waitForGraph(limit),
+      sessions: (after: number, limit: number): SessionView[] => machine.sessions(after, limit),
     };
   }
 
@@ -87,6 +88,10 @@ export class LocalControlGroup implements ControlGroup {
     if (deadlineMs === undefined) return;
     this.timer = setTimeout(() => this.apply("time", new Uint8Array(0)), Math.max(1, deadlineMs - this.nowMs()));
     this.timer.unref();
+  }
+
+  leaseTimeMs(): number {
+    return this.nowMs();
   }
 
   private nowMs(): number {

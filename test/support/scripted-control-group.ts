@@ -1,4 +1,4 @@
-import type { LockCommand, LockResult, LockView, WaitEdge } from "../../src/locks/types.ts";
+import type { LockCommand, LockResult, LockView, SessionView, WaitEdge } from "../../src/locks/types.ts";
 import type {
   ControlGroup,
   Leadership,
@@ -18,6 +18,7 @@ export class ScriptedControlGroup implements ControlGroup {
   barrier: () => number = () => 42;
   views: LockView[] = [];
   edges: WaitEdge[] = [];
+  sessions: SessionView[] = [];
   nodeStatus: NodeStatus = {
     nodeId: "node1",
     clusterName: "test",
@@ -64,6 +65,10 @@ export class ScriptedControlGroup implements ControlGroup {
     return this.status();
   }
 
+  leaseTimeMs(): number {
+    return this.nodeStatus.leaseTimeMs;
+  }
+
   status(): NodeStatus {
     return this.nodeStatus;
   }
@@ -78,10 +83,14 @@ export class ScriptedControlGroup implements ControlGroup {
         holders: [],
         waiters: [],
         fencingToken: undefined,
+        holderTimes: [],
+        waiterTimes: [],
       },
     page: ({ prefix, after, limit }: { prefix: string; after: string; limit: number }): LockView[] =>
       this.views.filter((view) => view.lock.startsWith(prefix) && view.lock > after).slice(0, limit),
     waitForGraph: (limit: number): WaitEdge[] => this.edges.slice(0, limit),
+    sessions: (after: number, limit: number): SessionView[] =>
+      this.sessions.filter((session) => Number(session.name.slice("session-".length)) > after).slice(0, limit),
   };
 }
 

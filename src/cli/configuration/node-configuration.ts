@@ -151,7 +151,15 @@ function readTimes(settings: Settings): { heartbeatIntervalMs: number; electionT
 }
 
 /** Variables that other parts of this program read. */
-const OTHER_VARIABLES = ["MUFAKAT_URL", "MUFAKAT_LOG_FORMAT", "MUFAKAT_LOG_LEVEL"];
+const OTHER_VARIABLES = [
+  "MUFAKAT_URL",
+  "MUFAKAT_LOG_FORMAT",
+  "MUFAKAT_LOG_LEVEL",
+  // What `lock run` gives its command, which may be a node.
+  "MUFAKAT_LOCK",
+  "MUFAKAT_FENCING_TOKEN",
+  "MUFAKAT_LOCK_SESSION",
+];
 
 const NODE_FLAGS = [
   "id",

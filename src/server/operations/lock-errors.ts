@@ -1,6 +1,6 @@
 import { ApiError } from "../../api/errors.ts";
 import { assert, unreachable } from "../../kernel/assert.ts";
-import type { LockError, LockResult, PublicPrincipal, WaitEdge } from "../../locks/types.ts";
+import type { LockError, LockResult, RefusingHolder, WaitEdge } from "../../locks/types.ts";
 
 /** A result that is no error, of the one kind that the command can come to. */
 export function expectResult<T extends Exclude<LockResult["type"], "error">>(
@@ -41,8 +41,9 @@ function lockError(error: LockError): ApiError {
   }
 }
 
-function holder(principal: PublicPrincipal) {
-  return { owner: principal.owner, lock_type: principal.mode };
+function holder(principal: RefusingHolder) {
+  const { owner, mode, heldForMs, expiresInMs } = principal;
+  return { owner, lock_type: mode, held_for_ms: heldForMs, expires_in_ms: expiresInMs };
 }
 
 function edge({ owner, lock, mode, blockedBy }: WaitEdge) {

@@ -11,13 +11,14 @@ export function lockReadOperations(register: Register, { group }: HandlerTools):
   register(inspectLock, async (input) => {
     const index = await readIndex(group, input.consistency);
     const view = group.state.view(input.lock_name);
-    return { lock_name: view.lock, ...lockState(view), as_of_index: index };
+    return { lock_name: view.lock, ...lockState(view, group.leaseTimeMs()), as_of_index: index };
   });
 
   register(listLocks, async ({ prefix, after, limit, consistency }) => {
     const index = await readIndex(group, consistency);
     const { shown, last } = readPage(group.state, prefix, after, limit);
-    const locks = Object.fromEntries(shown.map((view) => [view.lock, lockState(view)]));
+    const nowMs = group.leaseTimeMs();
+    const locks = Object.fromEntries(shown.map((view) => [view.lock, lockState(view, nowMs)]));
     const { nodeId, role, leader } = group.status();
     return {
       node_id: nodeId,
@@ -57,14 +58,30 @@ export async function readIndex(group: ControlGroup, consistency: "linearizable"
   return consistency === "local" ? group.state.appliedIndex : await group.readBarrier();
 }
 
-function lockState({ mode, holders, waiters, fencingToken }: LockView) {
+function lockState({ mode, holders, waiters, fencingToken, holderTimes, waiterTimes }: LockView, nowMs: number) {
   return {
     status: mode === undefined ? ("available" as const) : ("held" as const),
     ...(mode === undefined ? {} : { type: mode }),
     owners: holders.map((holder) => holder.owner),
     waiters: waiters.map((waiter): [string, LockView["waiters"][number]["mode"]] => [waiter.owner, waiter.mode]),
     fencing_token: fencingToken ?? null,
+    holders: holderTimes.map(({ owner, mode: lockType, grantedAtMs, endsAtMs }) => ({
+      owner,
+      lock_type: lockType,
+      held_for_ms: since(grantedAtMs, nowMs),
+      expires_in_ms: since(nowMs, endsAtMs),
+    })),
+    queue: waiterTimes.map(({ owner, mode: lockType, enqueuedAtMs }) => ({
+      owner,
+      lock_type: lockType,
+      waiting_for_ms: since(enqueuedAtMs, nowMs),
+    })),
   };
+}
+
+/** Ms from one lease time to another: what a node has heard of lease time may lag behind what it has applied. */
+export function since(fromMs: number, toMs: number): number {
+  return Math.max(0, toMs - fromMs);
 }
 
 function waitForGraph(edges: readonly WaitEdge[]): Record<string, string[]> {

@@ -1,7 +1,8 @@
 import { ApiError } from "../../api/errors.ts";
-import { closeSession, openSession, renewSession } from "../../api/sessions.ts";
+import { closeSession, listSessions, openSession, renewSession } from "../../api/sessions.ts";
 import type { HandlerTools, Register } from "../run.ts";
 import { expectResult } from "./lock-errors.ts";
+import { readIndex, since } from "./lock-reads.ts";
 
 const SESSION = "ses_";
 
@@ -21,5 +22,25 @@ export function sessionOperations(register: Register, { group, randomId }: Handl
   register(closeSession, async ({ session }, { idempotencyKey }) => {
     const result = await group.submit({ type: "closeSession", session }, { idempotencyKey });
     return { status: "released" as const, session, released: expectResult(result, "sessionClosed").released };
+  });
+
+  register(listSessions, async ({ after, limit, consistency }) => {
+    const index = await readIndex(group, consistency);
+    // One more than asked for tells whether there is a next page.
+    const views = group.state.sessions(after, limit + 1);
+    const shown = views.slice(0, limit);
+    const last = views.length > limit ? shown.at(-1) : undefined;
+    const nowMs = group.leaseTimeMs();
+    return {
+      sessions: shown.map(({ name, ttlMs, endsAtMs, holds, waiters }) => ({
+        session: name,
+        ttl_ms: ttlMs,
+        expires_in_ms: since(nowMs, endsAtMs),
+        holds,
+        waiters,
+      })),
+      ...(last === undefined ? {} : { next: last.name }),
+      as_of_index: index,
+    };
   });
 }

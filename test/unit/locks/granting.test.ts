@@ -23,7 +23,7 @@ describe("granting", () => {
     expect(h.acquire("x", owner("b"))).toEqual({
       type: "error",
       code: "lock_held",
-      holders: [{ owner: "a", mode: "exclusive" }],
+      holders: [{ owner: "a", mode: "exclusive", heldForMs: 0, expiresInMs: 30_000 }],
     });
     expect(h.machine.counts.waiters).toBe(0);
   });
@@ -115,6 +115,8 @@ describe("granting", () => {
       holders: [],
       waiters: [],
       fencingToken: undefined,
+      holderTimes: [],
+      waiterTimes: [],
     });
   });
 
@@ -175,7 +177,7 @@ describe("re-entry and upgrade (L5)", () => {
     expect(h.acquire("x", owner("a"), { waitMs: 1_000 })).toEqual({
       type: "error",
       code: "upgrade_conflict",
-      holders: [{ owner: "b", mode: "shared" }],
+      holders: [{ owner: "b", mode: "shared", heldForMs: 0, expiresInMs: 30_000 }],
     });
     expect(h.holders("x")).toEqual(["a", "b"]);
   });

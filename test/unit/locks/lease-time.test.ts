@@ -144,7 +144,8 @@ describe("how a wait ends (L7)", () => {
     h.acquire("y", owner("c"));
     expect(h.resultOf(b)).toBeUndefined();
     h.entry("time");
-    expect(h.resultOf(b)).toEqual({ type: "error", code: "lock_held", holders: [{ owner: "a", mode: "exclusive" }] });
+    const holders = [{ owner: "a", mode: "exclusive" as const, heldForMs: 20_000, expiresInMs: 10_000 }];
+    expect(h.resultOf(b)).toEqual({ type: "error", code: "lock_held", holders });
     expect(h.waiters("x")).toEqual([]);
   });
 

@@ -14,7 +14,7 @@ describe("release", () => {
     expect(h.release("x", owner("b"))).toEqual({
       type: "error",
       code: "not_owner",
-      holders: [{ owner: "a", mode: "exclusive" }],
+      holders: [{ owner: "a", mode: "exclusive", heldForMs: 0, expiresInMs: 30_000 }],
     });
   });
 

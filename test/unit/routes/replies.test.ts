@@ -3,7 +3,7 @@ import { clusterStatus, nodeStatus } from "../../../src/api/cluster.ts";
 import { type ErrorBody, errorCodes } from "../../../src/api/errors.ts";
 import { checkFence } from "../../../src/api/fences.ts";
 import { acquireLock, inspectLock, listLocks, releaseLock } from "../../../src/api/locks.ts";
-import { closeSession, openSession, renewSession } from "../../../src/api/sessions.ts";
+import { closeSession, listSessions, openSession, renewSession } from "../../../src/api/sessions.ts";
 import type { LockError } from "../../../src/locks/types.ts";
 import { GroupError } from "../../../src/server/control-group.ts";
 import { appOver } from "../../support/app.ts";
@@ -15,6 +15,9 @@ const held = {
   holders: [{ owner: "a", mode: "exclusive" as const }],
   waiters: [{ owner: "b", mode: "shared" as const }],
   fencingToken: 7,
+  holderTimes: [{ owner: "a", mode: "exclusive" as const, grantedAtMs: 400, endsAtMs: 1_300 }],
+  // Applied, and not yet covered by what was heard of lease time.
+  waiterTimes: [{ owner: "b", mode: "shared" as const, enqueuedAtMs: 1_001 }],
 };
 
 async function ask(group: ScriptedControlGroup, method: string, path: string, init: RequestInit = {}) {
@@ -92,6 +95,8 @@ describe("successes have the fields of their schema, and no others", () => {
       owners: ["a"],
       waiters: [["b", "shared"]],
       fencing_token: 7,
+      holders: [{ owner: "a", lock_type: "exclusive", held_for_ms: 600, expires_in_ms: 300 }],
+      queue: [{ owner: "b", lock_type: "shared", waiting_for_ms: 0 }],
       as_of_index: 42,
     });
     expect(headers.get("cache-control")).toBe("no-store");
@@ -102,6 +107,8 @@ describe("successes have the fields of their schema, and no others", () => {
       owners: [],
       waiters: [],
       fencing_token: null,
+      holders: [],
+      queue: [],
       as_of_index: 42,
     });
   });
@@ -128,6 +135,37 @@ describe("successes have the fields of their schema, and no others", () => {
     expect(cluster.groups).toEqual([
       { group: 0, role: "follower", leader: "node2", term: 3, commit_index: 44, applied_index: 43 },
     ]);
+  });
+});
+
+describe("the list of sessions", () => {
+  const group = new ScriptedControlGroup();
+  group.sessions = [1, 2, 10].map((number) => ({
+    name: `session-${number}`,
+    ttlMs: 5_000,
+    endsAtMs: 1_000 * number,
+    holds: number,
+    waiters: 0,
+  }));
+
+  test("comes in pages by number, and says whether there is more", async () => {
+    const first = listSessions.output.parse((await ask(group, "GET", "/sessions?limit=2")).body);
+    expect(first).toEqual({
+      sessions: [
+        { session: "session-1", ttl_ms: 5_000, expires_in_ms: 0, holds: 1, waiters: 0 },
+        { session: "session-2", ttl_ms: 5_000, expires_in_ms: 1_000, holds: 2, waiters: 0 },
+      ],
+      next: "session-2",
+      as_of_index: 42,
+    });
+    const second = listSessions.output.parse((await ask(group, "GET", `/sessions?limit=2&after=${first.next}`)).body);
+    expect(second.sessions.map(({ session }) => session)).toEqual(["session-10"]);
+    expect(second.next).toBeUndefined();
+  });
+
+  test.each(["ses_secret", "session-", "session-x", "7"])("does not start after %s", async (after) => {
+    const { status, body } = await ask(group, "GET", `/sessions?after=${after}`);
+    expect([status, body.error.code]).toEqual([400, "bad_request"]);
   });
 });
 
@@ -181,13 +219,16 @@ describe("the list of locks", () => {
 });
 
 describe("reads", () => {
-  test.each(["/lock/x", "/locks", "/cluster"])("%s asks a majority first, unless local ones will do", async (path) => {
-    const group = new ScriptedControlGroup();
-    expect((await ask(group, "GET", path)).body["as_of_index"]).toBe(42);
-    expect(group.barriers).toBe(1);
-    expect((await ask(group, "GET", `${path}?consistency=local`)).body["as_of_index"]).toBe(43);
-    expect(group.barriers).toBe(1);
-  });
+  test.each(["/lock/x", "/locks", "/sessions", "/cluster"])(
+    "%s asks a majority first, unless local ones will do",
+    async (path) => {
+      const group = new ScriptedControlGroup();
+      expect((await ask(group, "GET", path)).body["as_of_index"]).toBe(42);
+      expect(group.barriers).toBe(1);
+      expect((await ask(group, "GET", `${path}?consistency=local`)).body["as_of_index"]).toBe(43);
+      expect(group.barriers).toBe(1);
+    },
+  );
 
   test.each(["/", "/healthz", "/health", "/readyz"])("%s asks nobody", async (path) => {
     const group = new ScriptedControlGroup();
@@ -209,8 +250,8 @@ describe("reads", () => {
 });
 
 describe("refusals of the state machine", () => {
-  const holders = [{ owner: "a", mode: "exclusive" as const }];
-  const shown = { holders: [{ owner: "a", lock_type: "exclusive" }] };
+  const holders = [{ owner: "a", mode: "exclusive" as const, heldForMs: 5, expiresInMs: 6 }];
+  const shown = { holders: [{ owner: "a", lock_type: "exclusive", held_for_ms: 5, expires_in_ms: 6 }] };
   const cycle = [
     { owner: "a", lock: "y", mode: "exclusive" as const, blockedBy: "b" },
     { owner: "b", lock: "x", mode: "exclusive" as const, blockedBy: "a" },

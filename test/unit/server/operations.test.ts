@@ -4,7 +4,7 @@ import { clusterStatus, health, nodeStatus, readiness } from "../../../src/api/c
 import { checkFence } from "../../../src/api/fences.ts";
 import { acquireLock, inspectLock, listLocks, releaseLock } from "../../../src/api/locks.ts";
 import { operation } from "../../../src/api/operation.ts";
-import { closeSession, openSession, renewSession } from "../../../src/api/sessions.ts";
+import { closeSession, listSessions, openSession, renewSession } from "../../../src/api/sessions.ts";
 import { randomId } from "../../../src/server/random-id.ts";
 import { createRun } from "../../../src/server/run.ts";
 import { ScriptedControlGroup } from "../../support/scripted-control-group.ts";
@@ -17,6 +17,7 @@ const operations = [
   openSession,
   renewSession,
   closeSession,
+  listSessions,
   checkFence,
   nodeStatus,
   clusterStatus,

@@ -1,0 +1,87 @@
+import { limits } from "../kernel/limits.ts";
+import type { Claimant, Hold, Lock } from "./records.ts";
+import type { Session } from "./sessions.ts";
+import type { LockState } from "./state.ts";
+import type { HolderTimes, LockView, PublicPrincipal, RefusingHolder, SessionView, WaiterTimes } from "./types.ts";
+
+/** When the hold ends in lease time, unless it is renewed. A session's lives by the session. */
+export function endOf(state: LockState, { holder, deadlineMs }: Hold): number {
+  return holder.kind === "session" ? (state.sessions.find(holder.id)?.deadlineMs ?? 0) : deadlineMs;
+}
+
+/** The oldest holders without `except`, as whoever is refused for them may see them. */
+export function refusingHolders(state: LockState, lock: Lock, except?: Claimant): RefusingHolder[] {
+  return oldestHolders(state, lock, except).map(({ owner, mode, grantedAtMs, endsAtMs }) => ({
+    owner,
+    mode,
+    heldForMs: state.nowMs - grantedAtMs,
+    // A lease that is over but not yet expired by a time entry still stands (T2).
+    expiresInMs: Math.max(0, endsAtMs - state.nowMs),
+  }));
+}
+
+export function viewLock(state: LockState, name: string): LockView {
+  const lock = state.locks.find(name);
+  if (lock !== undefined) return viewOf(state, lock);
+  const none = { holders: [], waiters: [], holderTimes: [], waiterTimes: [] };
+  return { lock: name, mode: undefined, fencingToken: undefined, ...none };
+}
+
+/** The first holders and waiters, as many as a reply may have: more would stop the loop for too long (PROTOCOLS D10). */
+export function viewOf(state: LockState, lock: Lock): LockView {
+  const { mode } = lock;
+  const holders: PublicPrincipal[] = [];
+  if (mode !== undefined) {
+    for (let hold = lock.holders.first; hold !== undefined; hold = hold.next) {
+      if (holders.length >= limits.maxListedNames) break;
+      holders.push({ owner: hold.holder.publicName, mode });
+    }
+  }
+  const waiters: PublicPrincipal[] = [];
+  const waiterTimes: WaiterTimes[] = [];
+  for (let waiter = lock.queue.first; waiter !== undefined; waiter = waiter.next) {
+    if (waiters.length >= limits.maxListedNames) break;
+    const shown = { owner: waiter.claimant.publicName, mode: waiter.mode };
+    waiters.push(shown);
+    if (waiterTimes.length >= state.limits.maxShownHolders) continue;
+    waiterTimes.push({ ...shown, enqueuedAtMs: waiter.enqueuedAtMs });
+  }
+  return {
+    lock: lock.name,
+    mode,
+    holders,
+    waiters,
+    fencingToken: mode === undefined ? undefined : lock.token,
+    holderTimes: oldestHolders(state, lock),
+    waiterTimes,
+  };
+}
+
+/** Sessions in the order in which they were opened, after the one of that number, at most `limit`. */
+export function viewSessions(state: LockState, afterNumber: number, limit: number): SessionView[] {
+  return state.sessions.page(afterNumber, limit).map((session) => viewSession(state, session));
+}
+
+function viewSession(state: LockState, { id, name, ttlMs, deadlineMs }: Session): SessionView {
+  const claimant = state.claimants.find("session", id);
+  return {
+    name,
+    ttlMs,
+    endsAtMs: deadlineMs,
+    holds: claimant?.holdCount ?? 0,
+    waiters: claimant?.waiterCount ?? 0,
+  };
+}
+
+function oldestHolders(state: LockState, lock: Lock, except?: Claimant): HolderTimes[] {
+  const { mode } = lock;
+  const shown: HolderTimes[] = [];
+  if (mode === undefined) return shown;
+  const count = state.limits.maxShownHolders;
+  for (let hold = lock.holders.first; hold !== undefined && shown.length < count; hold = hold.next) {
+    const { holder, grantedAtMs } = hold;
+    if (holder === except) continue;
+    shown.push({ owner: holder.publicName, mode, grantedAtMs, endsAtMs: endOf(state, hold) });
+  }
+  return shown;
+}

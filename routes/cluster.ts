@@ -1,7 +1,8 @@
 import type { Hono } from "hono";
-import { clusterStatus } from "../src/api/cluster.ts";
+import { clusterStatus, transferLeadership } from "../src/api/cluster.ts";
 import { type EndpointTools, type HttpEnv, serve } from "./endpoint.ts";
 
 export function clusterRoutes(api: Hono<HttpEnv>, tools: EndpointTools): void {
   serve(api, tools, "GET", "/cluster", clusterStatus);
+  serve(api, tools, "POST", "/cluster/transfer", transferLeadership);
 }

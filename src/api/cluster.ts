@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Consistency } from "./names.ts";
+import { Consistency, Name } from "./names.ts";
 import { operation } from "./operation.ts";
 
 const Nothing = z.strictObject({});
@@ -62,6 +62,8 @@ export const clusterStatus = operation({
           term: z.int(),
           commit_index: z.int(),
           applied_index: z.int(),
+          /** On a leader that is handing leadership over: to whom. */
+          transferring_to: z.string().optional(),
         }),
       )
       .readonly(),
@@ -70,6 +72,19 @@ export const clusterStatus = operation({
     as_of_index: z.int(),
   }),
   errors: ["no_leader"],
+});
+
+export const transferLeadership = operation({
+  name: "cluster.transfer",
+  summary: "Hand leadership over to a node, or to the one that can lead soonest.",
+  input: z.strictObject({ to: Name.optional() }),
+  output: z.strictObject({
+    /** `unchanged`: that node led already. */
+    status: z.enum(["transferred", "unchanged"]),
+    leader: z.string(),
+    term: z.int(),
+  }),
+  errors: ["transfer_refused", "no_leader", "outcome_unknown"],
 });
 
 export const health = operation({

@@ -17,6 +17,7 @@ export const errorCodes = {
     message: "Shared becomes exclusive only for a sole holder: release the lock first.",
   },
   stale_token: { status: 409, outcome: "definite", message: "This fencing token is not the newest one." },
+  transfer_refused: { status: 409, outcome: "definite", message: "Leadership was not handed over." },
   cancelled: { status: 409, outcome: "definite", message: "The request was cancelled before it was granted." },
   too_large: { status: 413, outcome: "definite", message: "The body is too large." },
   lock_held: { status: 423, outcome: "definite", message: "The lock is held." },

@@ -2,6 +2,7 @@ import { buildApplication, buildRouteMap, ExitCode, run, text_en } from "@stricl
 import { StartError } from "../kernel/start-error.ts";
 import { version } from "../server/version.ts";
 import { argumentErrorText, suggestion } from "./argument-error.ts";
+import { clusterTransferCommand } from "./cluster-transfer.ts";
 import type { CliContext } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
 import { healthcheckCommand } from "./healthcheck.ts";
@@ -19,6 +20,10 @@ const root = buildRouteMap({
     status: statusCommand,
     lock: lockRoutes,
     session: sessionRoutes,
+    cluster: buildRouteMap({
+      routes: { transfer: clusterTransferCommand },
+      docs: { brief: "Change the cluster" },
+    }),
     healthcheck: healthcheckCommand,
     sim: simCommand,
     version: versionCommand,

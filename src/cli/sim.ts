@@ -47,7 +47,7 @@ export const simCommand = buildCommand<SimFlags, [], CliContext>({
       return;
     }
     const failed = runSeeds(flags, write);
-    const right = flags.plant === undefined ? !failed : failed;
+    const right = flags.plant === undefined || plants[flags.plant]?.harmless === true ? !failed : failed;
     if (!right) this.process.exitCode = exitCode.failure;
   },
 });

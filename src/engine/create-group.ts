@@ -8,6 +8,7 @@ import { Ingress, type OperationProtocol } from "./ingress.ts";
 import type { Random } from "./ports.ts";
 import { ReadBarriers } from "./read-barriers.ts";
 import type { StateMachine } from "./state-machine.ts";
+import { Transfers } from "./transfers.ts";
 
 export interface GroupOptions<Command, Result> {
   readonly group: GroupId;
@@ -48,5 +49,7 @@ export function createGroup<Command, Result>(
   );
   const identity = random.identity();
   const ingress = new Ingress<Command, Result>(identity, options.protocol);
-  return new GroupHost(options.group, raft, options.machine, ingress, new ReadBarriers(identity), services);
+  const barriers = new ReadBarriers(identity);
+  const transfers = new Transfers(raft, services.statistics, identity);
+  return new GroupHost(options.group, raft, options.machine, ingress, barriers, transfers, services);
 }

@@ -20,6 +20,8 @@ export interface EngineEvents {
   /** The node must stop: the first error of the disk (PROTOCOLS D9). Called once. */
   failed(error: Error): void;
   leaderChanged(group: GroupId, term: number, leader: ReplicaId): void;
+  /** This node leads and begins to hand leadership over. */
+  handingOver(group: GroupId, term: number, to: ReplicaId): void;
 }
 
 /** Any group: the engine never looks into commands and results. */
@@ -74,6 +76,10 @@ export class Engine implements PeerEvents, GroupServices {
 
   leaderChanged(group: GroupId, term: number, leader: ReplicaId): void {
     this.events.leaderChanged(group, term, leader);
+  }
+
+  handingOver(group: GroupId, term: number, to: ReplicaId): void {
+    this.events.handingOver(group, term, to);
   }
 
   send(peer: ReplicaId, message: PeerMessage): void {

@@ -6,6 +6,7 @@ import type { ForwardedProposal, PeerMessage, RefusedAttempt } from "./peer-mess
 import type { BarrierDone, ReadBarriers } from "./read-barriers.ts";
 import type { StateMachine } from "./state-machine.ts";
 import type { EngineStatistics } from "./statistics.ts";
+import type { TransferEnd, Transfers } from "./transfers.ts";
 
 /** What a group needs of its engine. */
 export interface GroupServices {
@@ -17,6 +18,8 @@ export interface GroupServices {
   isConnected(peer: ReplicaId): boolean;
   /** This replica learned of another leader or term; 0: none is known. */
   leaderChanged(group: GroupId, term: number, leader: ReplicaId): void;
+  /** This replica leads and begins to hand leadership over. */
+  handingOver(group: GroupId, term: number, to: ReplicaId): void;
 }
 
 /** A time entry is appended at least so often while a deadline is pending (PROTOCOLS T1), in ms of lease time. */
@@ -34,6 +37,8 @@ const EMPTY = new Uint8Array(0);
 export class GroupHost<Command, Result> {
   private seenTerm = 0;
   private seenLeader: ReplicaId = 0;
+  /** Whom this replica knew as leader last, also while it knows none. */
+  private lastLeader: ReplicaId = 0;
   /** Index of the time entry that this leader appended last. */
   private timeEntryIndex = 0;
   private timeEntryLeaseMs = 0;
@@ -49,6 +54,7 @@ export class GroupHost<Command, Result> {
     readonly machine: StateMachine<Result>,
     readonly ingress: Ingress<Command, Result>,
     readonly barriers: ReadBarriers,
+    private readonly transfers: Transfers,
     private readonly services: GroupServices,
   ) {}
 
@@ -77,6 +83,12 @@ export class GroupHost<Command, Result> {
         if (message.index > 0) this.barriers.answered(message.id, message.index);
         else this.barriers.refused(message.id, this.services.nowMs());
         return;
+      case "transferRequest":
+        this.transferFor(peer, message.id, message.to);
+        return;
+      case "transferRefused":
+        this.transfers.refused(message.id, message.reason);
+        return;
     }
   }
 
@@ -85,6 +97,7 @@ export class GroupHost<Command, Result> {
     this.noticeLeader();
     this.ingress.sweep(nowMs);
     this.barriers.sweep(nowMs);
+    this.transfers.sweep(nowMs);
   }
 
   peerConnected(peer: ReplicaId): void {
@@ -99,6 +112,21 @@ export class GroupHost<Command, Result> {
 
   readBarrier(nowMs: number, done: BarrierDone): void {
     this.barriers.add(nowMs, done);
+  }
+
+  /**
+   * Hands leadership over, wherever it is now, and tells once how that ended.
+   *
+   * @param to 0: to whoever would take over soonest
+   */
+  transferLeadership(to: ReplicaId, nowMs: number, done: (end: TransferEnd) => void): void {
+    const { leader } = this.raft;
+    if (leader === this.services.self) this.handOver(to, nowMs, done);
+    else if (leader === 0 || !this.services.isConnected(leader)) done("notLeader");
+    else {
+      const id = this.transfers.add(to, nowMs, done);
+      if (id !== undefined) this.services.send(leader, { type: "transferRequest", group: this.group, id, to });
+    }
   }
 
   /** Everything taken in is proposed or forwarded; the time entry comes last, so that a keepalive before it still counts (T2). */
@@ -216,6 +244,32 @@ export class GroupHost<Command, Result> {
     this.timeEntryLeaseMs = leaseTime.nowMs;
   }
 
+  private transferFor(peer: ReplicaId, id: number, to: ReplicaId): void {
+    this.handOver(to, this.services.nowMs(), (end) => {
+      // That it worked the peer sees by itself.
+      if (end === "transferred") return;
+      this.services.send(peer, { type: "transferRefused", group: this.group, id, reason: end });
+    });
+  }
+
+  private handOver(to: ReplicaId, nowMs: number, done: (end: TransferEnd) => void): void {
+    const { raft, services } = this;
+    const isConnected = (replica: ReplicaId): boolean => services.isConnected(replica);
+    const before = raft.transferee;
+    const target = to !== 0 ? to : before !== 0 ? before : raft.successor(isConnected);
+    if (raft.role !== "leader") done("notLeader");
+    else if (to === services.self) done("transferred");
+    else if (target === 0 || !isConnected(target)) done("unreachable");
+    else if (raft.transferTo(target) !== "started") done("busy");
+    else {
+      if (before === 0) {
+        this.transfers.begun();
+        services.handingOver(this.group, raft.term, target);
+      }
+      this.transfers.add(to, nowMs, done);
+    }
+  }
+
   private askRaft(peer: ReplicaId, id: number): boolean {
     const read = this.nextRead++;
     this.reads.set(read, { peer, id });
@@ -243,6 +297,10 @@ export class GroupHost<Command, Result> {
   private noticeLeader(): void {
     const { term, leader } = this.raft;
     if (term === this.seenTerm && leader === this.seenLeader) return;
+    if (leader !== 0) {
+      this.transfers.leads(leader, this.lastLeader);
+      this.lastLeader = leader;
+    }
     if (leader !== this.seenLeader && leader !== 0) this.services.statistics.leaderChanges++;
     this.seenTerm = term;
     this.seenLeader = leader;

@@ -1,7 +1,8 @@
 import { unreachable } from "../kernel/assert.ts";
 import { ByteReader, type ByteWriter, DecodeError } from "../kernel/bytes.ts";
 import { readMessage, writeMessage } from "../raft/codec.ts";
-import type { GroupId, Message } from "../raft/types.ts";
+import type { GroupId, Message, ReplicaId } from "../raft/types.ts";
+import { type TransferRefusal, transferRefusals } from "./transfers.ts";
 
 /** An operation on its way to the leader. The leader sees opaque bytes; the ids are for a refusal. */
 export interface ForwardedProposal {
@@ -32,13 +33,23 @@ export type PeerMessage =
     }
   | { readonly type: "readRequest"; readonly group: GroupId; readonly id: number }
   /** `index` 0: not the leader, or no longer. */
-  | { readonly type: "readReply"; readonly group: GroupId; readonly id: number; readonly index: number };
+  | { readonly type: "readReply"; readonly group: GroupId; readonly id: number; readonly index: number }
+  /** Asks the leader to hand leadership over; `to` 0: to whom it likes. */
+  | { readonly type: "transferRequest"; readonly group: GroupId; readonly id: number; readonly to: ReplicaId }
+  | {
+      readonly type: "transferRefused";
+      readonly group: GroupId;
+      readonly id: number;
+      readonly reason: TransferRefusal;
+    };
 
 const RAFT = 1;
 const PROPOSALS = 2;
 const REFUSED = 3;
 const READ_REQUEST = 4;
 const READ_REPLY = 5;
+const TRANSFER_REQUEST = 6;
+const TRANSFER_REFUSED = 7;
 
 export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void {
   switch (message.type) {
@@ -80,6 +91,18 @@ export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void
       writer.varint(message.id);
       writer.varint(message.index);
       return;
+    case "transferRequest":
+      writer.u8(TRANSFER_REQUEST);
+      writer.varint(message.group);
+      writer.varint(message.id);
+      writer.varint(message.to);
+      return;
+    case "transferRefused":
+      writer.u8(TRANSFER_REFUSED);
+      writer.varint(message.group);
+      writer.varint(message.id);
+      writer.u8(transferRefusals.indexOf(message.reason));
+      return;
     default:
       unreachable(message);
   }
@@ -118,6 +141,10 @@ function readPeerMessage(reader: ByteReader): PeerMessage {
       return { type: "readRequest", group: reader.varint(), id: reader.varint() };
     case READ_REPLY:
       return { type: "readReply", group: reader.varint(), id: reader.varint(), index: reader.varint() };
+    case TRANSFER_REQUEST:
+      return { type: "transferRequest", group: reader.varint(), id: reader.varint(), to: reader.varint() };
+    case TRANSFER_REFUSED:
+      return { type: "transferRefused", group: reader.varint(), id: reader.varint(), reason: readRefusal(reader) };
     default:
       throw new DecodeError("unknown type of peer message");
   }
@@ -134,6 +161,12 @@ function readProposals(reader: ByteReader): ForwardedProposal[] {
     proposals.push({ ingress, sequence, attempt, reserved, payload: reader.blob() });
   }
   return proposals;
+}
+
+function readRefusal(reader: ByteReader): TransferRefusal {
+  const reason = transferRefusals[reader.u8()];
+  if (reason === undefined) throw new DecodeError("unknown reason of a refused transfer");
+  return reason;
 }
 
 function readFlag(reader: ByteReader): boolean {

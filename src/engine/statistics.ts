@@ -25,6 +25,9 @@ const BOUNDS_MS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 50, 100, 250, 1000];
 export class EngineStatistics {
   elections = 0;
   leaderChanges = 0;
+  /** Times that this node began to hand leadership over, and those after which it went on leading. */
+  transfers = 0;
+  transfersFailed = 0;
   turns = 0;
   flushes = 0;
   flushedEntries = 0;

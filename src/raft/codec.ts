@@ -4,7 +4,7 @@ import type { Entry, EntryKind, Message } from "./types.ts";
 
 /** Codes on the wire and on disk: append only, never renumber. */
 const ENTRY_KINDS: readonly EntryKind[] = ["noop", "command", "time", "configuration"];
-const MESSAGE_TYPES: readonly Message["type"][] = [
+const MESSAGE_TYPES: readonly (Message["type"] | "transferVoteRequest")[] = [
   "preVoteRequest",
   "preVoteReply",
   "voteRequest",
@@ -13,6 +13,9 @@ const MESSAGE_TYPES: readonly Message["type"][] = [
   "appendReply",
   "heartbeat",
   "heartbeatReply",
+  "timeoutNow",
+  // A code of its own and not a flag: the bytes of other vote requests stay what they were.
+  "transferVoteRequest",
 ];
 
 export function writeEntry(writer: ByteWriter, entry: Entry): void {
@@ -35,7 +38,8 @@ export function readEntry(reader: ByteReader): Entry {
 }
 
 export function writeMessage(writer: ByteWriter, message: Message): void {
-  const type = MESSAGE_TYPES.indexOf(message.type);
+  const isTransfer = message.type === "voteRequest" && message.transfer === true;
+  const type = MESSAGE_TYPES.indexOf(isTransfer ? "transferVoteRequest" : message.type);
   assert(type >= 0, "every message type has a code");
   writer.u8(type);
   writer.varint(message.group);
@@ -74,6 +78,8 @@ export function writeMessage(writer: ByteWriter, message: Message): void {
     case "heartbeatReply":
       writer.varint(message.round);
       return;
+    case "timeoutNow":
+      return;
     default:
       unreachable(message);
   }
@@ -92,6 +98,10 @@ export function readMessage(reader: ByteReader): Message {
     case "preVoteRequest":
     case "voteRequest":
       return { type, ...envelope, lastIndex: reader.varint(), lastTerm: reader.varint() };
+    case "transferVoteRequest": {
+      const lastIndex = reader.varint();
+      return { type: "voteRequest", ...envelope, lastIndex, lastTerm: reader.varint(), transfer: true };
+    }
     case "preVoteReply":
     case "voteReply":
       return { type, ...envelope, granted: readFlag(reader) };
@@ -122,6 +132,8 @@ export function readMessage(reader: ByteReader): Message {
       };
     case "heartbeatReply":
       return { type, ...envelope, round: reader.varint() };
+    case "timeoutNow":
+      return { type, ...envelope };
     default:
       return unreachable(type);
   }

@@ -20,7 +20,18 @@ const MAX_TURN_BYTES = 256 * 1024;
 const ENTRY_BYTES = 32;
 const EMPTY = new Uint8Array(0);
 
-export type Proposed = "accepted" | "overloaded";
+/** "notLeader": never appended, ask who leads then. A leader says it, too, while it hands leadership over. */
+export type Proposed = "accepted" | "overloaded" | "notLeader";
+
+/** "busy": leadership is on its way to somebody else. "unknown": no other voter. */
+export type TransferStart = "started" | "busy" | "unknown";
+
+interface Transfer {
+  readonly to: ReplicaId;
+  /** Its log was complete, and it has been told to stand for election. */
+  asked: boolean;
+  elapsedMs: number;
+}
 
 /** What one replica does and knows while it leads one term. Ends with the term. */
 export class Leadership {
@@ -34,6 +45,7 @@ export class Leadership {
   private readonly counted: number[] = [];
   private lastRoundMs: number;
   private sinceQuorumCheckMs = 0;
+  private transfer: Transfer | undefined;
   /** The last {@link replicate} left something for the next: it could be sent already. */
   hasMoreToSend = false;
 
@@ -69,11 +81,42 @@ export class Leadership {
    * @param reserved keepalive, release, cancel and time: they draw on a tenth that nothing else may use (PROTOCOLS R9)
    */
   propose(kind: EntryKind, payload: Uint8Array, reserved: boolean): Proposed {
+    // The log stands still, so that the target can have all of it (thesis §3.10).
+    if (this.transfer !== undefined) return "notLeader";
     const limit = this.options.maxUncommittedBytes * (reserved ? 1 : 0.9);
     if (this.uncommittedBytes + payload.length > limit) return "overloaded";
     this.uncommittedBytes += payload.length;
     this.appendEntry(kind, payload);
     return "accepted";
+  }
+
+  /** To whom leadership is being handed over, or 0. */
+  get transferee(): ReplicaId {
+    return this.transfer?.to ?? 0;
+  }
+
+  /**
+   * Takes no more proposals, brings the target up to date and lets it stand for election at once (thesis §3.10). After an
+   * election time-out, or when the way to the target breaks, this leader gives up and goes on.
+   */
+  transferTo(to: ReplicaId): TransferStart {
+    if (!this.followers.has(to)) return "unknown";
+    if (this.transfer !== undefined) return this.transfer.to === to ? "started" : "busy";
+    this.transfer = { to, asked: false, elapsedMs: 0 };
+    this.askTransferee();
+    return "started";
+  }
+
+  /** Who would take over soonest: holds most of the log and answered last. 0: nobody that is `eligible`. */
+  successor(eligible: (replica: ReplicaId) => boolean): ReplicaId {
+    let best: ReplicaId = 0;
+    let most: Progress | undefined;
+    for (const [replica, progress] of this.followers) {
+      if (!eligible(replica) || (most !== undefined && !isAhead(progress, most))) continue;
+      best = replica;
+      most = progress;
+    }
+    return best;
   }
 
   read(id: ReadId): void {
@@ -90,6 +133,10 @@ export class Leadership {
    */
   tick(nowMs: number, countedMs: number): boolean {
     this.sinceQuorumCheckMs += countedMs;
+    if (this.transfer !== undefined) {
+      this.transfer.elapsedMs += countedMs;
+      if (this.transfer.elapsedMs >= this.options.electionTimeoutMs) this.transfer = undefined;
+    }
     if (this.sinceQuorumCheckMs >= this.options.electionTimeoutMs) {
       this.sinceQuorumCheckMs = 0;
       if (!this.heardMajority()) return false;
@@ -121,6 +168,7 @@ export class Leadership {
       // A follower cannot hold more of our log than there is; a claim beyond it is not believed.
       if (message.index > this.log.lastIndex) return;
       if (progress.acknowledged(message.index)) this.advanceCommit();
+      this.askTransferee();
       return;
     }
     progress.refused(message.index, this.log.lastIndexWithTermAtMost(message.hintTerm, message.hintIndex));
@@ -141,6 +189,7 @@ export class Leadership {
   /** The connection broke: what was on its way may be lost. */
   disconnected(replica: ReplicaId): void {
     this.followers.get(replica)?.probe();
+    if (this.transfer?.to === replica) this.transfer = undefined;
   }
 
   /** Commits what a majority holds durably, this replica included, if it is of this term (Raft §5.4.2, PROTOCOLS R2). */
@@ -154,6 +203,13 @@ export class Leadership {
     this.uncommittedBytes -= this.log.payloadBytes(Math.max(this.log.commitIndex + 1, this.noopIndex), reached);
     this.log.commitTo(reached);
     if (this.established && !this.leaseTime.running) this.leaseTime.start();
+  }
+
+  private askTransferee(): void {
+    const { transfer } = this;
+    if (transfer === undefined || transfer.asked || this.matchIndex(transfer.to) !== this.log.lastIndex) return;
+    transfer.asked = true;
+    this.outbox.send({ type: "timeoutNow", ...this.envelope(transfer.to) });
   }
 
   private appendEntry(kind: EntryKind, payload: Uint8Array): void {
@@ -246,6 +302,11 @@ export class Leadership {
   private envelope(to: ReplicaId): { group: number; from: ReplicaId; to: ReplicaId; term: number } {
     return { group: this.options.group, from: this.options.self, to, term: this.term };
   }
+}
+
+function isAhead(one: Progress, other: Progress): boolean {
+  if (one.matchIndex !== other.matchIndex) return one.matchIndex > other.matchIndex;
+  return one.confirmedRound > other.confirmedRound;
 }
 
 function sizeOf(entries: readonly Entry[]): number {

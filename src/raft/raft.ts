@@ -1,6 +1,6 @@
 import { assert, unreachable } from "../kernel/assert.ts";
 import { Election } from "./election.ts";
-import { Leadership, type Proposed } from "./leadership.ts";
+import { Leadership, type Proposed, type TransferStart } from "./leadership.ts";
 import { LeaseTime } from "./lease-time.ts";
 import type { RaftLog } from "./log.ts";
 import type { RaftOptions } from "./options.ts";
@@ -15,6 +15,7 @@ import type {
   PreVoteRequest,
   ReplicaId,
   Role,
+  TimeoutNow,
   VoteRequest,
 } from "./types.ts";
 
@@ -87,9 +88,24 @@ export class Raft {
     return this.leadership?.matchIndex(replica);
   }
 
-  /** @returns "notLeader" when another replica should be asked */
-  propose(kind: EntryKind, payload: Uint8Array, reserved = false): Proposed | "notLeader" {
+  /** @returns "notLeader" when another replica should be asked, at once or as soon as it leads */
+  propose(kind: EntryKind, payload: Uint8Array, reserved = false): Proposed {
     return this.leadership?.propose(kind, payload, reserved) ?? "notLeader";
+  }
+
+  /** To whom this leader is handing leadership over, or 0. */
+  get transferee(): ReplicaId {
+    return this.leadership?.transferee ?? 0;
+  }
+
+  /** Begins to hand leadership over; it has worked when another replica leads, and not when {@link transferee} is 0 again. */
+  transferTo(replica: ReplicaId): TransferStart | "notLeader" {
+    return this.leadership?.transferTo(replica) ?? "notLeader";
+  }
+
+  /** The eligible replica that could lead soonest, or 0. Known to the leader alone. */
+  successor(eligible: (replica: ReplicaId) => boolean): ReplicaId {
+    return this.leadership?.successor(eligible) ?? 0;
   }
 
   /** Asks for the index that a linearizable read must see; answered in the effects. @returns false when not leader */
@@ -151,6 +167,9 @@ export class Raft {
       case "heartbeatReply":
         this.leadership?.heartbeatReply(message, this.lastTickMs);
         return;
+      case "timeoutNow":
+        this.timeoutNow(message);
+        return;
       default:
         unreachable(message);
     }
@@ -203,7 +222,7 @@ export class Raft {
         else this.becomeFollower(message.term, 0);
         return false;
       case "voteRequest":
-        if (this.hearsLeader()) return false;
+        if (this.hearsLeader() && message.transfer !== true) return false;
         this.becomeFollower(message.term, 0);
         return true;
       case "append":
@@ -211,6 +230,7 @@ export class Raft {
       case "voteReply":
       case "appendReply":
       case "heartbeatReply":
+      case "timeoutNow":
         this.becomeFollower(message.term, 0);
         return true;
       default:
@@ -278,7 +298,16 @@ export class Raft {
     } else if (election.lost) this.becomeFollower(this.term, 0);
   }
 
-  private campaign(phase: Election["phase"]): void {
+  /**
+   * The leader hands over: stand at once, without asking first whether anybody would vote (thesis §3.10). Nothing rests on
+   * this message being right: whoever lacks what is committed gets no majority. It is heeded from the leader of our term
+   * alone, so a copy that comes late, when our own election has ended that term, does nothing.
+   */
+  private timeoutNow(message: TimeoutNow): void {
+    if (message.from === this.knownLeader) this.campaign("vote", true);
+  }
+
+  private campaign(phase: Election["phase"], transfer = false): void {
     this.restartElectionTimer();
     this.currentRole = "candidate";
     this.knownLeader = 0;
@@ -287,10 +316,12 @@ export class Raft {
     const term = phase === "vote" ? this.term : this.term + 1;
     const election = new Election(phase, term, this.options.voters.length);
     this.election = election;
-    const type = phase === "vote" ? "voteRequest" : "preVoteRequest";
     const { lastIndex, lastTerm } = this.log;
     for (const to of this.options.voters) {
-      if (to !== this.options.self) this.outbox.send({ type, ...this.envelope(to), term, lastIndex, lastTerm });
+      if (to === this.options.self) continue;
+      const candidacy = { ...this.envelope(to), term, lastIndex, lastTerm };
+      if (phase === "preVote") this.outbox.send({ type: "preVoteRequest", ...candidacy });
+      else this.outbox.send({ type: "voteRequest", ...candidacy, ...(transfer && { transfer }) });
     }
     election.count(this.options.self, true);
     this.concludeElection(election);

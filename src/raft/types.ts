@@ -54,6 +54,8 @@ export interface VoteRequest extends Envelope {
   readonly type: "voteRequest";
   readonly lastIndex: number;
   readonly lastTerm: number;
+  /** The leader itself asked for this election: who hears that leader does not refuse it (PROTOCOLS R1). */
+  readonly transfer?: true;
 }
 
 export interface VoteReply extends Envelope {
@@ -96,6 +98,11 @@ export interface HeartbeatReply extends Envelope {
   readonly round: number;
 }
 
+/** The leader asks an up-to-date follower to stand for election at once (thesis §3.10). */
+export interface TimeoutNow extends Envelope {
+  readonly type: "timeoutNow";
+}
+
 export type Message =
   | PreVoteRequest
   | PreVoteReply
@@ -104,6 +111,7 @@ export type Message =
   | AppendRequest
   | AppendReply
   | Heartbeat
-  | HeartbeatReply;
+  | HeartbeatReply
+  | TimeoutNow;
 
 export type Role = "follower" | "candidate" | "leader";

@@ -1,3 +1,4 @@
+import type { TransferEnd } from "../engine/transfers.ts";
 import type { LockCommand, LockResult, LockView, SessionView, WaitEdge } from "../locks/types.ts";
 import type { Role } from "../raft/types.ts";
 
@@ -37,6 +38,12 @@ export interface ControlGroup {
    * @throws {GroupError} `no_leader`
    */
   readBarrier(): Promise<number>;
+  /**
+   * Hands leadership over, wherever it is, and resolves with how that ended. Without `to`: to whoever could lead soonest.
+   *
+   * @throws {GroupError} `no_leader`
+   */
+  transferLeadership(to: MemberStatus | undefined): Promise<TransferEnd>;
   /** This node's applied state: stale unless read after {@link readBarrier}, in the same turn. */
   readonly state: LockStateReader;
   /** Cheap: asked for with every grant. */
@@ -86,6 +93,8 @@ export interface NodeStatus extends Leadership {
   readonly appliedIndex: number;
   readonly leaseTimeMs: number;
   readonly members: readonly MemberStatus[];
+  /** Node id of whom this leader is handing leadership over to. */
+  readonly transferringTo: string | undefined;
   /** Takes requests: knows a leader, and its own ingress is registered. */
   readonly ready: boolean;
   readonly startedAtMs: number;
@@ -105,6 +114,8 @@ export interface MemberStatus {
 export interface NodeStatistics {
   readonly elections: number;
   readonly leaderChanges: number;
+  readonly transfers: number;
+  readonly transfersFailed: number;
   readonly turns: number;
   readonly flushes: number;
   readonly flushedBytes: number;

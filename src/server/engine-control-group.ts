@@ -2,6 +2,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { GroupHost } from "../engine/group-host.ts";
 import { operationOptions } from "../engine/lock-protocol.ts";
 import { limits } from "../kernel/limits.ts";
+import type { TransferEnd } from "../engine/transfers.ts";
 import type { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { ReplicaId } from "../raft/types.ts";
@@ -9,6 +10,7 @@ import {
   type ControlGroup,
   GroupError,
   type Leadership,
+  type MemberStatus,
   type NodeStatus,
   type SubmitOptions,
 } from "./control-group.ts";
@@ -102,6 +104,22 @@ export class EngineControlGroup implements ControlGroup {
       this.pending--;
       if (index === undefined) reject(new GroupError("no_leader"));
       else resolve(index);
+    });
+    this.engine.wake();
+    return promise;
+  }
+
+  transferLeadership(to: MemberStatus | undefined): Promise<TransferEnd> {
+    const { promise, resolve, reject } = Promise.withResolvers<TransferEnd>();
+    const refusal = this.refusal(undefined);
+    if (refusal !== undefined) {
+      reject(refusal);
+      return promise;
+    }
+    this.pending++;
+    this.host.transferLeadership(to?.replica ?? 0, this.engine.nowMs(), (end) => {
+      this.pending--;
+      resolve(end);
     });
     this.engine.wake();
     return promise;

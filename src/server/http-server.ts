@@ -19,6 +19,13 @@ const IDLE_TIMEOUT_SECONDS = 20;
 /** Above our own limit, so that what is a little too large gets the typed error; the rest is cut off unread. */
 const HARD_BODY_LIMIT_BYTES = 16 * limits.maxBodyBytes;
 const DRAIN_POLL_MS = 5;
+/**
+ * The port is closed when nobody has come for so long: whoever was turned away asks another node from then on. Closed
+ * under a request that is on its way, that would be cut off, and its client could not know that nothing has happened.
+ */
+const QUIET_MS = 50;
+/** But clients that never learn do not keep a node from stopping. */
+const LINGER_MS = 500;
 
 /**
  * Listens for clients.
@@ -27,14 +34,16 @@ const DRAIN_POLL_MS = 5;
  */
 export function startHttpServer(listen: HostPort, fetch: Fetch, onInternalError: (error: unknown) => void): HttpServer {
   let stopped: Promise<void> | undefined;
-  const server = serve(
-    listen,
-    (request, self) => (stopped === undefined ? fetch(request, self) : stopping()),
-    onInternalError,
-  );
+  let lastRequestMs = Number.NEGATIVE_INFINITY;
+  const answer: Fetch = (request, self) => {
+    lastRequestMs = performance.now();
+    return stopped === undefined ? fetch(request, self) : stopping();
+  };
+  const server = serve(listen, answer, onInternalError);
+  const isQuiet = (): boolean => performance.now() - lastRequestMs >= QUIET_MS;
   return {
     address: { host: listen.host, port: server.port ?? listen.port },
-    stop: (graceMs) => (stopped ??= drain(server, graceMs)),
+    stop: (graceMs) => (stopped ??= drain(server, graceMs, isQuiet)),
   };
 }
 
@@ -78,11 +87,14 @@ function startError({ host, port }: HostPort, error: unknown): StartError {
   }
 }
 
-async function drain(server: Server<undefined>, graceMs: number): Promise<void> {
-  const deadlineMs = performance.now() + graceMs;
+async function drain(server: Server<undefined>, graceMs: number, isQuiet: () => boolean): Promise<void> {
+  const startMs = performance.now();
+  const deadlineMs = startMs + graceMs;
+  const lingerMs = startMs + Math.min(LINGER_MS, graceMs);
   // The port stays open meanwhile, and whoever comes is refused with a reply: `stop(false)` would cut connections
   // without one, and a client whose connection is cut cannot know that nothing has happened.
   while (server.pendingRequests > 0 && performance.now() < deadlineMs) await Bun.sleep(DRAIN_POLL_MS);
+  while (!isQuiet() && performance.now() < lingerMs) await Bun.sleep(DRAIN_POLL_MS);
   await server.stop(true);
 }
 

@@ -51,6 +51,18 @@ export const figures: readonly Figure[] = [
     "Changes of leader that this node has seen.",
     (s) => s.statistics().leaderChanges,
   ],
+  [
+    "mufakat_raft_transfers_total",
+    "counter",
+    "Times that this node began to hand leadership over.",
+    (s) => s.statistics().transfers,
+  ],
+  [
+    "mufakat_raft_transfers_failed_total",
+    "counter",
+    "Times that it went on leading, since the other node did not take over in time.",
+    (s) => s.statistics().transfersFailed,
+  ],
   ["mufakat_raft_proposals_total", "counter", "Commands proposed by this node.", (s) => s.statistics().proposals],
   [
     "mufakat_raft_forwarded_total",

@@ -40,6 +40,7 @@ export function nodeStatus(sources: ReportSources): NodeStatus {
     appliedIndex: raft.log.appliedIndex,
     leaseTimeMs: raft.leaseTime.nowMs,
     members: members.map((member) => memberStatus(sources, member)),
+    transferringTo: members.find((member) => member.replica === raft.transferee)?.nodeId,
     ready: raft.leader !== 0 && sources.registered,
     startedAtMs: sources.startedAtMs,
   };
@@ -66,6 +67,8 @@ export function nodeStatistics(
   return {
     elections: engine.elections,
     leaderChanges: engine.leaderChanges,
+    transfers: engine.transfers,
+    transfersFailed: engine.transfersFailed,
     turns: engine.turns,
     flushes: engine.flushes,
     flushedBytes: log.flushedBytes,

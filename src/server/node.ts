@@ -16,6 +16,7 @@ import { openLog } from "../wal/open-log.ts";
 import type { CreateApplication } from "./application.ts";
 import type { HostPort, NodeConfiguration } from "./configuration.ts";
 import { EngineControlGroup } from "./engine-control-group.ts";
+import { handOver } from "./hand-over.ts";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
 import { HttpStatistics } from "./http-statistics.ts";
 import { clusterId, firstMembership, type Member } from "./membership.ts";
@@ -74,6 +75,8 @@ class Node implements RunningNode {
   private started: Started | undefined;
   private stopping: Promise<void> | undefined;
   private knownLeader: string | undefined;
+  /** It cannot go on: there is nothing left to hand over. */
+  private broken = false;
 
   constructor(
     private readonly configuration: NodeConfiguration,
@@ -81,7 +84,10 @@ class Node implements RunningNode {
   ) {
     const { promise, resolve } = Promise.withResolvers<Error>();
     this.failed = promise;
-    this.fail = resolve;
+    this.fail = (error) => {
+      this.broken = true;
+      resolve(error);
+    };
     this.members = firstMembership(configuration.members);
     this.clusterId = clusterId(configuration.clusterName, this.members);
     const self = this.members.find((member) => member.nodeId === configuration.nodeId);
@@ -109,6 +115,7 @@ class Node implements RunningNode {
     const engine = new Engine(this.self.replica, ports, {
       failed: (error) => this.fail(explained(directory, error)),
       leaderChanged: (group, term, leader) => this.leaderChanged(group, term, leader),
+      handingOver: (group, term, to) => this.handingOver(group, term, to),
     });
     this.opened.push(() => engine.stop());
     const machine = new LockMachine();
@@ -138,12 +145,27 @@ class Node implements RunningNode {
 
   private async shutDown(): Promise<void> {
     if (this.started !== undefined) {
-      this.started.group.close();
-      await this.started.http.stop(DRAIN_MS);
-      await cancelsSent(this.started.host);
+      const { group, http, host } = this.started;
+      // First, while requests are still taken: whoever asks this node meanwhile waits a moment and is answered.
+      await this.handOver(this.started);
+      group.close();
+      await http.stop(DRAIN_MS);
+      await cancelsSent(host);
+      // Another node that stops may have handed it to this one meanwhile.
+      await this.handOver(this.started);
     }
     this.turns.stop();
     for (const close of this.opened.toReversed()) await close();
+  }
+
+  private async handOver({ host, engine, network }: Started): Promise<void> {
+    if (this.broken) return;
+    const replicas = this.members.map(({ replica }) => replica);
+    await handOver(host, engine, replicas, (replica) => network.isConnected(replica));
+  }
+
+  private handingOver(group: number, term: number, to: number): void {
+    this.parts.log.info({ group, term }, `handing leadership over to ${this.nodeIdOf(to) ?? to}`);
   }
 
   private openDirectory(): DataDirectory {

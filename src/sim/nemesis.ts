@@ -7,6 +7,8 @@ import type { World } from "./world.ts";
 export class Nemesis {
   readonly counts: Record<FaultKind, number>;
   powerCrashes = 0;
+  /** Transfers after which another node led. */
+  handovers = 0;
   private stopped = false;
 
   constructor(
@@ -85,6 +87,9 @@ export class Nemesis {
       case "diskError":
         node.failDisk();
         return;
+      case "transfer":
+        this.transfer();
+        return;
     }
   }
 
@@ -93,6 +98,22 @@ export class Nemesis {
     if (kind === "power") this.powerCrashes++;
     if (this.random.chance(0.5)) node.crashSoon(kind);
     else node.crash(kind);
+  }
+
+  /** Any node may be asked, a leader most of all; and to hand over to anybody, who may be down, cut off or behind. */
+  private transfer(): void {
+    const leading = this.nodes.filter(({ process }) => process?.host.raft.role === "leader");
+    const asked =
+      leading.length > 0 && this.random.chance(0.8) ? this.random.pick(leading) : this.random.pick(this.nodes);
+    const to = this.random.chance(0.3) ? 0 : this.random.pick(this.nodes).id;
+    if (asked.process === undefined || asked.paused) return;
+    const { host, engine } = asked.process;
+    this.note(asked.id, "is asked for a transfer", { to });
+    host.transferLeadership(to, engine.nowMs(), (end) => {
+      if (end === "transferred") this.handovers++;
+      this.note(asked.id, `transfer: ${end}`);
+    });
+    engine.wake();
   }
 
   private pause(node: SimNode): void {

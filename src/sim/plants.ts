@@ -1,7 +1,7 @@
 import type { PeerMessage } from "../engine/peer-messages.ts";
 import type { StateMachine } from "../engine/state-machine.ts";
 import type { LockResult } from "../locks/types.ts";
-import type { Message } from "../raft/types.ts";
+import type { Message, PreVoteRequest, VoteRequest } from "../raft/types.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { Volume } from "../wal/volume.ts";
 import { EarlyLog, ForgetfulLog } from "./planted-logs.ts";
@@ -24,6 +24,8 @@ export interface Plant {
   readonly readsLocally?: boolean;
   /** Clients are told "never happened" when nobody knows. */
   readonly refusesUnknown?: boolean;
+  /** Looks like a fault and breaks no promise: the checks must not find it. */
+  readonly harmless?: boolean;
 }
 
 /** Every planted fault by name: each must be found, or the checks are not worth their time. */
@@ -54,7 +56,19 @@ export const plants: Readonly<Record<string, Plant>> = {
     breaks: "Raft §5.4.1: votes go to candidates whose log is behind",
     message: raftOnly((message) => {
       if (message.type !== "voteRequest" && message.type !== "preVoteRequest") return message;
-      return { ...message, lastIndex: 1_000_000, lastTerm: 60_000 };
+      return withLongLog(message);
+    }),
+  },
+  "hasty-transfer": {
+    breaks: "thesis §3.10: leaders tell followers to lead whether or not these are behind, again and again",
+    message: raftOnly(hastyTransfer),
+    harmless: true,
+  },
+  "favoured-transfer": {
+    breaks: "Raft §5.4.1: a vote that the leader asked for goes to a candidate whose log is behind",
+    message: raftOnly((message) => {
+      const sent = hastyTransfer(message);
+      return sent.type === "voteRequest" && sent.transfer === true ? withLongLog(sent) : sent;
     }),
   },
   "grants-every-vote": {
@@ -106,6 +120,16 @@ export const plants: Readonly<Record<string, Plant>> = {
 
 function raftOnly(change: (message: Message) => Message): (message: PeerMessage) => PeerMessage {
   return (message) => (message.type === "raft" ? { type: "raft", message: change(message.message) } : message);
+}
+
+function withLongLog<Request extends VoteRequest | PreVoteRequest>(request: Request): Request {
+  return { ...request, lastIndex: 1_000_000, lastTerm: 60_000 };
+}
+
+function hastyTransfer(message: Message): Message {
+  if (message.type !== "heartbeat" || message.round % 8 !== 7) return message;
+  const { group, from, to, term } = message;
+  return { type: "timeoutNow", group, from, to, term };
 }
 
 function lyingVolume(volume: Volume): Volume {

@@ -43,6 +43,7 @@ export const faultKinds = [
   "clockJump",
   "diskStall",
   "diskError",
+  "transfer",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -56,6 +57,7 @@ const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   clockJump: 1500,
   diskStall: 1200,
   diskError: 3000,
+  transfer: 500,
 };
 
 export function drawProfile(random: Prng, nodes: number | undefined): Profile {

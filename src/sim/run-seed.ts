@@ -26,6 +26,7 @@ export interface SimFigures {
   readonly acknowledged: number;
   readonly states: number;
   readonly powerCrashes: number;
+  readonly handovers: number;
   readonly faults: Readonly<Record<FaultKind, number>>;
   /** How requests ended. */
   readonly ends: ReadonlyMap<string, number>;
@@ -93,6 +94,7 @@ function figures(simulation: Simulation): SimFigures {
     acknowledged: checks.clients.acknowledged,
     states: new Set(checks.applied.states).size,
     powerCrashes: nemesis.powerCrashes,
+    handovers: nemesis.handovers,
     faults: nemesis.counts,
     ends: workload.ends,
   };

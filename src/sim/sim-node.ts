@@ -163,6 +163,8 @@ export class SimNode {
       {
         failed: () => this.later(0, () => this.crash("process")),
         leaderChanged: () => {},
+        handingOver: (_group, term, to) =>
+          world.trace.add(world.scheduler.nowMs, id, `hands over to node${to}`, { term }),
       },
     );
     const { electionTimeoutMs, heartbeatIntervalMs } = profile;

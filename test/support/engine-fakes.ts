@@ -5,6 +5,7 @@ import type { GroupHost } from "../../src/engine/group-host.ts";
 import { type PeerMessage, readPeerMessages, writePeerMessage } from "../../src/engine/peer-messages.ts";
 import type { PeerNetwork } from "../../src/engine/ports.ts";
 import type { Outcome, StateMachine } from "../../src/engine/state-machine.ts";
+import type { TransferEnd } from "../../src/engine/transfers.ts";
 import { ByteWriter } from "../../src/kernel/bytes.ts";
 import type { GroupLog } from "../../src/raft/storage.ts";
 import type { Entry, ReplicaId } from "../../src/raft/types.ts";
@@ -130,6 +131,8 @@ export class FakeNode {
   readonly engine: Engine;
   readonly host: GroupHost<string, string>;
   readonly failures: Error[] = [];
+  /** To whom this node said that it hands leadership over. */
+  readonly handedTo: ReplicaId[] = [];
   turnWanted = false;
 
   constructor(
@@ -142,7 +145,11 @@ export class FakeNode {
       voters.filter((id) => id !== self),
       this.trace,
     );
-    const events: EngineEvents = { failed: (error) => this.failures.push(error), leaderChanged: () => {} };
+    const events: EngineEvents = {
+      failed: (error) => this.failures.push(error),
+      leaderChanged: () => {},
+      handingOver: (_group, _term, to) => this.handedTo.push(to),
+    };
     const clock = { monotonicMs: () => this.nowMs, wallMs: () => this.nowMs };
     const scheduler = { requestTurn: () => void (this.turnWanted = true) };
     this.engine = new Engine(self, { clock, network: this.network, scheduler, log: this.log }, events);
@@ -175,6 +182,11 @@ export class FakeNode {
     const writer = new ByteWriter();
     for (const message of messages) writePeerMessage(writer, message);
     return this.engine.onFrame(from, writer.copy());
+  }
+
+  transfer(to: ReplicaId, ends: TransferEnd[] = []): TransferEnd[] {
+    this.host.transferLeadership(to, this.nowMs, (end) => ends.push(end));
+    return ends;
   }
 
   submit(command: string, ends: string[] = []): string[] {

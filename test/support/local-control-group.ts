@@ -46,6 +46,10 @@ export class LocalControlGroup implements ControlGroup {
     return result.type === "keptAlive" ? result.expiresInMs[0] : undefined;
   }
 
+  async transferLeadership(): Promise<"unreachable"> {
+    return "unreachable";
+  }
+
   async readBarrier(): Promise<number> {
     return this.machine.appliedIndex;
   }

@@ -13,6 +13,7 @@ const CALL_TIMEOUT_MS = 20_000;
 /** Far longer than a hold lasts here, so that no lease ever runs out. */
 const TTL_SECONDS = 300;
 const WAIT_SECONDS = 2;
+const AVOID_MS = 300;
 
 /**
  * Clients that lock, write through a fence, and release, each through any node. What has no definite answer (504, a
@@ -22,10 +23,16 @@ export class LockLoad {
   readonly holds: Hold[] = [];
   /** Answers that no client should ever get: a release by somebody whose hold is over, a fence that refuses the holder … */
   readonly surprises: string[] = [];
-  /** Requests that were asked again because nobody knew their outcome. */
-  unknownOutcomes = 0;
+  /** What became of requests that were asked again because nobody knew their outcome. */
+  readonly unknown: string[] = [];
   /** Requests that found no leader. */
   refusals = 0;
+  /** Requests that went to another node because this one was stopping, or did not run. */
+  turnedAway = 0;
+  /** The longest that anybody was without a definite answer, asking again included. */
+  longestMs = 0;
+  /** By node: it has just said that it is stopping, or does not run. As any client would, ours ask others first. */
+  private readonly avoidUntilMs = new Map<NodeClient, number>();
   private stopping = false;
   private readonly running: Promise<void>[] = [];
   private readonly nodes: readonly NodeClient[];
@@ -71,6 +78,17 @@ export class LockLoad {
     await this.settle(prng, `${owner} releases ${token} once more`, [403, 404, 409], release);
   }
 
+  private pick(prng: Prng): NodeClient {
+    const nowMs = performance.now();
+    const open = this.nodes.filter((node) => (this.avoidUntilMs.get(node) ?? 0) <= nowMs);
+    return prng.pick(open.length > 0 ? open : this.nodes);
+  }
+
+  private turnAway(node: NodeClient): void {
+    this.turnedAway++;
+    this.avoidUntilMs.set(node, performance.now() + AVOID_MS);
+  }
+
   /** Asks until there is a definite answer. @returns it, or undefined when it is none of those expected */
   private async settle<Body>(
     prng: Prng,
@@ -82,24 +100,32 @@ export class LockLoad {
       attempt: number,
     ) => Promise<Reply<Body>>,
   ): Promise<Reply<Body> | undefined> {
-    const deadlineMs = performance.now() + 60_000;
+    const startMs = performance.now();
+    const deadlineMs = startMs + 60_000;
     for (let key = 1; performance.now() < deadlineMs;) {
       const headers = { "Idempotency-Key": `${what} ${key}` };
       let reply: Reply<Body> | undefined;
+      let why = "504";
+      const node = this.pick(prng);
       try {
-        reply = await ask(prng.pick(this.nodes), { headers, timeoutMs: CALL_TIMEOUT_MS }, key);
-      } catch {
-        // The node is down, or went down with the request: nobody knows.
+        reply = await ask(node, { headers, timeoutMs: CALL_TIMEOUT_MS }, key);
+      } catch (error) {
+        // The node is down, or went down with the request: then nobody knows.
+        why = error instanceof Error && "code" in error ? String(error.code) : String(error);
       }
       if (reply === undefined || reply.status === 504) {
-        this.unknownOutcomes++;
+        if (why === "ECONNREFUSED") this.turnAway(node);
+        else this.unknown.push(`${what}: ${why}`);
         // Of a dead node's port: do not spin.
         await Bun.sleep(5);
       } else if (reply.status === 503) {
-        this.refusals++;
+        if (reply.body.error.details?.["reason"] === "stopping") this.turnAway(node);
+        else this.refusals++;
         key++;
-      } else if (expected.includes(reply.status)) return reply;
-      else {
+      } else if (expected.includes(reply.status)) {
+        this.longestMs = Math.max(this.longestMs, performance.now() - startMs);
+        return reply;
+      } else {
         this.surprises.push(`${what}: ${reply.status} ${JSON.stringify(reply.body)}`);
         return undefined;
       }

@@ -1,7 +1,9 @@
+import type { TransferEnd } from "../../src/engine/transfers.ts";
 import type { LockCommand, LockResult, LockView, SessionView, WaitEdge } from "../../src/locks/types.ts";
 import type {
   ControlGroup,
   Leadership,
+  MemberStatus,
   NodeStatistics,
   NodeStatus,
   SubmitOptions,
@@ -11,6 +13,8 @@ import type {
 export class ScriptedControlGroup implements ControlGroup {
   readonly nodeId = "node1";
   readonly submitted: { command: LockCommand; options: SubmitOptions | undefined }[] = [];
+  readonly transfers: (string | undefined)[] = [];
+  transferEnd: TransferEnd = "transferred";
   /** Barriers asked for. */
   barriers = 0;
   answer: (command: LockCommand, options: SubmitOptions | undefined) => LockResult | Promise<LockResult> = granted;
@@ -41,6 +45,7 @@ export class ScriptedControlGroup implements ControlGroup {
       connected: true,
       matchIndex: undefined,
     })),
+    transferringTo: undefined,
     ready: true,
     startedAtMs: 1_700_000_000_000,
   };
@@ -54,6 +59,11 @@ export class ScriptedControlGroup implements ControlGroup {
 
   async keepalive(session: string): Promise<number | undefined> {
     return this.keepalives(session);
+  }
+
+  async transferLeadership(to: MemberStatus | undefined): Promise<TransferEnd> {
+    this.transfers.push(to?.nodeId);
+    return this.transferEnd;
   }
 
   async readBarrier(): Promise<number> {
@@ -132,6 +142,8 @@ function granted(command: LockCommand): LockResult {
 export const emptyStatistics: NodeStatistics = {
   elections: 2,
   leaderChanges: 1,
+  transfers: 1,
+  transfersFailed: 0,
   turns: 10,
   flushes: 9,
   flushedBytes: 900,

@@ -1,6 +1,8 @@
-import { clusterStatus, health, nodeStatus, readiness } from "../../api/cluster.ts";
+import { clusterStatus, health, nodeStatus, readiness, transferLeadership } from "../../api/cluster.ts";
 import { ApiError } from "../../api/errors.ts";
-import type { NodeStatus } from "../control-group.ts";
+import { unreachable } from "../../kernel/assert.ts";
+import type { TransferEnd } from "../../engine/transfers.ts";
+import type { ControlGroup, NodeStatus } from "../control-group.ts";
 import type { HandlerTools, Register } from "../run.ts";
 import { readIndex } from "./lock-reads.ts";
 
@@ -29,6 +31,17 @@ export function clusterOperations(register: Register, { group }: HandlerTools): 
     return { ...clusterView(group.status()), as_of_index: index };
   });
 
+  register(transferLeadership, async ({ to }) => {
+    const { members, leader } = group.status();
+    const target = members.find((member) => member.nodeId === to);
+    if (to !== undefined && target === undefined) throw unknownNode(members);
+    if (leader === undefined) throw new ApiError("no_leader");
+    if (to === leader) return { status: "unchanged" as const, ...leads(group, leader) };
+    const end = await group.transferLeadership(target);
+    if (end === "transferred") return { status: "transferred" as const, ...leads(group, leader) };
+    throw transferError(end);
+  });
+
   register(health, async () => ({ status: "ok" as const }));
 
   register(readiness, async () => {
@@ -37,6 +50,41 @@ export function clusterOperations(register: Register, { group }: HandlerTools): 
     const reasons = [leader === undefined ? "no leader is known" : "the node is not yet registered with the leader"];
     throw new ApiError("not_ready", { details: { reasons } });
   });
+}
+
+function leads(group: ControlGroup, before: string) {
+  const { leader, term } = group.leadership();
+  return { leader: leader ?? before, term };
+}
+
+function unknownNode(members: NodeStatus["members"]): ApiError {
+  const known = members.map((member) => member.nodeId);
+  const message = `must be one of the nodes ${known.join(", ")}`;
+  return new ApiError("bad_request", { message: `to: ${message}`, details: { fields: [{ field: "to", message }] } });
+}
+
+function transferError(end: Exclude<TransferEnd, "transferred">): ApiError {
+  switch (end) {
+    case "notLeader":
+      return new ApiError("no_leader");
+    case "busy":
+      return refused(end, "Leadership is being handed over to another node already.");
+    case "unreachable":
+      return refused(end, "The leader has no connection to the node that is to lead.");
+    case "elsewhere":
+      return refused(end, "Another election came between.");
+    case "timedOut":
+      return new ApiError("outcome_unknown", {
+        message: "The node did not take over in time: the leader goes on. It may take over yet, if it is only slow.",
+        details: { reason: "timed_out" },
+      });
+    default:
+      return unreachable(end);
+  }
+}
+
+function refused(reason: string, message: string): ApiError {
+  return new ApiError("transfer_refused", { message, details: { reason } });
 }
 
 function clusterView(status: NodeStatus) {
@@ -54,7 +102,12 @@ function clusterView(status: NodeStatus) {
       is_leader: member.nodeId === leader,
       match_index: member.matchIndex ?? null,
     })),
-    groups: [{ group: 0, role, leader: leader ?? null, term, commit_index: commitIndex, applied_index: appliedIndex }],
+    groups: [
+      {
+        ...{ group: 0, role, leader: leader ?? null, term, commit_index: commitIndex, applied_index: appliedIndex },
+        ...(status.transferringTo !== undefined && { transferring_to: status.transferringTo }),
+      },
+    ],
     lease_time_ms: status.leaseTimeMs,
   };
 }

@@ -117,6 +117,7 @@ export class RaftChecks {
       case "preVoteRequest":
       case "preVoteReply":
       case "heartbeatReply":
+      case "timeoutNow":
         break;
       default:
         unreachable(message);

@@ -11,7 +11,7 @@ describe("the command line", () => {
     for (const command of ["up", "serve", "status", "healthcheck", "version"]) expect(stdout).toContain(`  ${command}`);
   });
 
-  test.each(["up", "serve", "status", "healthcheck", "version"])("has help for %s", async (command) => {
+  test.each(["up", "serve", "status", "cluster", "healthcheck", "version"])("has help for %s", async (command) => {
     const { code, stdout } = await cli([command, "--help"]);
     expect(code).toBe(0);
     expect(stdout).toContain(`mufakat ${command}`);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type PeerMessage, readPeerMessages, writePeerMessage } from "../../../src/engine/peer-messages.ts";
+import { transferRefusals } from "../../../src/engine/transfers.ts";
 import { ByteWriter } from "../../../src/kernel/bytes.ts";
 
 const whole = fc.maxSafeNat();
@@ -29,6 +30,13 @@ const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
   }),
   fc.record({ type: fc.constant("readRequest" as const), group: whole, id: whole }),
   fc.record({ type: fc.constant("readReply" as const), group: whole, id: whole, index: whole }),
+  fc.record({ type: fc.constant("transferRequest" as const), group: whole, id: whole, to: whole }),
+  fc.record({
+    type: fc.constant("transferRefused" as const),
+    group: whole,
+    id: whole,
+    reason: fc.constantFrom(...transferRefusals),
+  }),
 );
 
 function encode(messages: readonly PeerMessage[]): Uint8Array {

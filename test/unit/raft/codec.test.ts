@@ -50,6 +50,14 @@ const messageArbitrary: fc.Arbitrary<Message> = fc.oneof(
   }),
   fc.record({ type: literal("heartbeat"), ...envelope, round: whole, commitIndex: whole, leaseTimeMs: whole }),
   fc.record({ type: literal("heartbeatReply"), ...envelope, round: whole }),
+  fc.record({ type: literal("timeoutNow"), ...envelope }),
+  fc.record({
+    type: literal("voteRequest"),
+    ...envelope,
+    lastIndex: whole,
+    lastTerm: whole,
+    transfer: fc.constant(true as const),
+  }),
 );
 
 function encode(message: Message): Uint8Array {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { z } from "zod";
-import { clusterStatus, health, nodeStatus, readiness } from "../../../src/api/cluster.ts";
+import { clusterStatus, health, nodeStatus, readiness, transferLeadership } from "../../../src/api/cluster.ts";
 import { checkFence } from "../../../src/api/fences.ts";
 import { acquireLock, inspectLock, listLocks, releaseLock } from "../../../src/api/locks.ts";
 import { operation } from "../../../src/api/operation.ts";
@@ -21,6 +21,7 @@ const operations = [
   checkFence,
   nodeStatus,
   clusterStatus,
+  transferLeadership,
   health,
   readiness,
 ];

@@ -16,4 +16,8 @@ export const recordedSeeds: readonly RecordedSeed[] = [
   { seed: 185, found: "checks: an error that the disk makes after the last fault ends the node once more" },
   { seed: 2, nodes: 1, found: "checks: a lone node may lead the same term twice, if nothing of it became durable" },
   { seed: 10703, found: "checks: a keepalive is executed again under the same idempotency key" },
+  {
+    seed: 104513,
+    found: "checks: a place that a session's former process left may upgrade what the session was granted",
+  },
 ];

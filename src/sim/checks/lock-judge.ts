@@ -305,6 +305,8 @@ export class LockJudge {
   private compare(name: string, lock: JudgedLock, machine: LockMachine): void {
     const view = machine.view(name);
     if (view.holders.length > lock.holds.length) this.adoptOrphans(name, lock, view);
+    if (view.fencingToken !== undefined && view.fencingToken !== lock.holds[0]?.token)
+      this.upgradeOrphan(name, lock, view);
     const first = lock.holds[0];
     const same = view.holders.length === lock.holds.length && view.mode === first?.mode;
     check(same && (view.fencingToken ?? 0) === (first?.token ?? 0), "the table is what the log makes it", () => {
@@ -324,6 +326,17 @@ export class LockJudge {
       const lease = { lengthMs: 0, deadlineMs: 0, sinceMs: this.appendedMs };
       lock.holds.push({ holder, session: id, mode: shown.mode, token, operation: 0, ...lease });
     }
+  }
+
+  /** A session that was granted the lock shared had an exclusive place, too, that its former process left: an upgrade. */
+  private upgradeOrphan(name: string, lock: JudgedLock, { mode, fencingToken: token = 0 }: LockView): void {
+    const [hold] = lock.holds;
+    const id = hold?.session;
+    if (hold === undefined || id === undefined || lock.holds.length > 1 || mode !== "exclusive") return;
+    if (hold.mode !== "shared" || this.sessions.get(id)?.orphans.delete(name) !== true) return;
+    check(token > lock.highestToken, "L2 tokens rise", () => `${hold.holder} is upgraded on ${name} with ${token}`);
+    lock.highestToken = token;
+    Object.assign(hold, { mode, token, operation: 0 });
   }
 }
 

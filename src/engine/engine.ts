@@ -218,7 +218,10 @@ export class Engine implements PeerEvents, GroupServices {
         group.raft.persisted(mark);
         if (group.raft.log.commitIndex > commitIndex) this.ports.scheduler.requestTurn();
       }
-      for (const message of flush.deferred) this.send(message.to, { type: "raft", message });
+      for (const message of flush.deferred) {
+        if (this.groups.get(message.group)?.raft.stillHolds(message) !== true) continue;
+        this.send(message.to, { type: "raft", message });
+      }
     }
   }
 

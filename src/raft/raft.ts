@@ -200,6 +200,15 @@ export class Raft {
     return this.leadership?.hasMoreToSend ?? false;
   }
 
+  /**
+   * Whether a message that waited for its flush still holds. Of an earlier term it does not: what it speaks of may have
+   * been truncated before it was ever written (PROTOCOLS D2). ↯ Entry 59 of term 1 waits for a slow disk, the leader of
+   * term 2 truncates it, and then one flush with both goes through: the answer to the old leader would claim 59.
+   */
+  stillHolds(message: Message): boolean {
+    return message.term >= this.term;
+  }
+
   takeEffects(nowMs: number): Effects {
     this.leadership?.replicate(nowMs);
     return this.outbox.take();

@@ -119,7 +119,7 @@ export class Replica {
     if (flush === undefined) throw new Error(`replica ${this.id} has no flush under way`);
     this.disk.write(flush.effects);
     this.raft.persisted(flush.mark);
-    for (const message of flush.effects.deferred) this.cluster.send(message);
+    for (const message of flush.effects.deferred) if (this.raft.stillHolds(message)) this.cluster.send(message);
     this.apply();
   }
 

@@ -56,6 +56,29 @@ function followingNode(): FakeNode {
   return node;
 }
 
+describe("a follower whose disk is slow", () => {
+  test("answers nobody with entries that were truncated before they were written (D2)", () => {
+    const node = followingNode();
+    node.log.slow = true;
+    node.receive(1, append(0, [entry(1, 1)]));
+    node.turn();
+    node.receive(1, append(1, [entry(2, 1), entry(3, 1)]));
+    node.turn();
+    const newer = { prevIndex: 1, prevTerm: 1, commitIndex: 0, leaseTimeMs: 0, entries: [entry(2, 2)] };
+    node.receive(3, raft({ type: "append", ...at(3, 2, 2), ...newer }));
+    node.turn();
+    for (let i = 0; i < 3 && node.log.flushing; i++) {
+      node.log.complete();
+      node.turn();
+    }
+    const replies = node.network.take().flatMap(({ to, message }) => {
+      if (message.type !== "raft" || message.message.type !== "appendReply") return [];
+      return [{ to, index: message.message.index }];
+    });
+    expect(replies).toEqual([{ to: 3, index: 2 }]);
+  });
+});
+
 describe("a turn of a leader", () => {
   test("sends entries before its own flush, applies after it", () => {
     const node = leadingNode();

@@ -184,6 +184,20 @@ describe("a write that completes after its entries were truncated", () => {
     expect(replica.disk.entries.map(({ term }) => term)).toEqual([1, 2, 2]);
   });
 
+  test("leaves no answer that claims them", () => {
+    const cluster = new RaftCluster(3);
+    const replica = cluster.replica(2);
+    cluster.deliver(append(1, 1, 0, 0, [entry(1, 1)]));
+    replica.slowDisk = true;
+    cluster.deliver(append(1, 1, 1, 1, [entry(2, 1), entry(3, 1)]));
+    cluster.deliver(append(3, 2, 1, 1, [entry(2, 2)]));
+    cluster.transit = [];
+    replica.completeFlush();
+    replica.completeFlush();
+    const replies = cluster.take("appendReply");
+    expect(replies.map(({ term, to, index }) => [term, to, index])).toEqual([[2, 3, 2]]);
+  });
+
   test("lowers what counts as durable when it was durable before", () => {
     const cluster = new RaftCluster(3);
     cluster.deliver(append(1, 1, 0, 0, [entry(1, 1), entry(2, 1), entry(3, 1)]));

@@ -20,4 +20,8 @@ export const recordedSeeds: readonly RecordedSeed[] = [
     seed: 104513,
     found: "checks: a place that a session's former process left may upgrade what the session was granted",
   },
+  {
+    seed: 207264,
+    found: "D2: an answer to an old leader claimed entries that were truncated before they were written",
+  },
 ];

@@ -6,6 +6,8 @@ import { check, Violation } from "./violation.ts";
 /** After the last fault the cluster must be whole within so long, in virtual ms and in events. */
 const WITHIN_MS = 40_000;
 const WITHIN_EVENTS = 400_000;
+/** What had struck before the last fault ended is felt within so long, in virtual ms. */
+const STRUCK_WITHIN_MS = 100;
 
 /** What must come back once nothing fails any more (liveness). */
 export class Recovery {
@@ -16,6 +18,9 @@ export class Recovery {
     const { simulation } = this;
     simulation.workload.stop();
     simulation.nemesis.heal();
+    // A node that was paused may meet a crash or an error of its disk that struck it meanwhile.
+    const struckMs = simulation.scheduler.nowMs + STRUCK_WITHIN_MS;
+    this.until("time goes on", () => simulation.scheduler.nowMs >= struckMs);
     this.until("there is one established leader that all follow", () => this.leader() !== undefined);
     const target = simulation.checks.raft.committedIndex;
     this.until(`all nodes apply entry ${target}`, () =>

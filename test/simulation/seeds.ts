@@ -24,4 +24,5 @@ export const recordedSeeds: readonly RecordedSeed[] = [
     seed: 207264,
     found: "D2: an answer to an old leader claimed entries that were truncated before they were written",
   },
+  { seed: 300491, found: "checks: a paused node may meet a crash from before the last fault ended" },
 ];

@@ -234,6 +234,8 @@ export class GroupHost<Command, Result> {
     const deadlineMs = this.machine.nextDeadlineMs();
     const { log, leaseTime } = this.raft;
     if (deadlineMs === undefined || !this.raft.established || log.appliedIndex < this.timeEntryIndex) return false;
+    // While leadership is handed over nothing is proposed: asking again at once would only spin.
+    if (this.raft.transferee !== 0) return false;
     return leaseTime.nowMs >= deadlineMs || leaseTime.nowMs - this.timeEntryLeaseMs >= TIME_ENTRY_MS;
   }
 

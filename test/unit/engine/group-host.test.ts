@@ -190,6 +190,17 @@ describe("a time entry", () => {
     expect(kinds).toEqual(["command", "time"]);
   });
 
+  test("is not asked for turn after turn while leadership is handed over", () => {
+    const nodes = cluster();
+    const leader = nodes.node(1);
+    leader.transfer(2);
+    leader.machine.deadlineMs = leader.host.raft.leaseTime.nowMs;
+    leader.turn();
+    expect(leader.host.raft.transferee).toBe(2);
+    leader.turn();
+    expect(leader.turnWanted).toBe(false);
+  });
+
   test("comes every five seconds while a deadline is far", () => {
     const nodes = cluster();
     for (const node of nodes.nodes) node.machine.deadlineMs = 1_000_000;

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../support/eventually.ts";
+import { isFree } from "../support/free-ports.ts";
 import { projectRoot } from "../support/source-files.ts";
 
 const DEADLINE_MS = 20_000;
@@ -178,13 +179,4 @@ function freePorts(): number {
     if ([0, 1, 2, 1000, 1001, 1002].every((offset) => isFree(first + offset))) return first;
   }
   throw new Error("no free ports found");
-}
-
-function isFree(port: number): boolean {
-  try {
-    Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } }).stop(true);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -20,7 +20,7 @@ export function freePorts(count: number): number[] {
   return ports;
 }
 
-function isFree(port: number): boolean {
+export function isFree(port: number): boolean {
   try {
     Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } }).stop(true);
     return true;

@@ -16,6 +16,12 @@ export const errorCodes = {
     outcome: "definite",
     message: "Shared becomes exclusive only for a sole holder: release the lock first.",
   },
+  semaphore_limit: { status: 409, outcome: "definite", message: "The semaphore exists with another limit." },
+  permits_conflict: {
+    status: 409,
+    outcome: "definite",
+    message: "Another number of permits is held: release them first.",
+  },
   stale_token: { status: 409, outcome: "definite", message: "This fencing token is not the newest one." },
   transfer_refused: { status: 409, outcome: "definite", message: "Leadership was not handed over." },
   cancelled: { status: 409, outcome: "definite", message: "The request was cancelled before it was granted." },

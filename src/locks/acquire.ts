@@ -88,5 +88,5 @@ function enqueue(state: LockState, lock: Lock, claimant: Claimant, mode: Acquire
 }
 
 export function lockHeld(state: LockState, lock: Lock): LockError {
-  return { type: "error", code: "lock_held", holders: refusingHolders(state, lock) };
+  return { type: "error", code: "lock_held", lock: lock.name, holders: refusingHolders(state, lock) };
 }

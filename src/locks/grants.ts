@@ -50,7 +50,8 @@ export function reenter(state: LockState, hold: Hold, mode: LockMode, ttlMs: num
   const { lock, holder } = hold;
   if (mode === "exclusive" && lock.mode === "shared") {
     if (lock.holders.size > 1) {
-      return { type: "error", code: "upgrade_conflict", holders: refusingHolders(state, lock, holder) };
+      const holders = refusingHolders(state, lock, holder);
+      return { type: "error", code: "upgrade_conflict", lock: lock.name, holders };
     }
     lock.mode = "exclusive";
     lock.token = state.nextToken();

@@ -126,6 +126,10 @@ function execute(state: LockState, operation: Operation, command: LockCommand): 
       return closeSession(state, command.session);
     case "acquire":
       return acquire(state, operation, command);
+    case "acquireAll":
+    case "acquirePermits":
+    case "releasePermits":
+      return { type: "error", code: "limit", limit: "maxLocksPerRequest" };
     case "release":
       return release(state, command);
     case "cancel":

@@ -28,6 +28,10 @@ export class Lock implements Hashed<Lock>, Linked<Lock> {
   mode: LockMode | undefined = undefined;
   /** Of its holders, all the same: a shared phase is one grant (PROTOCOLS L2). */
   token = 0;
+  /** What the holder is known by; undefined in shared mode. */
+  value: string | undefined = undefined;
+  /** Index of the entry that last changed holders, mode or value. */
+  revision = 0;
   /** In the order of their grants. Invariant: more than one only in shared mode. */
   readonly holders = new LinkedList<Hold>();
   /** First come, first served. Invariant: the first cannot be granted; serials rise. */

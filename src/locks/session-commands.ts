@@ -33,7 +33,7 @@ export function closeSession(state: LockState, id: string): LockResult {
   const freed = new Set<Lock>();
   const released = endSession(state, session, freed);
   for (const lock of freed) grantWaiting(state, lock);
-  return { type: "sessionClosed", released };
+  return { type: "sessionClosed", released, releasedSemaphores: [] };
 }
 
 /**

@@ -24,7 +24,7 @@ export function viewLock(state: LockState, name: string): LockView {
   const lock = state.locks.find(name);
   if (lock !== undefined) return viewOf(state, lock);
   const none = { holders: [], waiters: [], holderTimes: [], waiterTimes: [] };
-  return { lock: name, mode: undefined, fencingToken: undefined, ...none };
+  return { lock: name, mode: undefined, fencingToken: undefined, value: undefined, revision: 0, ...none };
 }
 
 /** The first holders and waiters, as many as a reply may have: more would stop the loop for too long (PROTOCOLS D10). */
@@ -52,6 +52,8 @@ export function viewOf(state: LockState, lock: Lock): LockView {
     holders,
     waiters,
     fencingToken: mode === undefined ? undefined : lock.token,
+    value: lock.value,
+    revision: mode === undefined ? 0 : lock.revision,
     holderTimes: oldestHolders(state, lock),
     waiterTimes,
   };

@@ -1,5 +1,5 @@
 import type { TransferEnd } from "../../src/engine/transfers.ts";
-import type { LockCommand, LockResult, LockView, SessionView, WaitEdge } from "../../src/locks/types.ts";
+import type { LockCommand, LockResult, LockView, Principal, SessionView, WaitEdge } from "../../src/locks/types.ts";
 import type {
   ControlGroup,
   Leadership,
@@ -93,6 +93,8 @@ export class ScriptedControlGroup implements ControlGroup {
         holders: [],
         waiters: [],
         fencingToken: undefined,
+        value: undefined,
+        revision: 0,
         holderTimes: [],
         waiterTimes: [],
       },
@@ -104,30 +106,37 @@ export class ScriptedControlGroup implements ControlGroup {
   };
 }
 
+function shownAs(principal: Principal): { readonly owner: string; readonly principalId: string } {
+  if (principal.kind === "owner") return { owner: principal.name, principalId: `owner:${principal.name}` };
+  return { owner: principal.kind === "once" ? principal.node : "session-1", principalId: principal.id };
+}
+
 /** The success of every command. */
 function granted(command: LockCommand): LockResult {
   switch (command.type) {
     case "acquire": {
-      const { principal } = command;
-      const owner =
-        principal.kind === "owner" ? principal.name : principal.kind === "once" ? principal.node : "session-1";
-      const principalId = principal.kind === "owner" ? `owner:${principal.name}` : principal.id;
-      return {
-        type: "granted",
-        lock: command.lock,
-        mode: command.mode,
-        owner,
-        fencingToken: 7,
-        principalId,
-        expiresInMs: command.ttlMs,
-      };
+      const { lock, mode, principal, ttlMs: expiresInMs } = command;
+      return { type: "granted", lock, mode, ...shownAs(principal), fencingToken: 7, expiresInMs };
+    }
+    case "acquireAll": {
+      const { locks, principal, ttlMs: expiresInMs } = command;
+      const grant = { type: "granted" as const, ...shownAs(principal), expiresInMs };
+      return { type: "grantedAll", grants: locks.map((wish, i) => ({ ...grant, ...wish, fencingToken: 7 + i })) };
+    }
+    case "acquirePermits": {
+      const { semaphore, permits, limit, principal, ttlMs: expiresInMs } = command;
+      const slots = Array.from({ length: permits }, (_, i) => i);
+      const shown = { ...shownAs(principal), fencingToken: 7, expiresInMs };
+      return { type: "permitsGranted", semaphore, permits, limit, slots, ...shown };
     }
     case "release":
       return { type: "released", lock: command.lock, releasedBy: "a", grantedTo: undefined };
+    case "releasePermits":
+      return { type: "permitsReleased", semaphore: command.semaphore, releasedBy: "a", grantedTo: undefined };
     case "openSession":
       return { type: "sessionOpened", session: command.session, name: "session-1", expiresInMs: command.ttlMs };
     case "closeSession":
-      return { type: "sessionClosed", released: ["x"] };
+      return { type: "sessionClosed", released: ["x"], releasedSemaphores: [] };
     case "fence":
       return { type: "fenceAccepted", highest: command.token };
     case "keepalive":

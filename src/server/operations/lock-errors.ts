@@ -34,6 +34,10 @@ function lockError(error: LockError): ApiError {
         message: "This Idempotency-Key was used for another request: each request needs its own.",
         details: { reason: "idempotency_key_reused" },
       });
+    case "semaphore_limit":
+      return new ApiError(error.code, { details: { limit: error.limit } });
+    case "permits_conflict":
+      return new ApiError(error.code, { details: { permits: error.permits } });
     case "limit":
       return new ApiError("limit", { details: { limit: error.limit } });
     default:

@@ -23,6 +23,7 @@ describe("granting", () => {
     expect(h.acquire("x", owner("b"))).toEqual({
       type: "error",
       code: "lock_held",
+      lock: "x",
       holders: [{ owner: "a", mode: "exclusive", heldForMs: 0, expiresInMs: 30_000 }],
     });
     expect(h.machine.counts.waiters).toBe(0);
@@ -115,6 +116,8 @@ describe("granting", () => {
       holders: [],
       waiters: [],
       fencingToken: undefined,
+      value: undefined,
+      revision: 0,
       holderTimes: [],
       waiterTimes: [],
     });
@@ -177,6 +180,7 @@ describe("re-entry and upgrade (L5)", () => {
     expect(h.acquire("x", owner("a"), { waitMs: 1_000 })).toEqual({
       type: "error",
       code: "upgrade_conflict",
+      lock: "x",
       holders: [{ owner: "b", mode: "shared", heldForMs: 0, expiresInMs: 30_000 }],
     });
     expect(h.holders("x")).toEqual(["a", "b"]);

@@ -15,6 +15,8 @@ const held = {
   holders: [{ owner: "a", mode: "exclusive" as const }],
   waiters: [{ owner: "b", mode: "shared" as const }],
   fencingToken: 7,
+  value: undefined,
+  revision: 40,
   holderTimes: [{ owner: "a", mode: "exclusive" as const, grantedAtMs: 400, endsAtMs: 1_300 }],
   // Applied, and not yet covered by what was heard of lease time.
   waiterTimes: [{ owner: "b", mode: "shared" as const, enqueuedAtMs: 1_001 }],
@@ -261,8 +263,8 @@ describe("refusals of the state machine", () => {
     { owner: "b", lock_name: "x", lock_type: "exclusive", blocked_by: "a" },
   ];
   test.each<[LockError, number, string, unknown]>([
-    [{ type: "error", code: "lock_held", holders }, 423, "lock_held", shown],
-    [{ type: "error", code: "upgrade_conflict", holders }, 409, "upgrade_conflict", shown],
+    [{ type: "error", code: "lock_held", lock: "x", holders }, 423, "lock_held", shown],
+    [{ type: "error", code: "upgrade_conflict", lock: "x", holders }, 409, "upgrade_conflict", shown],
     [{ type: "error", code: "not_owner", holders }, 403, "not_owner", shown],
     [{ type: "error", code: "deadlock", cycle }, 409, "deadlock", { cycle: shownCycle }],
     [{ type: "error", code: "not_held" }, 404, "not_held", undefined],

@@ -17,7 +17,7 @@ export function acquire(state: LockState, operation: Operation, command: Acquire
   const known = state.claimants.findPrincipal(principal);
   const hold = known?.hold(command.lock);
   if (hold !== undefined) {
-    const result = reenter(state, hold, mode, ttlMs);
+    const result = reenter(state, hold, mode, ttlMs, command.value);
     if (result.type === "granted") answeredAgain(state, hold);
     return result;
   }
@@ -33,6 +33,7 @@ export function acquire(state: LockState, operation: Operation, command: Acquire
   if (place !== undefined) {
     // One place a claimant and mode: whoever asks again does not lose it, and does not get a second one.
     if (full === "maxWaiters") return { type: "error", code: "limit", limit: full };
+    if (command.value !== undefined) place.value = command.value;
     attach(state, place, operation, waitMs, ttlMs);
     return undefined;
   }
@@ -41,7 +42,9 @@ export function acquire(state: LockState, operation: Operation, command: Acquire
   if (cycle !== undefined) return { type: "error", code: "deadlock", cycle };
 
   const claimant = known ?? state.claimants.findOrAdd(principal, publicName);
-  attach(state, enqueue(state, lock, claimant, mode), operation, waitMs, ttlMs);
+  const waiter = enqueue(state, lock, claimant, mode);
+  waiter.value = command.value;
+  attach(state, waiter, operation, waitMs, ttlMs);
   return undefined;
 }
 
@@ -68,7 +71,7 @@ function grantAtOnce(
   }
   const lock = existing ?? state.locks.add(command.lock);
   const claimant = state.claimants.findOrAdd(command.principal, publicName);
-  const hold = addHold(state, lock, claimant, command.mode, command.ttlMs);
+  const hold = addHold(state, lock, claimant, command.mode, command.ttlMs, command.value);
   answerWith(state, hold, operation);
   return grantOf(state, hold);
 }

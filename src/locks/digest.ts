@@ -40,6 +40,8 @@ function hashLock(hash: Hash, lock: Lock): void {
     .text(lock.name)
     .text(lock.mode ?? "")
     .integer(lock.token)
+    .value(lock.value)
+    .integer(lock.revision)
     .integer(lock.holders.size)
     .integer(lock.queue.size);
   for (let hold = lock.holders.first; hold !== undefined; hold = hold.next) hashHold(hash, hold);
@@ -56,7 +58,7 @@ function hashHold(hash: Hash, hold: Hold): void {
 function hashWaiter(hash: Hash, waiter: Waiter): void {
   hashClaimant(hash, waiter.claimant);
   hash.text(waiter.mode).integer(waiter.serial).integer(waiter.deadlineMs).integer(waiter.ttlMs);
-  hash.integer(waiter.enqueuedAtMs).integer(waiter.operations.length);
+  hash.value(waiter.value).integer(waiter.enqueuedAtMs).integer(waiter.operations.length);
   for (const operation of waiter.operations) hashOperation(hash, operation);
 }
 

@@ -9,7 +9,14 @@ import { endOf, refusingHolders } from "./views.ts";
  * Makes a hold. An exclusive grant always gets a new token; a shared phase, from its first holder until there is none,
  * gets one for all its readers (PROTOCOLS L2).
  */
-export function addHold(state: LockState, lock: Lock, holder: Claimant, mode: LockMode, ttlMs: number): Hold {
+export function addHold(
+  state: LockState,
+  lock: Lock,
+  holder: Claimant,
+  mode: LockMode,
+  ttlMs: number,
+  value: string | undefined,
+): Hold {
   assert(lock.admits(mode), "holders do not conflict");
   // L8: what ends a session takes its waiters out of their queues in the same step.
   assert(
@@ -18,6 +25,8 @@ export function addHold(state: LockState, lock: Lock, holder: Claimant, mode: Lo
   );
   if (lock.mode === undefined) lock.token = state.nextToken();
   lock.mode = mode;
+  lock.value = value;
+  state.touch(lock);
   const hold = new Hold(lock, holder, state.nextSerial(), state.nowMs);
   lock.holders.push(hold);
   holder.addHold(hold);
@@ -30,7 +39,11 @@ export function addHold(state: LockState, lock: Lock, holder: Claimant, mode: Lo
 export function removeHold(state: LockState, hold: Hold): void {
   const { lock, holder } = hold;
   lock.holders.remove(hold);
-  if (lock.holders.size === 0) lock.mode = undefined;
+  if (lock.holders.size === 0) {
+    lock.mode = undefined;
+    lock.value = undefined;
+  }
+  state.touch(lock);
   holder.removeHold(hold);
   state.holds -= 1;
   state.deadlines.cancel(hold);
@@ -45,8 +58,18 @@ export function removeWaiter(state: LockState, waiter: Waiter, result: LockResul
   state.claimants.dropIfIdle(waiter.claimant);
 }
 
-/** Answers an acquire by a claimant that holds the lock already: at once, past all waiters (PROTOCOLS L5). */
-export function reenter(state: LockState, hold: Hold, mode: LockMode, ttlMs: number): LockGrant | LockError {
+/**
+ * Answers an acquire by a claimant that holds the lock already: at once, past all waiters (PROTOCOLS L5).
+ *
+ * @param value replaces that of the lock; undefined: it stays
+ */
+export function reenter(
+  state: LockState,
+  hold: Hold,
+  mode: LockMode,
+  ttlMs: number,
+  value: string | undefined,
+): LockGrant | LockError {
   const { lock, holder } = hold;
   if (mode === "exclusive" && lock.mode === "shared") {
     if (lock.holders.size > 1) {
@@ -55,6 +78,11 @@ export function reenter(state: LockState, hold: Hold, mode: LockMode, ttlMs: num
     }
     lock.mode = "exclusive";
     lock.token = state.nextToken();
+    state.touch(lock);
+  }
+  if (value !== undefined && value !== lock.value) {
+    lock.value = value;
+    state.touch(lock);
   }
   if (holder.kind !== "session") state.deadlines.schedule(hold, state.nowMs + ttlMs);
   return grantOf(state, hold);
@@ -98,7 +126,7 @@ function grantHead(state: LockState, lock: Lock): Claimant[] {
   const granted: Claimant[] = [];
   for (let head = lock.queue.first; head !== undefined && lock.admits(head.mode); head = lock.queue.first) {
     leaveQueue(state, head);
-    const hold = addHold(state, lock, head.claimant, head.mode, head.ttlMs);
+    const hold = addHold(state, lock, head.claimant, head.mode, head.ttlMs, head.value);
     const only = detachAll(state, head, grantOf(state, hold));
     if (only !== undefined) answerWith(state, hold, only);
     granted.push(head.claimant);
@@ -114,7 +142,8 @@ function answerOtherWaits(state: LockState, lock: Lock, claimant: Claimant): voi
     const hold = claimant.hold(lock.name);
     if (waiter === undefined || hold === undefined) continue;
     // Both requests are answered in this step: neither gets a shorter lease than it asked for.
-    const result = reenter(state, hold, mode, Math.max(waiter.ttlMs, hold.deadlineMs - state.nowMs));
+    const ttlMs = Math.max(waiter.ttlMs, hold.deadlineMs - state.nowMs);
+    const result = reenter(state, hold, mode, ttlMs, waiter.value);
     leaveQueue(state, waiter);
     detachAll(state, waiter, result);
     if (result.type === "granted") answeredAgain(state, hold);

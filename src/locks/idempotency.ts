@@ -72,6 +72,7 @@ export function fingerprint(command: LockCommand): number {
     case "acquire":
       hash.text(command.lock).text(command.mode).text(command.principal.kind);
       if (command.principal.kind !== "once") hash.text(principalId(command.principal));
+      if (command.value !== undefined) hash.text(command.value);
       return hash.integer(command.ttlMs).integer(command.waitMs).finish();
     case "release": {
       const { holder } = command;

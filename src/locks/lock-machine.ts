@@ -52,6 +52,16 @@ export class LockMachine {
     if (entry.kind === "time") expireDue(state);
     else if (entry.kind === "command") this.applyCommand(entry.payload);
     state.emit = discard;
+    state.observers.notify();
+  }
+
+  /**
+   * @param listener called after each entry that changed the lock's holders, mode or value: then its view has another
+   *   revision. It must not throw, nor apply entries.
+   * @returns takes the listener back
+   */
+  observe(lock: string, listener: () => void): () => void {
+    return this.state.observers.observe(lock, listener);
   }
 
   /** Earliest lease time at which a time entry would end something, in ms; undefined when nothing is pending. */

@@ -88,6 +88,8 @@ export class Waiter implements Timed, Linked<Waiter> {
   deadlineMs = 0;
   /** The longest asked for by its operations; 0 for a session's. */
   ttlMs = 0;
+  /** What the lock's value becomes: that of the operation that came last with one. */
+  value: string | undefined = undefined;
   /**
    * Requests that this place in the queue will answer, in the order of their arrival. Empty only for a session whose
    * ingress process has ended.

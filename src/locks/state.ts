@@ -5,6 +5,8 @@ import { Fences } from "./fences.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
 import { Ingresses } from "./ingresses.ts";
 import { LockTable } from "./lock-table.ts";
+import { Observers } from "./observers.ts";
+import type { Lock } from "./records.ts";
 import { Sessions } from "./sessions.ts";
 import type { LockResult } from "./types.ts";
 
@@ -63,6 +65,8 @@ export class LockState {
   readonly ingresses = new Ingresses();
   readonly keys = new IdempotencyKeys();
 
+  readonly observers = new Observers();
+
   /** Where outcomes of the entry being applied go. */
   emit: Emit = discard;
 
@@ -71,6 +75,12 @@ export class LockState {
   nextSerial(): number {
     this.serialCounter += 1;
     return this.serialCounter;
+  }
+
+  /** Whoever observes the lock is to look at it again. */
+  touch(lock: Lock): void {
+    lock.revision = this.appliedIndex;
+    this.observers.touch(lock.name);
   }
 
   nextToken(): number {

@@ -118,12 +118,14 @@ export interface AcquireOptions {
   readonly mode?: LockMode;
   readonly ttlMs?: number;
   readonly waitMs?: number;
+  readonly value?: string;
   readonly envelope?: Partial<CommandEnvelope>;
 }
 
-export function acquire(lock: string, principal: Principal, { mode, ttlMs, waitMs }: AcquireOptions = {}): LockCommand {
-  const leaseMs = principal.kind === "session" ? 0 : (ttlMs ?? 30_000);
-  return { type: "acquire", lock, mode: mode ?? "exclusive", principal, ttlMs: leaseMs, waitMs: waitMs ?? 0 };
+export function acquire(lock: string, principal: Principal, options: AcquireOptions = {}): LockCommand {
+  const { mode = "exclusive", ttlMs = 30_000, waitMs = 0, value } = options;
+  const leaseMs = principal.kind === "session" ? 0 : ttlMs;
+  return { type: "acquire", lock, mode, principal, ttlMs: leaseMs, waitMs, value };
 }
 
 export function owner(name: string): Principal {

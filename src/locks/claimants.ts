@@ -1,6 +1,114 @@
-import { HashTable } from "../kernel/hash-table.ts";
-import { Claimant } from "./records.ts";
-import type { Principal } from "./types.ts";
+import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
+import type { Bundle } from "./bundles.ts";
+import type { Hold, Place, Wait, Waiter } from "./records.ts";
+import type { LockMode, Principal } from "./types.ts";
+
+/** A principal (PROTOCOLS L1) with what it holds and waits for: a vertex of the wait-for graph. */
+export class Claimant implements Hashed<Claimant> {
+  chained: Claimant | undefined = undefined;
+  /** Made when first needed: most claimants have either holds or waiters, and one of them. */
+  private held: HashTable<Hold> | undefined = undefined;
+  private waiting: { readonly exclusive: Map<string, Waiter>; readonly shared: Map<string, Waiter> } | undefined =
+    undefined;
+  private bundles: Map<string, Bundle> | undefined = undefined;
+  private bundlePlaces = 0;
+
+  constructor(
+    readonly kind: Principal["kind"],
+    /** Session id, owner's name or once-id. */
+    readonly id: string,
+    /** What others are shown. */
+    readonly publicName: string,
+    readonly hash = hashText(id),
+  ) {}
+
+  get key(): string {
+    return this.id;
+  }
+
+  get isIdle(): boolean {
+    return this.holdCount === 0 && this.waiterCount === 0;
+  }
+
+  get holdCount(): number {
+    return this.held?.size ?? 0;
+  }
+
+  /** Of its places in queues. */
+  get waiterCount(): number {
+    return (
+      (this.waiting === undefined ? 0 : this.waiting.exclusive.size + this.waiting.shared.size) + this.bundlePlaces
+    );
+  }
+
+  get hasBundles(): boolean {
+    return this.bundlePlaces > 0;
+  }
+
+  hold(lock: string): Hold | undefined {
+    return this.held?.get(lock);
+  }
+
+  waiter(lock: string, mode: LockMode): Waiter | undefined {
+    return this.waiting?.[mode].get(lock);
+  }
+
+  /** @param key of {@link Bundle.key} */
+  bundle(key: string): Bundle | undefined {
+    return this.bundles?.get(key);
+  }
+
+  /** In no order that may matter. */
+  holds(): Iterable<Hold> {
+    return this.held?.values() ?? [];
+  }
+
+  /** In no order that may matter. */
+  *waits(): Iterable<Wait> {
+    if (this.waiting !== undefined) {
+      yield* this.waiting.exclusive.values();
+      yield* this.waiting.shared.values();
+    }
+    if (this.bundles !== undefined) yield* this.bundles.values();
+  }
+
+  /** Those of exclusive waiters first, then of shared ones, then of bundles, each in the order of their arrival. */
+  *places(): Iterable<Place> {
+    for (const wait of this.waits()) {
+      if (wait.kind === "bundle") yield* wait.places;
+      else yield wait;
+    }
+  }
+
+  addHold(hold: Hold): void {
+    this.held ??= new HashTable();
+    this.held.add(hold);
+  }
+
+  removeHold(hold: Hold): void {
+    this.held?.remove(hold);
+  }
+
+  addWaiter(waiter: Waiter): void {
+    this.waiting ??= { exclusive: new Map(), shared: new Map() };
+    this.waiting[waiter.mode].set(waiter.lock.name, waiter);
+  }
+
+  removeWaiter(waiter: Waiter): void {
+    this.waiting?.[waiter.mode].delete(waiter.lock.name);
+  }
+
+  addBundle(bundle: Bundle): void {
+    this.bundles ??= new Map();
+    this.bundles.set(bundle.key, bundle);
+    this.bundlePlaces += bundle.places.length;
+  }
+
+  removeBundle(bundle: Bundle): void {
+    this.bundles?.delete(bundle.key);
+    this.bundlePlaces -= bundle.places.length;
+  }
+}
 
 /** Every principal that holds or waits for something. One table a kind: an owner may be called like a session's id. */
 export class Claimants {

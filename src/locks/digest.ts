@@ -1,7 +1,9 @@
 import { Hash } from "../kernel/hash.ts";
 import type { KeyRecord } from "./idempotency.ts";
 import type { Ingress } from "./ingresses.ts";
-import type { Claimant, Hold, Lock, Operation, Waiter } from "./records.ts";
+import type { Bundle } from "./bundles.ts";
+import type { Claimant } from "./claimants.ts";
+import type { Hold, Lock, Operation, Place, Wait } from "./records.ts";
 import type { Session } from "./sessions.ts";
 import type { LockState } from "./state.ts";
 
@@ -45,7 +47,7 @@ function hashLock(hash: Hash, lock: Lock): void {
     .integer(lock.holders.size)
     .integer(lock.queue.size);
   for (let hold = lock.holders.first; hold !== undefined; hold = hold.next) hashHold(hash, hold);
-  for (let waiter = lock.queue.first; waiter !== undefined; waiter = waiter.next) hashWaiter(hash, waiter);
+  for (let place = lock.queue.first; place !== undefined; place = place.next) hashPlace(hash, place);
 }
 
 function hashHold(hash: Hash, hold: Hold): void {
@@ -55,11 +57,24 @@ function hashHold(hash: Hash, hold: Hold): void {
   else hashOperation(hash, hold.onlyAnswered);
 }
 
-function hashWaiter(hash: Hash, waiter: Waiter): void {
-  hashClaimant(hash, waiter.claimant);
-  hash.text(waiter.mode).integer(waiter.serial).integer(waiter.deadlineMs).integer(waiter.ttlMs);
-  hash.value(waiter.value).integer(waiter.enqueuedAtMs).integer(waiter.operations.length);
-  for (const operation of waiter.operations) hashOperation(hash, operation);
+function hashPlace(hash: Hash, place: Place): void {
+  hash.text(place.kind).text(place.mode);
+  if (place.kind === "waiter") hashWait(hash.value(place.value), place);
+  // A bundle is hashed once, at its first place.
+  else if (place.bundle.places[0] === place) hashBundle(hash, place.bundle);
+  else hash.integer(place.serial);
+}
+
+function hashBundle(hash: Hash, bundle: Bundle): void {
+  for (const { lock } of bundle.places) hash.text(lock.name);
+  hashWait(hash, bundle);
+}
+
+function hashWait(hash: Hash, wait: Wait): void {
+  hashClaimant(hash, wait.claimant);
+  hash.integer(wait.serial).integer(wait.deadlineMs).integer(wait.ttlMs);
+  hash.integer(wait.enqueuedAtMs).integer(wait.operations.length);
+  for (const operation of wait.operations) hashOperation(hash, operation);
 }
 
 function hashClaimant(hash: Hash, { kind, id, publicName }: Claimant): void {

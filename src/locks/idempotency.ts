@@ -1,6 +1,6 @@
 import { Hash } from "../kernel/hash.ts";
 import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
-import type { Timed, Waiter } from "./records.ts";
+import type { Timed, Wait } from "./records.ts";
 import { principalId } from "./claimants.ts";
 import type { LockCommand, LockResult, Principal } from "./types.ts";
 
@@ -14,7 +14,7 @@ export class KeyRecord implements Timed, Hashed<KeyRecord> {
   /** Operations with this key that wait. */
   pending = 0;
   /** Where they wait. Invariant: defined while `pending` > 0. */
-  waiter: Waiter | undefined = undefined;
+  wait: Wait | undefined = undefined;
   /** Set once; every later operation with this key gets it. */
   result: LockResult | undefined = undefined;
 
@@ -70,9 +70,12 @@ export function fingerprint(command: LockCommand): number {
   const hash = new Hash().text(command.type);
   switch (command.type) {
     case "acquire":
-      hash.text(command.lock).text(command.mode).text(command.principal.kind);
-      if (command.principal.kind !== "once") hash.text(principalId(command.principal));
+      addPrincipal(hash.text(command.lock).text(command.mode), command.principal);
       if (command.value !== undefined) hash.text(command.value);
+      return hash.integer(command.ttlMs).integer(command.waitMs).finish();
+    case "acquireAll":
+      for (const { lock, mode } of command.locks) hash.text(lock).text(mode);
+      addPrincipal(hash, command.principal);
       return hash.integer(command.ttlMs).integer(command.waitMs).finish();
     case "release": {
       const { holder } = command;
@@ -90,4 +93,9 @@ export function fingerprint(command: LockCommand): number {
     default:
       return hash.finish();
   }
+}
+
+function addPrincipal(hash: Hash, principal: Principal): void {
+  hash.text(principal.kind);
+  if (principal.kind !== "once") hash.text(principalId(principal));
 }

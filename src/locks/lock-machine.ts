@@ -2,6 +2,7 @@ import { assert, unreachable } from "../kernel/assert.ts";
 import { DecodeError } from "../kernel/bytes.ts";
 import { limits } from "../kernel/limits.ts";
 import { acquire } from "./acquire.ts";
+import { acquireAll } from "./acquire-all.ts";
 import { cancelOperation } from "./cancel.ts";
 import { decodeCommand } from "./codec.ts";
 import { digestOf } from "./digest.ts";
@@ -25,7 +26,7 @@ export interface LockEntry {
 }
 
 /**
- * Locks, sessions and fences as a deterministic state machine (PROTOCOLS L1–L5, L7, L8, Q1, T2): the same entries give
+ * Locks, sessions and fences as a deterministic state machine (PROTOCOLS L1–L8, Q1, T2): the same entries give
  * the same state and the same outcomes on every replica.
  *
  * @example
@@ -137,6 +138,7 @@ function execute(state: LockState, operation: Operation, command: LockCommand): 
     case "acquire":
       return acquire(state, operation, command);
     case "acquireAll":
+      return acquireAll(state, operation, command);
     case "acquirePermits":
     case "releasePermits":
       return { type: "error", code: "limit", limit: "maxLocksPerRequest" };

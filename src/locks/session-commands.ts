@@ -1,6 +1,8 @@
-import { grantWaiting, removeHold, removeWaiter } from "./grants.ts";
+import { grantFreed } from "./grants.ts";
+import { removeHold } from "./holds.ts";
 import { SESSION_EXPIRED } from "./operations.ts";
-import type { Lock, Timed } from "./records.ts";
+import { removeWait } from "./queues.ts";
+import type { Timed } from "./records.ts";
 import type { Session } from "./sessions.ts";
 import type { LockState } from "./state.ts";
 import type { LockResult } from "./types.ts";
@@ -30,31 +32,27 @@ export function keepalive(state: LockState, ids: readonly string[]): LockResult 
 export function closeSession(state: LockState, id: string): LockResult {
   const session = state.sessions.find(id);
   if (session === undefined) return SESSION_EXPIRED;
-  const freed = new Set<Lock>();
-  const released = endSession(state, session, freed);
-  for (const lock of freed) grantWaiting(state, lock);
+  const released = endSession(state, session);
+  grantFreed(state);
   return { type: "sessionClosed", released, releasedSemaphores: [] };
 }
 
 /**
- * Ends a session with all that it holds and waits for; its locks, added to `freed`, are then due for
- * {@link grantWaiting}. Its waiters go in the same step, so no grant can reach a session that is over (PROTOCOLS L8).
+ * Ends a session with all that it holds and waits for; its locks are then due for
+ * {@link grantFreed}. Its waiters go in the same step, so no grant can reach a session that is over (PROTOCOLS L8).
  *
  * @returns names of the locks that it held
  */
-export function endSession(state: LockState, session: Session, freed: Set<Lock>): string[] {
+export function endSession(state: LockState, session: Session): string[] {
   state.sessions.remove(session);
   state.deadlines.cancel(session);
   const claimant = state.claimants.find("session", session.id);
   if (claimant === undefined) return [];
-  for (const waiter of [...claimant.waiters()].sort(bySerial)) {
-    removeWaiter(state, waiter, SESSION_EXPIRED);
-    freed.add(waiter.lock);
-  }
+  for (const wait of [...claimant.waits()].sort(bySerial)) removeWait(state, wait, SESSION_EXPIRED);
   const released: string[] = [];
   for (const hold of [...claimant.holds()].sort(bySerial)) {
     removeHold(state, hold);
-    freed.add(hold.lock);
+    state.freed.add(hold.lock);
     released.push(hold.lock.name);
   }
   return released;

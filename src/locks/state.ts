@@ -66,6 +66,8 @@ export class LockState {
   readonly keys = new IdempotencyKeys();
 
   readonly observers = new Observers();
+  /** Lost a hold or a place in the entry being applied, and are not looked at yet. Empty between entries. */
+  readonly freed = new Set<Lock>();
 
   /** Where outcomes of the entry being applied go. */
   emit: Emit = discard;

@@ -1,5 +1,6 @@
 import { limits } from "../kernel/limits.ts";
-import type { Claimant, Hold, Lock } from "./records.ts";
+import type { Claimant } from "./claimants.ts";
+import type { Hold, Lock } from "./records.ts";
 import type { Session } from "./sessions.ts";
 import type { LockState } from "./state.ts";
 import type { HolderTimes, LockView, PublicPrincipal, RefusingHolder, SessionView, WaiterTimes } from "./types.ts";

@@ -1,9 +1,10 @@
 import type { LinkedList } from "../kernel/linked-list.ts";
-import { type Claimant, conflicts, type Lock, type Waiter } from "./records.ts";
+import type { Claimant } from "./claimants.ts";
+import { conflicts, type Lock, type Place, type Wish } from "./records.ts";
 import type { LockMode, WaitEdge } from "./types.ts";
 
-/** A place in a queue: of a waiter, or the one behind the last that a request would take. */
-interface Place {
+/** A place in a queue, or the one behind the last that a request would take. */
+interface Turn {
   readonly claimant: Claimant;
   readonly lock: Lock;
   readonly mode: LockMode;
@@ -12,56 +13,76 @@ interface Place {
 }
 
 /**
- * The cycle that a new waiter would close, or undefined.
+ * The cycle that a request would close by waiting, or undefined.
  *
- * A waiter waits for every incompatible holder and every incompatible earlier waiter of its lock (PROTOCOLS L4), so
- * edges appear only when a waiter comes: a grant turns an edge to a waiter into one to a holder, and an upgrade adds
- * only edges to where a path leads already. Looking when a waiter comes is therefore enough.
+ * A waiter waits for every incompatible holder and every incompatible earlier place in its queue (PROTOCOLS L4), so edges
+ * appear only when a waiter comes, for a grant turns an edge to a waiter into one to a holder; and by an upgrade, see
+ * {@link findUpgradeCycle}. Looking then is therefore enough.
  *
+ * @param wishes what the request would wait for together
  * @returns a shortest cycle, from the claimant and back to it
  */
-export function findCycle(claimant: Claimant, lock: Lock, mode: LockMode): WaitEdge[] | undefined {
+export function findCycle(claimant: Claimant, wishes: readonly Wish[]): WaitEdge[] | undefined {
   // Nobody can come back to one whom nobody waits for: the ordinary case, decided without a search.
   if (!isAwaited(claimant)) return undefined;
-  return new CycleSearch(claimant).from({ claimant, lock, mode, serial: Number.POSITIVE_INFINITY });
+  const serial = Number.POSITIVE_INFINITY;
+  return new CycleSearch(claimant).from(wishes.map(({ lock, mode }) => ({ claimant, lock, mode, serial })));
+}
+
+/**
+ * The cycle that the sole reader of the locks would close by becoming exclusive, or undefined. A shared place at the front
+ * belongs to a bundle that waits for something else: it does not wait for a reader, but would for the writer. ↯ c holds k
+ * and waits for {l shared, m}; d holds l shared and waits for k; d upgrades l.
+ */
+export function findUpgradeCycle(claimant: Claimant, locks: readonly Lock[]): WaitEdge[] | undefined {
+  if (claimant.waiterCount === 0 || locks.every(({ queue }) => queue.first?.mode !== "shared")) return undefined;
+  for (const lock of locks) lock.mode = "exclusive";
+  const cycle = new CycleSearch(claimant).from([...claimant.places()]);
+  for (const lock of locks) lock.mode = "shared";
+  return cycle;
 }
 
 function isAwaited(claimant: Claimant): boolean {
   for (const hold of claimant.holds()) if (hold.lock.queue.size > 0) return true;
-  for (const waiter of claimant.waiters()) if (waiter.next !== undefined) return true;
+  for (const place of claimant.places()) if (place.next !== undefined) return true;
   return false;
 }
 
 /** How far a search has looked at a lock. */
 interface Progress {
   /** The first waiter that was not yet looked at for an exclusive place, or for a shared one. */
-  all: Waiter | undefined;
-  exclusive: Waiter | undefined;
+  all: Place | undefined;
+  exclusive: Place | undefined;
   holders: boolean;
 }
 
 /** Breadth first over claimants. Each queue is walked once for exclusive and once for shared places at most, and once for the request. */
 class CycleSearch {
-  private readonly reachedFrom = new Map<Claimant, Place>();
+  private readonly reachedFrom = new Map<Claimant, Turn>();
   private readonly progress = new Map<Lock, Progress>();
   private readonly frontier: Claimant[] = [];
   /** A place whose blocker is the start. */
-  private closing: Place | undefined = undefined;
+  private closing: Turn | undefined = undefined;
 
   constructor(private readonly start: Claimant) {}
 
-  from(request: Place): WaitEdge[] | undefined {
-    this.visitBlockers(request);
+  /** @param turns the start's own */
+  from(turns: readonly Turn[]): WaitEdge[] | undefined {
+    this.visitAll(turns);
     for (let next = 0; next < this.frontier.length && this.closing === undefined; next++) {
-      for (const waiter of this.frontier[next]?.waiters() ?? []) {
-        this.visitBlockers(waiter);
-        if (this.closing !== undefined) break;
-      }
+      this.visitAll(this.frontier[next]?.places() ?? []);
     }
     return this.closing === undefined ? undefined : this.path(this.closing);
   }
 
-  private visitBlockers(place: Place): void {
+  private visitAll(places: Iterable<Turn>): void {
+    for (const place of places) {
+      this.visitBlockers(place);
+      if (this.closing !== undefined) return;
+    }
+  }
+
+  private visitBlockers(place: Turn): void {
     const { lock, mode } = place;
     let progress = this.progress.get(lock);
     if (progress === undefined) {
@@ -74,20 +95,21 @@ class CycleSearch {
     for (; waiter !== undefined && waiter.serial < place.serial; waiter = waiter.next) {
       if (mode === "exclusive" || waiter.mode === "exclusive") this.visit(waiter.claimant, place);
     }
-    // The request passes over the start's own waiter ahead of it; who stands between the two waits for that one.
+    // A place of the start passes over its own waiter ahead of it; who stands between the two waits for that one.
     if (place.claimant === this.start) return;
     if (mode === "exclusive") progress.all = later(progress.all, waiter);
     else progress.exclusive = later(progress.exclusive, waiter);
   }
 
-  private visitHolders(place: Place, progress: Progress): void {
+  private visitHolders(place: Turn, progress: Progress): void {
     const { lock, mode } = place;
     if (lock.mode === undefined || !conflicts(mode, lock.mode) || progress.holders) return;
-    progress.holders = true;
+    // A place of the start passes over its own hold; who stands ahead of it waits for that one.
+    progress.holders = place.claimant !== this.start;
     for (let hold = lock.holders.first; hold !== undefined; hold = hold.next) this.visit(hold.holder, place);
   }
 
-  private visit(blocker: Claimant, place: Place): void {
+  private visit(blocker: Claimant, place: Turn): void {
     if (blocker === this.start) {
       // Being behind oneself is no wait.
       if (place.claimant !== this.start) this.closing ??= place;
@@ -98,10 +120,10 @@ class CycleSearch {
     this.frontier.push(blocker);
   }
 
-  private path(closing: Place): WaitEdge[] {
+  private path(closing: Turn): WaitEdge[] {
     const edges: WaitEdge[] = [];
     let blockedBy = this.start;
-    for (let place: Place | undefined = closing; place !== undefined; place = this.reachedFrom.get(blockedBy)) {
+    for (let place: Turn | undefined = closing; place !== undefined; place = this.reachedFrom.get(blockedBy)) {
       edges.push(edge(place, blockedBy));
       if (place.claimant === this.start) break;
       blockedBy = place.claimant;
@@ -111,12 +133,12 @@ class CycleSearch {
 }
 
 /** The one further back; undefined is the end of the queue. */
-function later(a: Waiter | undefined, b: Waiter | undefined): Waiter | undefined {
+function later(a: Place | undefined, b: Place | undefined): Place | undefined {
   if (a === undefined || b === undefined) return undefined;
   return a.serial > b.serial ? a : b;
 }
 
-function edge({ claimant, lock, mode }: Place, blockedBy: Claimant): WaitEdge {
+function edge({ claimant, lock, mode }: Turn, blockedBy: Claimant): WaitEdge {
   return { owner: claimant.publicName, lock: lock.name, mode, blockedBy: blockedBy.publicName };
 }
 
@@ -134,7 +156,7 @@ export function waitForEdges(contested: LinkedList<Lock>, limit: number): WaitEd
   return edges;
 }
 
-function* blockers(waiter: Waiter): Generator<Claimant> {
+function* blockers(waiter: Place): Generator<Claimant> {
   const { lock, mode, claimant } = waiter;
   if (lock.mode !== undefined && conflicts(mode, lock.mode)) {
     for (let hold = lock.holders.first; hold !== undefined; hold = hold.next) yield hold.holder;

@@ -2,13 +2,14 @@ import { assert } from "../kernel/assert.ts";
 import { admitPrincipal, lockHeld } from "./acquire.ts";
 import { Bundle, wishKey } from "./bundles.ts";
 import type { Claimant } from "./claimants.ts";
+import type { Turn } from "./cycle-search.ts";
+import { findDeadlock, findUpgradeDeadlock } from "./deadlock.ts";
 import { holdAll, upgradeConflict } from "./holds.ts";
 import { answerWithAll, attach, SESSION_EXPIRED } from "./operations.ts";
 import { enterQueue, waiterLimit } from "./queues.ts";
 import type { Lock, Operation, Wish } from "./records.ts";
 import type { LockState } from "./state.ts";
 import type { LockCommand, LockError, LockResult, LockWish } from "./types.ts";
-import { findCycle, findUpgradeCycle } from "./wait-for-graph.ts";
 
 type AcquireAll = Extract<LockCommand, { type: "acquireAll" }>;
 
@@ -72,17 +73,18 @@ function refuseWait(state: LockState, { locks }: AcquireAll, known: Claimant | u
   }
   const full = waiterLimit(state, locks.length);
   if (full !== undefined) return limit(full);
-  if (state.locks.size + unknown > state.limits.maxLocks) return limit("maxLocks");
+  if (state.names + unknown > state.limits.maxLocks) return limit("maxLocks");
   if (known === undefined) return undefined;
-  const cycle = findCycle(known, existing(state, locks));
+  const cycle = findDeadlock(known, turnsOf(state, known, locks));
   return cycle === undefined ? undefined : { type: "error", code: "deadlock", cycle };
 }
 
-/** Without those that nobody holds or waits for. */
-function existing(state: LockState, wishes: readonly LockWish[]): Wish[] {
+/** The places that it would take, without those where nobody else is. */
+function turnsOf(state: LockState, claimant: Claimant, wishes: readonly LockWish[]): Turn[] {
+  const serial = Number.POSITIVE_INFINITY;
   return wishes.flatMap(({ lock: name, mode }) => {
     const lock = state.locks.find(name);
-    return lock === undefined ? [] : [{ lock, mode }];
+    return lock === undefined ? [] : [{ claimant, lock, mode, serial }];
   });
 }
 
@@ -100,8 +102,8 @@ function grantAtOnce(
   const held = locks.filter(({ lock }) => known?.hold(lock) !== undefined).length;
   if (state.holds + locks.length - held > state.limits.maxHolds) return limit("maxHolds");
   const unknown = locks.filter(({ lock }) => state.locks.find(lock) === undefined).length;
-  if (state.locks.size + unknown > state.limits.maxLocks) return limit("maxLocks");
-  const cycle = known === undefined ? undefined : findUpgradeCycle(known, upgraded(known, locks));
+  if (state.names + unknown > state.limits.maxLocks) return limit("maxLocks");
+  const cycle = known === undefined ? undefined : findUpgradeDeadlock(known, upgraded(known, locks));
   if (cycle !== undefined) return { type: "error", code: "deadlock", cycle };
 
   const claimant = known ?? state.claimants.findOrAdd(principal, publicName);

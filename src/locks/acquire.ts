@@ -1,3 +1,5 @@
+import type { Turn } from "./cycle-search.ts";
+import { findDeadlock } from "./deadlock.ts";
 import { addHold, grantOf, reenter } from "./holds.ts";
 import { answeredAgain, answerWith, attach, SESSION_EXPIRED } from "./operations.ts";
 import type { Claimant } from "./claimants.ts";
@@ -6,7 +8,6 @@ import { type Lock, type Operation, Waiter } from "./records.ts";
 import type { LockState } from "./state.ts";
 import type { LockCommand, LockError, LockResult, Principal } from "./types.ts";
 import { refusingHolders } from "./views.ts";
-import { findCycle } from "./wait-for-graph.ts";
 
 type Acquire = Extract<LockCommand, { type: "acquire" }>;
 
@@ -43,7 +44,7 @@ export function acquire(state: LockState, operation: Operation, command: Acquire
   if (lock.queue.size >= state.limits.maxWaitersPerLock) {
     return { type: "error", code: "limit", limit: "maxWaitersPerLock" };
   }
-  const cycle = known === undefined ? undefined : findCycle(known, [{ lock, mode }]);
+  const cycle = known === undefined ? undefined : findDeadlock(known, [turnOf(known, lock, mode)]);
   if (cycle !== undefined) return { type: "error", code: "deadlock", cycle };
 
   const claimant = known ?? state.claimants.findOrAdd(principal, publicName);
@@ -53,6 +54,10 @@ export function acquire(state: LockState, operation: Operation, command: Acquire
   waiter.value = command.value;
   attach(state, waiter, operation, waitMs, ttlMs);
   return undefined;
+}
+
+function turnOf(claimant: Claimant, lock: Lock, mode: Acquire["mode"]): Turn {
+  return { claimant, lock, mode, serial: Number.POSITIVE_INFINITY };
 }
 
 /** @returns the name that others are shown; undefined when the session is over. A living one is renewed. */
@@ -73,7 +78,7 @@ function grantAtOnce(
   publicName: string,
 ): LockResult {
   if (state.holds >= state.limits.maxHolds) return { type: "error", code: "limit", limit: "maxHolds" };
-  if (existing === undefined && state.locks.size >= state.limits.maxLocks) {
+  if (existing === undefined && state.names >= state.limits.maxLocks) {
     return { type: "error", code: "limit", limit: "maxLocks" };
   }
   const lock = existing ?? state.locks.add(command.lock);

@@ -82,6 +82,10 @@ function repeat(state: LockState, operation: Operation, known: KeyRecord, comman
 /** What the result says was granted is the answer to one request more, as far as it is still held. */
 function holdOnTo(state: LockState, claimant: Claimant | undefined, result: LockResult): void {
   if (claimant === undefined) return;
+  if (result.type === "permitsGranted") {
+    const hold = claimant.permitHold(result.semaphore);
+    if (hold?.token === result.fencingToken) answeredAgain(state, hold);
+  }
   const grants = result.type === "granted" ? [result] : result.type === "grantedAll" ? result.grants : [];
   for (const { lock, fencingToken } of grants) {
     const hold = claimant.hold(lock);
@@ -89,8 +93,10 @@ function holdOnTo(state: LockState, claimant: Claimant | undefined, result: Lock
   }
 }
 
-function isAcquire(command: LockCommand): command is Extract<LockCommand, { type: "acquire" | "acquireAll" }> {
-  return command.type === "acquire" || command.type === "acquireAll";
+type AnyAcquire = Extract<LockCommand, { type: "acquire" | "acquireAll" | "acquirePermits" }>;
+
+function isAcquire(command: LockCommand): command is AnyAcquire {
+  return command.type === "acquire" || command.type === "acquireAll" || command.type === "acquirePermits";
 }
 
 function windowFor(state: LockState, command: LockCommand): number {

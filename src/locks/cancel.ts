@@ -1,8 +1,10 @@
 import { grantFreed } from "./grants.ts";
 import { removeHold } from "./holds.ts";
 import { CANCELLED, detach, forgetKey } from "./operations.ts";
+import { removePermitHold } from "./permits.ts";
 import { removeWait } from "./queues.ts";
 import type { Hold, Wait } from "./records.ts";
+import type { PermitHold } from "./semaphores.ts";
 import type { LockState } from "./state.ts";
 
 /** Nobody listens to that operation any more: it leaves no waiter and no hold behind (PROTOCOLS L7). */
@@ -31,11 +33,16 @@ export function cancelOperation(state: LockState, id: number, sequence: number):
     window.record(sequence, CANCELLED);
 }
 
-function giveBack(state: LockState, hold: Hold): void {
+function giveBack(state: LockState, hold: Hold | PermitHold): void {
   const key = hold.onlyAnswered?.key;
   if (key !== undefined) forgetKey(state, key);
-  removeHold(state, hold);
-  state.freed.add(hold.lock);
+  if (hold.kind === "hold") {
+    removeHold(state, hold);
+    state.freed.add(hold.lock);
+  } else {
+    removePermitHold(state, hold);
+    state.freed.add(hold.semaphore);
+  }
 }
 
 export function detachOperation(state: LockState, wait: Wait, id: number, sequence: number): void {

@@ -1,6 +1,7 @@
 import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
 import type { Bundle } from "./bundles.ts";
 import type { Hold, Place, Wait, Waiter } from "./records.ts";
+import type { PermitHold, PermitWaiter, Semaphore } from "./semaphores.ts";
 import type { LockMode, Principal } from "./types.ts";
 
 /** A principal (PROTOCOLS L1) with what it holds and waits for: a vertex of the wait-for graph. */
@@ -12,6 +13,10 @@ export class Claimant implements Hashed<Claimant> {
     undefined;
   private bundles: Map<string, Bundle> | undefined = undefined;
   private bundlePlaces = 0;
+  private permits: HashTable<PermitHold> | undefined = undefined;
+  /** Places in the queue of one semaphore are for different numbers of permits. */
+  private permitWaits: Map<Semaphore, PermitWaiter[]> | undefined = undefined;
+  private permitPlaces = 0;
 
   constructor(
     readonly kind: Principal["kind"],
@@ -31,14 +36,13 @@ export class Claimant implements Hashed<Claimant> {
   }
 
   get holdCount(): number {
-    return this.held?.size ?? 0;
+    return (this.held?.size ?? 0) + (this.permits?.size ?? 0);
   }
 
   /** Of its places in queues. */
   get waiterCount(): number {
-    return (
-      (this.waiting === undefined ? 0 : this.waiting.exclusive.size + this.waiting.shared.size) + this.bundlePlaces
-    );
+    const single = this.waiting === undefined ? 0 : this.waiting.exclusive.size + this.waiting.shared.size;
+    return single + this.bundlePlaces + this.permitPlaces;
   }
 
   get hasBundles(): boolean {
@@ -63,6 +67,19 @@ export class Claimant implements Hashed<Claimant> {
     return this.held?.values() ?? [];
   }
 
+  permitHold(semaphore: string): PermitHold | undefined {
+    return this.permits?.get(semaphore);
+  }
+
+  /** In no order that may matter. */
+  permitHolds(): Iterable<PermitHold> {
+    return this.permits?.values() ?? [];
+  }
+
+  permitWaiters(semaphore: Semaphore): readonly PermitWaiter[] {
+    return this.permitWaits?.get(semaphore) ?? [];
+  }
+
   /** In no order that may matter. */
   *waits(): Iterable<Wait> {
     if (this.waiting !== undefined) {
@@ -70,10 +87,11 @@ export class Claimant implements Hashed<Claimant> {
       yield* this.waiting.shared.values();
     }
     if (this.bundles !== undefined) yield* this.bundles.values();
+    if (this.permitWaits !== undefined) for (const waiters of this.permitWaits.values()) yield* waiters;
   }
 
-  /** Those of exclusive waiters first, then of shared ones, then of bundles, each in the order of their arrival. */
-  *places(): Iterable<Place> {
+  /** Its places: of exclusive waiters, shared ones, bundles, for permits; each in the order of their arrival. */
+  *turns(): Iterable<Place | PermitWaiter> {
     for (const wait of this.waits()) {
       if (wait.kind === "bundle") yield* wait.places;
       else yield wait;
@@ -107,6 +125,30 @@ export class Claimant implements Hashed<Claimant> {
   removeBundle(bundle: Bundle): void {
     this.bundles?.delete(bundle.key);
     this.bundlePlaces -= bundle.places.length;
+  }
+
+  addPermitHold(hold: PermitHold): void {
+    this.permits ??= new HashTable();
+    this.permits.add(hold);
+  }
+
+  removePermitHold(hold: PermitHold): void {
+    this.permits?.remove(hold);
+  }
+
+  addPermitWaiter(waiter: PermitWaiter): void {
+    this.permitWaits ??= new Map();
+    const known = this.permitWaits.get(waiter.semaphore);
+    if (known === undefined) this.permitWaits.set(waiter.semaphore, [waiter]);
+    else known.push(waiter);
+    this.permitPlaces += 1;
+  }
+
+  removePermitWaiter(waiter: PermitWaiter): void {
+    const left = this.permitWaiters(waiter.semaphore).filter((other) => other !== waiter);
+    if (left.length > 0) this.permitWaits?.set(waiter.semaphore, left);
+    else this.permitWaits?.delete(waiter.semaphore);
+    this.permitPlaces -= 1;
   }
 }
 

@@ -4,6 +4,7 @@ import type { Ingress } from "./ingresses.ts";
 import type { Bundle } from "./bundles.ts";
 import type { Claimant } from "./claimants.ts";
 import type { Hold, Lock, Operation, Place, Wait } from "./records.ts";
+import type { PermitHold, Semaphore } from "./semaphores.ts";
 import type { Session } from "./sessions.ts";
 import type { LockState } from "./state.ts";
 
@@ -17,6 +18,7 @@ export function digestOf(state: LockState): string {
   total.integer(state.generation).integer(state.tokenCounter).integer(state.serialCounter);
   total.integer(state.holds).integer(state.waiters).integer(state.waitingOperations).integer(state.sessions.lastNumber);
   total.integer(sum(state.locks.values(), hashLock));
+  total.integer(sum(state.semaphores.values(), hashSemaphore));
   total.integer(sum(state.sessions.values(), hashSession));
   total.integer(sum(state.fences.values(), (hash, { key, highest }) => hash.text(key).integer(highest)));
   total.integer(sum(state.ingresses.values(), hashNode));
@@ -50,7 +52,18 @@ function hashLock(hash: Hash, lock: Lock): void {
   for (let place = lock.queue.first; place !== undefined; place = place.next) hashPlace(hash, place);
 }
 
-function hashHold(hash: Hash, hold: Hold): void {
+function hashSemaphore(hash: Hash, { name, limit, holders, queue }: Semaphore): void {
+  hash.text(name).integer(limit).integer(holders.size).integer(queue.size);
+  for (let hold = holders.first; hold !== undefined; hold = hold.next) {
+    hash.integer(hold.token).value(hold.slots);
+    hashHold(hash, hold);
+  }
+  for (let waiter = queue.first; waiter !== undefined; waiter = waiter.next) {
+    hashWait(hash.integer(waiter.permits), waiter);
+  }
+}
+
+function hashHold(hash: Hash, hold: Hold | PermitHold): void {
   hashClaimant(hash, hold.holder);
   hash.integer(hold.serial).integer(hold.deadlineMs).integer(hold.grantedAtMs);
   if (hold.onlyAnswered === undefined) hash.text("none");

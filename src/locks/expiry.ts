@@ -3,6 +3,8 @@ import { lockHeld } from "./acquire.ts";
 import { bundleHeld } from "./acquire-all.ts";
 import { grantFreed } from "./grants.ts";
 import { removeHold } from "./holds.ts";
+import { permitsHeld } from "./permit-commands.ts";
+import { removePermitHold } from "./permits.ts";
 import { removeWait } from "./queues.ts";
 import { endSession } from "./session-commands.ts";
 import type { LockState } from "./state.ts";
@@ -23,11 +25,18 @@ export function expireDue(state: LockState): void {
         removeHold(state, due);
         state.freed.add(due.lock);
         break;
+      case "permits":
+        removePermitHold(state, due);
+        state.freed.add(due.semaphore);
+        break;
       case "waiter":
         removeWait(state, due, lockHeld(state, due.lock));
         break;
       case "bundle":
         removeWait(state, due, bundleHeld(state, due));
+        break;
+      case "permitWaiter":
+        removeWait(state, due, permitsHeld(state, due.semaphore));
         break;
       case "session":
         endSession(state, due);

@@ -1,17 +1,21 @@
 import type { Bundle } from "./bundles.ts";
 import { addHold, grantOf, holdAll, reenter } from "./holds.ts";
 import { answeredAgain, answerWith, answerWithAll, detachAll } from "./operations.ts";
+import { grantPermits } from "./permits.ts";
 import { leaveQueues } from "./queues.ts";
-import type { Hold, Lock, Place, Wait, Waiter } from "./records.ts";
+import type { Hold, Lock, Place, Waiter } from "./records.ts";
 import type { LockState } from "./state.ts";
 
-/** Locks among {@link LockState.freed} are granted in that order; what a bundle leaves behind comes after them. */
+type Granted = Waiter | Bundle;
+
+/** Looks at all of {@link LockState.freed} in that order; what a bundle leaves behind comes after them. */
 export function grantFreed(state: LockState): void {
   const { freed } = state;
   // A set is walked in the order of insertion, and what is added meanwhile is walked, too.
-  for (const lock of freed) {
-    freed.delete(lock);
-    grantWaiting(state, lock);
+  for (const resource of freed) {
+    freed.delete(resource);
+    if (resource.kind === "lock") grantWaiting(state, resource);
+    else grantPermits(state, resource);
   }
 }
 
@@ -34,8 +38,8 @@ export function grantWaiting(state: LockState, lock: Lock): string[] {
 }
 
 /** One step: an exclusive place, or the shared ones in front of the first exclusive one together (L5, L6, FIFO). */
-function grantFront(state: LockState, lock: Lock, names: string[]): Wait[] {
-  const granted: Wait[] = [];
+function grantFront(state: LockState, lock: Lock, names: string[]): Granted[] {
+  const granted: Granted[] = [];
   const { sharedDue } = lock;
   lock.sharedDue = false;
   const head = lock.queue.first;
@@ -57,7 +61,7 @@ function grantFront(state: LockState, lock: Lock, names: string[]): Wait[] {
 }
 
 /** A bundle only if it is its turn everywhere (PROTOCOLS L6). */
-function grantPlace(state: LockState, place: Place, granted: Wait[], names: string[]): void {
+function grantPlace(state: LockState, place: Place, granted: Granted[], names: string[]): void {
   if (place.kind === "place") {
     const { bundle } = place;
     if (!bundle.places.every((other) => other.lock.canGrant(other))) return;
@@ -74,7 +78,7 @@ function grantPlace(state: LockState, place: Place, granted: Wait[], names: stri
   granted.push(place);
 }
 
-function show(state: LockState, names: string[], { claimant }: Wait): void {
+function show(state: LockState, names: string[], { claimant }: Granted): void {
   if (names.length < state.limits.maxShownHolders) names.push(claimant.publicName);
 }
 
@@ -89,7 +93,7 @@ function grantBundle(state: LockState, bundle: Bundle, current: Lock): void {
 }
 
 /** Who has just got the lock may wait for it by itself, too: that is now a re-entry or an upgrade. */
-function answerOtherWaits(state: LockState, { claimant }: Wait, lock: Lock): void {
+function answerOtherWaits(state: LockState, { claimant }: Granted, lock: Lock): void {
   if (claimant.waiterCount === 0) return;
   for (const mode of ["exclusive", "shared"] as const) {
     const waiter = claimant.waiter(lock.name, mode);

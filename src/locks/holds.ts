@@ -5,7 +5,7 @@ import { Hold, type Lock, type Wish } from "./records.ts";
 import type { LockState } from "./state.ts";
 import type { LockError, LockGrant, LockMode } from "./types.ts";
 import { endOf, refusingHolders } from "./views.ts";
-import { findUpgradeCycle } from "./wait-for-graph.ts";
+import { findUpgradeDeadlock } from "./deadlock.ts";
 
 /**
  * Makes a hold. An exclusive grant always gets a new token; a shared phase, from its first holder until there is none,
@@ -69,7 +69,7 @@ export function reenter(
   const { lock, holder } = hold;
   if (mode === "exclusive" && lock.mode === "shared") {
     if (lock.holders.size > 1) return upgradeConflict(state, hold);
-    const cycle = findUpgradeCycle(holder, [lock]);
+    const cycle = findUpgradeDeadlock(holder, [lock]);
     if (cycle !== undefined) return { type: "error", code: "deadlock", cycle };
   }
   renew(state, hold, mode, ttlMs, value);

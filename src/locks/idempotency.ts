@@ -77,13 +77,13 @@ export function fingerprint(command: LockCommand): number {
       for (const { lock, mode } of command.locks) hash.text(lock).text(mode);
       addPrincipal(hash, command.principal);
       return hash.integer(command.ttlMs).integer(command.waitMs).finish();
-    case "release": {
-      const { holder } = command;
-      hash.text(command.lock).text(holder.kind);
-      if (holder.kind === "owner") hash.text(holder.name);
-      else if (holder.kind !== "anonymous") hash.text(holder.id);
-      return hash.value(command.fencingToken).finish();
-    }
+    case "acquirePermits":
+      addPrincipal(hash.text(command.semaphore).integer(command.permits).integer(command.limit), command.principal);
+      return hash.integer(command.ttlMs).integer(command.waitMs).finish();
+    case "release":
+      return addHolder(hash.text(command.lock), command.holder).value(command.fencingToken).finish();
+    case "releasePermits":
+      return addHolder(hash.text(command.semaphore), command.holder).value(command.fencingToken).finish();
     case "openSession":
       return hash.integer(command.ttlMs).finish();
     case "closeSession":
@@ -93,6 +93,12 @@ export function fingerprint(command: LockCommand): number {
     default:
       return hash.finish();
   }
+}
+
+function addHolder(hash: Hash, holder: Extract<LockCommand, { type: "release" }>["holder"]): Hash {
+  hash.text(holder.kind);
+  if (holder.kind === "owner") return hash.text(holder.name);
+  return holder.kind === "anonymous" ? hash : hash.text(holder.id);
 }
 
 function addPrincipal(hash: Hash, principal: Principal): void {

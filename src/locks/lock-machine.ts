@@ -10,11 +10,20 @@ import { expireDue } from "./expiry.ts";
 import { admit } from "./admission.ts";
 import { finish } from "./operations.ts";
 import type { Operation } from "./records.ts";
+import { acquirePermits, releasePermits } from "./permit-commands.ts";
 import { release } from "./release.ts";
 import { closeSession, keepalive, openSession } from "./session-commands.ts";
 import { discard, type Emit, type LockLimits, LockState } from "./state.ts";
-import type { CommandEnvelope, LockCommand, LockResult, LockView, SessionView, WaitEdge } from "./types.ts";
-import { viewLock, viewOf, viewSessions } from "./views.ts";
+import type {
+  CommandEnvelope,
+  LockCommand,
+  LockResult,
+  LockView,
+  SemaphoreView,
+  SessionView,
+  WaitEdge,
+} from "./types.ts";
+import { viewLock, viewOf, viewSemaphore, viewSessions } from "./views.ts";
 import { waitForEdges } from "./wait-for-graph.ts";
 
 /** What the machine needs of an entry of the log. */
@@ -88,6 +97,10 @@ export class LockMachine {
     return viewLock(this.state, lock);
   }
 
+  semaphore(name: string): SemaphoreView {
+    return viewSemaphore(this.state, name);
+  }
+
   /** Locks held or waited for, by name in code-unit order, after `after`, at most `limit`. */
   page(options: { readonly prefix: string; readonly after: string; readonly limit: number }): LockView[] {
     return this.state.locks.page(options).map((lock) => viewOf(this.state, lock));
@@ -98,14 +111,29 @@ export class LockMachine {
     return viewSessions(this.state, afterNumber, limit);
   }
 
-  /** At most `limit` edges. */
+  /** At most `limit` edges: of locks, then of semaphores. */
   waitForGraph(limit: number): WaitEdge[] {
-    return waitForEdges(this.state.locks.contested, limit);
+    return waitForEdges(this.state, limit);
   }
 
-  get counts(): { locks: number; holds: number; waiters: number; sessions: number; fences: number } {
-    const { locks, holds, waiters, sessions, fences } = this.state;
-    return { locks: locks.size, holds, waiters, sessions: sessions.size, fences: fences.size };
+  /** Holds of locks and of permits; places in all queues. */
+  get counts(): {
+    locks: number;
+    semaphores: number;
+    holds: number;
+    waiters: number;
+    sessions: number;
+    fences: number;
+  } {
+    const { locks, semaphores, holds, waiters, sessions, fences } = this.state;
+    return {
+      locks: locks.size,
+      semaphores: semaphores.size,
+      holds,
+      waiters,
+      sessions: sessions.size,
+      fences: fences.size,
+    };
   }
 
   private applyCommand(payload: Uint8Array): void {
@@ -140,8 +168,9 @@ function execute(state: LockState, operation: Operation, command: LockCommand): 
     case "acquireAll":
       return acquireAll(state, operation, command);
     case "acquirePermits":
+      return acquirePermits(state, operation, command);
     case "releasePermits":
-      return { type: "error", code: "limit", limit: "maxLocksPerRequest" };
+      return releasePermits(state, command);
     case "release":
       return release(state, command);
     case "cancel":

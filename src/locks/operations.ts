@@ -1,6 +1,7 @@
 import { assert } from "../kernel/assert.ts";
 import { isForgettable, type KeyRecord } from "./idempotency.ts";
 import type { Hold, Operation, Wait } from "./records.ts";
+import type { PermitHold } from "./semaphores.ts";
 import type { LockState } from "./state.ts";
 import type { LockError, LockResult } from "./types.ts";
 
@@ -57,7 +58,7 @@ function unattach(state: LockState, { ingress, sequence, key }: Operation): void
 }
 
 /** The hold is the answer to this acquire alone: if nobody heard it, a cancel gives the hold back. */
-export function answerWith(state: LockState, hold: Hold, operation: Operation): void {
+export function answerWith(state: LockState, hold: Hold | PermitHold, operation: Operation): void {
   hold.onlyAnswered = operation;
   state.ingresses.find(operation.ingress)?.granted.set(operation.sequence, hold);
 }
@@ -73,17 +74,17 @@ export function answerWithAll(state: LockState, holds: readonly Hold[], operatio
  * The hold is the answer to more than one request: one of them may have been heard, so no cancel takes it away. A client
  * whose renewal was cut off still holds what it was granted before.
  */
-export function answeredAgain(state: LockState, hold: Hold): void {
+export function answeredAgain(state: LockState, hold: Hold | PermitHold): void {
   forgetAnswer(state, hold);
 }
 
-export function forgetAnswer(state: LockState, hold: Hold): void {
+export function forgetAnswer(state: LockState, hold: Hold | PermitHold): void {
   const operation = hold.onlyAnswered;
   if (operation === undefined) return;
   hold.onlyAnswered = undefined;
   const granted = state.ingresses.find(operation.ingress)?.granted;
   const holds = granted?.get(operation.sequence);
-  if (holds instanceof Set) holds.delete(hold);
+  if (holds instanceof Set && hold.kind === "hold") holds.delete(hold);
   if (holds === hold || (holds instanceof Set && holds.size === 0)) granted?.delete(operation.sequence);
 }
 

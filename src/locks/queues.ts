@@ -1,6 +1,7 @@
-import type { Bundle } from "./bundles.ts";
+import { unreachable } from "../kernel/assert.ts";
 import { detachAll } from "./operations.ts";
 import type { Operation, Place, Wait } from "./records.ts";
+import type { PermitWaiter } from "./semaphores.ts";
 import type { LockState } from "./state.ts";
 import type { LockResult } from "./types.ts";
 
@@ -17,28 +18,52 @@ export function enterQueue(state: LockState, place: Place): void {
   state.waiters += 1;
 }
 
+export function enterSemaphore(state: LockState, waiter: PermitWaiter): void {
+  const { semaphore, claimant } = waiter;
+  if (semaphore.queue.size === 0) state.semaphores.contested.push(semaphore);
+  semaphore.queue.push(waiter);
+  claimant.addPermitWaiter(waiter);
+  state.waiters += 1;
+}
+
 /** Takes a wait out of its queues; its operations are still to be answered. */
 export function leaveQueues(state: LockState, wait: Wait): void {
+  const { claimant } = wait;
   state.deadlines.cancel(wait);
-  if (wait.kind === "waiter") {
-    wait.claimant.removeWaiter(wait);
-    leaveQueue(state, wait);
-  } else leaveAll(state, wait);
+  switch (wait.kind) {
+    case "waiter":
+      claimant.removeWaiter(wait);
+      leaveQueue(state, wait);
+      return;
+    case "bundle":
+      claimant.removeBundle(wait);
+      for (const place of wait.places) leaveQueue(state, place);
+      return;
+    case "permitWaiter":
+      claimant.removePermitWaiter(wait);
+      leaveSemaphore(state, wait);
+      return;
+    default:
+      unreachable(wait);
+  }
 }
 
 /** Ends a wait: every operation of it gets the result. What it waited for is then due for {@link grantFreed}. */
 export function removeWait(state: LockState, wait: Wait, result: LockResult): Operation | undefined {
   leaveQueues(state, wait);
   if (wait.kind === "waiter") state.freed.add(wait.lock);
+  else if (wait.kind === "permitWaiter") state.freed.add(wait.semaphore);
   else for (const { lock } of wait.places) state.freed.add(lock);
   const only = detachAll(state, wait, result);
   state.claimants.dropIfIdle(wait.claimant);
   return only;
 }
 
-function leaveAll(state: LockState, bundle: Bundle): void {
-  bundle.claimant.removeBundle(bundle);
-  for (const place of bundle.places) leaveQueue(state, place);
+function leaveSemaphore(state: LockState, waiter: PermitWaiter): void {
+  const { semaphore } = waiter;
+  semaphore.queue.remove(waiter);
+  if (semaphore.queue.size === 0) state.semaphores.contested.remove(semaphore);
+  state.waiters -= 1;
 }
 
 function leaveQueue(state: LockState, place: Place): void {

@@ -3,10 +3,11 @@ import { type Linked, LinkedList } from "../kernel/linked-list.ts";
 import type { Bundle, BundlePlace } from "./bundles.ts";
 import type { Claimant } from "./claimants.ts";
 import type { KeyRecord } from "./idempotency.ts";
-import type { LockMode } from "./types.ts";
+import type { PermitWaiter } from "./semaphores.ts";
+import type { LockMode, ShownMode } from "./types.ts";
 
 /** What operations wait in, and are answered from together. */
-export type Wait = Waiter | Bundle;
+export type Wait = Waiter | Bundle | PermitWaiter;
 /** A lock that is asked for. */
 export interface Wish {
   readonly lock: Lock;
@@ -32,6 +33,7 @@ export interface Timed {
 
 /** One name in the table. It exists while it is held or waited for. */
 export class Lock implements Hashed<Lock>, Linked<Lock> {
+  readonly kind = "lock";
   chained: Lock | undefined = undefined;
   /** Among the locks with waiters. */
   previous: Lock | undefined = undefined;
@@ -159,6 +161,6 @@ export class Waiter implements Timed, Linked<Place> {
 }
 
 /** Incompatible modes wait for each other. */
-export function conflicts(a: LockMode, b: LockMode): boolean {
-  return a === "exclusive" || b === "exclusive";
+export function conflicts(a: ShownMode, b: ShownMode): boolean {
+  return a !== "shared" || b !== "shared";
 }

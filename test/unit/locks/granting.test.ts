@@ -109,7 +109,14 @@ describe("granting", () => {
     const h = new Harness();
     h.acquire("x", owner("a"));
     h.release("x", owner("a"));
-    expect(h.machine.counts).toEqual({ locks: 0, holds: 0, waiters: 0, sessions: 0, fences: 0 });
+    expect(h.machine.counts).toEqual({
+      locks: 0,
+      semaphores: 0,
+      holds: 0,
+      waiters: 0,
+      sessions: 0,
+      fences: 0,
+    });
     expect(h.machine.view("x")).toEqual({
       lock: "x",
       mode: undefined,

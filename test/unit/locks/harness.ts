@@ -8,6 +8,7 @@ import type {
   LockMode,
   LockResult,
   LockWish,
+  PermitGrant,
   Principal,
 } from "../../../src/locks/types.ts";
 
@@ -93,6 +94,26 @@ export class Harness {
     return this.mustWait(acquireAll(locks, principal, { waitMs: 10_000, ...options }), options.envelope);
   }
 
+  /** So many permits of a semaphore that has `limit` of them, as `2/3`. */
+  permits(
+    semaphore: string,
+    share: string,
+    principal: Principal,
+    options: AcquireOptions = {},
+  ): LockResult | undefined {
+    return this.run(acquirePermits(semaphore, share, principal, options), options.envelope);
+  }
+
+  /** As {@link wait}. */
+  waitPermits(semaphore: string, share: string, principal: Principal, options: AcquireOptions = {}): number {
+    const command = acquirePermits(semaphore, share, principal, { waitMs: 10_000, ...options });
+    return this.mustWait(command, options.envelope);
+  }
+
+  releasePermits(semaphore: string, holder: Holder, fencingToken?: number): LockResult | undefined {
+    return this.run({ type: "releasePermits", semaphore, holder, fencingToken });
+  }
+
   token(lock: string, principal: Principal, options: AcquireOptions = {}): number {
     return tokenOf(this.acquire(lock, principal, options));
   }
@@ -104,7 +125,7 @@ export class Harness {
     return sequence;
   }
 
-  release(lock: string, holder: Extract<LockCommand, { type: "release" }>["holder"], fencingToken?: number) {
+  release(lock: string, holder: Holder, fencingToken?: number): LockResult | undefined {
     return this.run({ type: "release", lock, holder, fencingToken });
   }
 
@@ -131,6 +152,8 @@ export class Harness {
   }
 }
 
+type Holder = Extract<LockCommand, { type: "release" }>["holder"];
+
 export interface AcquireOptions {
   readonly mode?: LockMode;
   readonly ttlMs?: number;
@@ -149,6 +172,17 @@ export function acquireAll(locks: readonly string[], principal: Principal, optio
   const { ttlMs = 30_000, waitMs = 0 } = options;
   const leaseMs = principal.kind === "session" ? 0 : ttlMs;
   return { type: "acquireAll", locks: locks.map(wish), principal, ttlMs: leaseMs, waitMs };
+}
+
+export function acquirePermits(
+  semaphore: string,
+  share: string,
+  principal: Principal,
+  { ttlMs = 30_000, waitMs = 0 }: AcquireOptions = {},
+): LockCommand {
+  const [permits = 0, limit = 0] = share.split("/").map(Number);
+  const leaseMs = principal.kind === "session" ? 0 : ttlMs;
+  return { type: "acquirePermits", semaphore, permits, limit, principal, ttlMs: leaseMs, waitMs };
 }
 
 function wish(text: string): LockWish {
@@ -171,6 +205,11 @@ export function once(id: string, node = "node1"): Principal {
 export function tokenOf(result: LockResult | undefined): number {
   if (result?.type !== "granted") throw new Error(`should be granted, but ${JSON.stringify(result)}`);
   return result.fencingToken;
+}
+
+export function permitsOf(result: LockResult | undefined): PermitGrant {
+  if (result?.type !== "permitsGranted") throw new Error(`should be granted, but ${JSON.stringify(result)}`);
+  return result;
 }
 
 /** Of a multi-lock, in order. */

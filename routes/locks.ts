@@ -4,7 +4,7 @@ import { type EndpointTools, type HttpEnv, serve } from "./endpoint.ts";
 
 export function lockRoutes(api: Hono<HttpEnv>, tools: EndpointTools): void {
   serve(api, tools, "POST", "/lock/:name", acquireLock, { segment: "lock_name", waitMs: (input) => input.timeout });
-  serve(api, tools, "GET", "/lock/:name", inspectLock, { segment: "lock_name" });
+  serve(api, tools, "GET", "/lock/:name", inspectLock, { segment: "lock_name", waitMs: (input) => input.wait ?? 0 });
   serve(api, tools, "DELETE", "/lock/:name", releaseLock, { segment: "lock_name", reserved: true });
   serve(api, tools, "GET", "/locks", listLocks);
 }

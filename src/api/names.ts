@@ -28,6 +28,11 @@ export const SessionName = z
   .string()
   .regex(/^session-\d{1,15}$/, { error: "must be the name of a session, such as session-7" })
   .transform((name) => Number(name.slice("session-".length)));
+const valueError = `must be text of at most ${limits.maxValueBytes} bytes of UTF-8`;
+/** What an exclusive holder lets others see; may be empty. */
+export const Value = z
+  .string({ error: valueError })
+  .refine((value) => value.isWellFormed() && utf8Length(value) <= limits.maxValueBytes, { error: valueError });
 export const LockType = z.enum(["exclusive", "shared"], { error: 'must be "exclusive" or "shared"' });
 /** `linearizable` reads cost a round to a majority; `local` ones may be old (PROTOCOLS Q3). */
 export const Consistency = z.enum(["linearizable", "local"], { error: 'must be "linearizable" or "local"' });
@@ -71,6 +76,8 @@ function integer(min: number, max: number) {
   });
 }
 
+/** Of a lock, as `GET /lock/:name` shows it. */
+export const Revision = integer(0, Number.MAX_SAFE_INTEGER);
 export const FencingToken = integer(1, Number.MAX_SAFE_INTEGER);
 export const PageLimit = integer(1, 1000);
 /** Compared by code unit and shown nowhere, so also a part of a name will do; empty is none. */

@@ -23,7 +23,7 @@ import type {
   SessionView,
   WaitEdge,
 } from "./types.ts";
-import { viewLock, viewOf, viewSemaphore, viewSessions } from "./views.ts";
+import { revisionOf, viewLock, viewOf, viewSemaphore, viewSessions } from "./views.ts";
 import { waitForEdges } from "./wait-for-graph.ts";
 
 /** What the machine needs of an entry of the log. */
@@ -95,6 +95,11 @@ export class LockMachine {
 
   view(lock: string): LockView {
     return viewLock(this.state, lock);
+  }
+
+  /** Of a lock, as in its view but without making one. */
+  revision(lock: string): number {
+    return revisionOf(this.state.locks.find(lock));
   }
 
   semaphore(name: string): SemaphoreView {

@@ -73,6 +73,11 @@ export function viewLock(state: LockState, name: string): LockView {
   return { lock: name, mode: undefined, fencingToken: undefined, value: undefined, revision: 0, ...none };
 }
 
+/** Index of the entry that last changed holders, mode or value; 0 while nobody holds the lock. */
+export function revisionOf(lock: Lock | undefined): number {
+  return lock?.mode === undefined ? 0 : lock.revision;
+}
+
 /** The first holders and waiters, as many as a reply may have: more would stop the loop for too long (PROTOCOLS D10). */
 export function viewOf(state: LockState, lock: Lock): LockView {
   const { mode } = lock;
@@ -99,7 +104,7 @@ export function viewOf(state: LockState, lock: Lock): LockView {
     waiters,
     fencingToken: mode === undefined ? undefined : lock.token,
     value: lock.value,
-    revision: mode === undefined ? 0 : lock.revision,
+    revision: revisionOf(lock),
     holderTimes: oldestHolders(state, lock),
     waiterTimes,
   };

@@ -119,6 +119,12 @@ export const figures: readonly Figure[] = [
     (s) => s.group.state.counts.holds,
   ],
   ["mufakat_lock_waiters", "gauge", "Requests that wait for a lock.", (s) => s.group.state.counts.waiters],
+  [
+    "mufakat_lock_observers",
+    "gauge",
+    "Requests to this node that wait for a lock to change.",
+    (s) => s.statistics().observers,
+  ],
   ["mufakat_sessions", "gauge", "Open sessions.", (s) => s.group.state.counts.sessions],
   ["mufakat_fences", "gauge", "Resources with a fence.", (s) => s.group.state.counts.fences],
   ["mufakat_http_requests_in_flight", "gauge", "HTTP requests that are not answered yet.", (s) => s.http.inFlight],

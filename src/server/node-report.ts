@@ -63,6 +63,7 @@ export function nodeStatistics(
   peers: PeerStatistics,
   log: { readonly flushedBytes: number },
   ingress: Pick<Ingress<never, never>, "outstandingCount">,
+  observers: number,
 ): NodeStatistics {
   return {
     elections: engine.elections,
@@ -81,6 +82,7 @@ export function nodeStatistics(
     framesReceived: peers.framesReceived,
     framesDropped: peers.framesDropped,
     outstandingOperations: ingress.outstandingCount,
+    observers,
     fsyncMs: engine.flushMs,
     turnMs: engine.turnMs,
   };

@@ -24,10 +24,20 @@ export interface Holder {
   readonly session?: string;
 }
 
-export interface AcquireFields extends Holder {
-  readonly lock_type?: "exclusive" | "shared";
+export interface ClaimFields extends Holder {
   readonly timeout?: number;
   readonly ttl?: number;
+}
+
+export interface AcquireFields extends ClaimFields {
+  readonly lock_type?: "exclusive" | "shared";
+  readonly value?: string;
+}
+
+export interface ObserveFields {
+  readonly wait?: number;
+  readonly after?: number;
+  readonly consistency?: "linearizable" | "local";
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -65,6 +75,10 @@ export class NodeClient {
 
   inspect(lock: string, options?: CallOptions) {
     return this.call<OperationOutput<typeof inspectLock>>("GET", `/lock/${segment(lock)}`, options);
+  }
+
+  observe(lock: string, fields: ObserveFields, options?: CallOptions) {
+    return this.call<OperationOutput<typeof inspectLock>>("GET", `/lock/${segment(lock)}${query(fields)}`, options);
   }
 
   locks(options?: CallOptions) {

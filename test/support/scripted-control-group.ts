@@ -6,6 +6,7 @@ import type {
   MemberStatus,
   NodeStatistics,
   NodeStatus,
+  ObserveOptions,
   SubmitOptions,
 } from "../../src/server/control-group.ts";
 
@@ -15,6 +16,9 @@ export class ScriptedControlGroup implements ControlGroup {
   readonly submitted: { command: LockCommand; options: SubmitOptions | undefined }[] = [];
   readonly transfers: (string | undefined)[] = [];
   transferEnd: TransferEnd = "transferred";
+  /** Waits for a lock to change, and what ends them. */
+  readonly observed: { readonly lock: string; readonly options: ObserveOptions }[] = [];
+  change: (lock: string, options: ObserveOptions) => Promise<void> = async () => undefined;
   /** Barriers asked for. */
   barriers = 0;
   answer: (command: LockCommand, options: SubmitOptions | undefined) => LockResult | Promise<LockResult> = granted;
@@ -66,6 +70,11 @@ export class ScriptedControlGroup implements ControlGroup {
     return this.transferEnd;
   }
 
+  async observe(lock: string, options: ObserveOptions): Promise<void> {
+    this.observed.push({ lock, options });
+    return this.change(lock, options);
+  }
+
   async readBarrier(): Promise<number> {
     this.barriers++;
     return this.barrier();
@@ -98,6 +107,7 @@ export class ScriptedControlGroup implements ControlGroup {
         holderTimes: [],
         waiterTimes: [],
       },
+    revision: (lock: string): number => this.views.find((view) => view.lock === lock)?.revision ?? 0,
     page: ({ prefix, after, limit }: { prefix: string; after: string; limit: number }): LockView[] =>
       this.views.filter((view) => view.lock.startsWith(prefix) && view.lock > after).slice(0, limit),
     waitForGraph: (limit: number): WaitEdge[] => this.edges.slice(0, limit),
@@ -165,6 +175,7 @@ export const emptyStatistics: NodeStatistics = {
   framesReceived: 30,
   framesDropped: 20,
   outstandingOperations: 10,
+  observers: 9,
   fsyncMs: { bounds: [1, 10], buckets: [5, 3, 1], count: 9, sum: 60 },
   turnMs: { bounds: [1, 10], buckets: [9, 1, 0], count: 10, sum: 8 },
 };

@@ -65,6 +65,18 @@ describe("what is wrong with a field is refused with its name, and nothing is pr
     ["a fence without a token", "POST", "/fence/x", "token"],
     ["a page of none", "GET", "/locks?limit=0", "limit"],
     ["a page of 1,001", "GET", "/locks?limit=1001", "limit"],
+    ["a value beside a shared lock", "POST", "/lock/x?lock_type=shared&value=here", "value"],
+    ["a value of 4,097 bytes", "POST", `/lock/x?value=${"v".repeat(4097)}`, "value"],
+    ["a value of 2,049 characters and 4,098 bytes", "POST", `/lock/x?value=${"%C3%A9".repeat(2049)}`, "value"],
+    ["a value that is not UTF-8", "POST", "/lock/x?value=%FF", "value"],
+    ["a revision without a wait", "GET", "/lock/x?after=5", "after"],
+    ["a wait without a revision", "GET", "/lock/x?wait=5", "wait"],
+    ["a wait above 60 s", "GET", "/lock/x?wait=60.1&after=5", "wait"],
+    ["a negative wait", "GET", "/lock/x?wait=-1&after=5", "wait"],
+    ["a negative revision", "GET", "/lock/x?wait=1&after=-1", "after"],
+    ["a revision with a fraction", "GET", "/lock/x?wait=1&after=1.5", "after"],
+    ["an empty revision", "GET", "/lock/x?wait=1&after=", "after"],
+    ["a wait for the list of locks", "GET", "/locks?wait=1", "wait"],
     ["an unknown consistency", "GET", "/lock/x?consistency=eventual", "consistency"],
     ["a session with a bad TTL", "POST", "/session?ttl=0", "ttl"],
     ["an unknown format of metrics", "GET", "/metrics?format=xml", "format"],
@@ -93,6 +105,15 @@ describe("what is wrong with a field is refused with its name, and nothing is pr
     const { status, fields } = await refusal("POST", path, { body: JSON.stringify(body) });
     expect(status).toBe(400);
     expect(fields).toEqual([field]);
+  });
+
+  test.each([
+    ["a value that is a number", "/lock/x", { value: 7 }, "value"],
+    ["a value that is an object", "/lock/x", { value: { host: "a" } }, "value"],
+    ["a value with a lone surrogate", "/lock/x", { value: "a\ud800" }, "value"],
+  ])("in JSON: %s", async (_case, path, body, field) => {
+    const { status, fields } = await refusal("POST", path, { body: JSON.stringify(body) });
+    expect([status, fields]).toEqual([400, [field]]);
   });
 
   test("in JSON: an infinite TTL and a field called __proto__", async () => {

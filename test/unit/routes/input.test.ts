@@ -130,5 +130,8 @@ test("a request that waits is allowed to be silent for its wait and 15 s", async
   await app.request("/lock/x", { method: "POST" }, server);
   await app.request("/lock/x?timeout=0", { method: "POST" }, server);
   await app.request("/lock/x", { method: "DELETE" }, server);
-  expect(allowed).toEqual([46, 25]);
+  await app.request("/lock/x?wait=3&after=0", {}, server);
+  await app.request("/lock/x?wait=0&after=0", {}, server);
+  await app.request("/lock/x", {}, server);
+  expect(allowed).toEqual([46, 25, 18]);
 });

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { clusterStatus, nodeStatus } from "../../../src/api/cluster.ts";
-import { type ErrorBody, errorCodes } from "../../../src/api/errors.ts";
+import { errorCodes } from "../../../src/api/errors.ts";
 import { checkFence } from "../../../src/api/fences.ts";
 import { acquireLock, inspectLock, listLocks, releaseLock } from "../../../src/api/locks.ts";
 import { closeSession, listSessions, openSession, renewSession } from "../../../src/api/sessions.ts";
 import type { LockError } from "../../../src/locks/types.ts";
 import { GroupError } from "../../../src/server/control-group.ts";
-import { appOver } from "../../support/app.ts";
+import { appOver, ask } from "../../support/app.ts";
 import { ScriptedControlGroup } from "../../support/scripted-control-group.ts";
 
 const held = {
@@ -21,15 +21,6 @@ const held = {
   // Applied, and not yet covered by what was heard of lease time.
   waiterTimes: [{ owner: "b", mode: "shared" as const, enqueuedAtMs: 1_001 }],
 };
-
-async function ask(group: ScriptedControlGroup, method: string, path: string, init: RequestInit = {}) {
-  const response = await appOver(group).app.request(path, { method, ...init });
-  return {
-    status: response.status,
-    headers: response.headers,
-    body: (await response.json()) as ErrorBody & Record<string, unknown>,
-  };
-}
 
 async function failing(code: LockError, method = "POST", path = "/lock/x?owner=a") {
   const group = new ScriptedControlGroup();
@@ -99,6 +90,7 @@ describe("successes have the fields of their schema, and no others", () => {
       fencing_token: 7,
       holders: [{ owner: "a", lock_type: "exclusive", held_for_ms: 600, expires_in_ms: 300 }],
       queue: [{ owner: "b", lock_type: "shared", waiting_for_ms: 0 }],
+      revision: 40,
       as_of_index: 42,
     });
     expect(headers.get("cache-control")).toBe("no-store");
@@ -111,6 +103,7 @@ describe("successes have the fields of their schema, and no others", () => {
       fencing_token: null,
       holders: [],
       queue: [],
+      revision: 0,
       as_of_index: 42,
     });
   });

@@ -154,6 +154,25 @@ describe("the application behind a real socket", () => {
     await eventually(() => group.state.view("x").waiters.length === 0);
   });
 
+  test("gives the place of an observer that went away back at once", async () => {
+    const { group, url } = startNode();
+    const abort = new AbortController();
+    const waiting = fetch(`${url}/lock/x?wait=60&after=0`, { signal: abort.signal }).catch(() => "gone");
+    await eventually(() => group.observers.count === 1);
+    abort.abort();
+    expect(await waiting).toBe("gone");
+    await eventually(() => group.observers.count === 0);
+    expect(group.status().lastIndex).toBe(1);
+  });
+
+  test("answers an observer when the lock is taken", async () => {
+    const { group, url } = startNode();
+    const waiting = fetch(`${url}/lock/x?wait=60&after=0`);
+    await eventually(() => group.observers.count === 1);
+    await fetch(`${url}/lock/x?owner=a&value=here`, { method: "POST" });
+    expect(await (await waiting).json()).toMatchObject({ status: "held", owners: ["a"], value: "here" });
+  });
+
   test("waits for a lock longer than an ordinary request may be silent, and answers when its time is over", async () => {
     const { url } = startNode();
     await fetch(`${url}/lock/x?owner=a`, { method: "POST" });

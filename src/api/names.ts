@@ -19,6 +19,11 @@ function text(maxBytes: number) {
 
 /** A lock's or resource's name. */
 export const Name = text(limits.maxNameBytes);
+const SHOWN_CHARACTERS = 64;
+/** A name in a sentence: in quotes, and as much of it as a reader needs. */
+export function shownName(name: string): string {
+  return JSON.stringify(name.length > SHOWN_CHARACTERS ? `${name.slice(0, SHOWN_CHARACTERS)}…` : name);
+}
 /** The label of an implicit cluster-wide session. */
 export const Owner = text(limits.maxOwnerBytes);
 /** A session's id as `sessions.open` gave it, or the `session` of a grant. */

@@ -2,6 +2,7 @@ import type { clusterStatus } from "../../src/api/cluster.ts";
 import type { ErrorBody } from "../../src/api/errors.ts";
 import type { checkFence } from "../../src/api/fences.ts";
 import type { acquireLock, inspectLock, listLocks, releaseLock } from "../../src/api/locks.ts";
+import type { acquireLocks } from "../../src/api/multi-locks.ts";
 import type { OperationOutput } from "../../src/api/operation.ts";
 import type { closeSession, openSession } from "../../src/api/sessions.ts";
 
@@ -38,6 +39,11 @@ export interface ObserveFields {
   readonly wait?: number;
   readonly after?: number;
   readonly consistency?: "linearizable" | "local";
+}
+
+export interface WantedLock {
+  readonly name: string;
+  readonly lock_type?: "exclusive" | "shared";
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -79,6 +85,13 @@ export class NodeClient {
 
   observe(lock: string, fields: ObserveFields, options?: CallOptions) {
     return this.call<OperationOutput<typeof inspectLock>>("GET", `/lock/${segment(lock)}${query(fields)}`, options);
+  }
+
+  /** Names alone are exclusive locks. */
+  acquireAll(locks: readonly (string | WantedLock)[], fields: ClaimFields = {}, options?: CallOptions) {
+    const wanted = locks.map((lock) => (typeof lock === "string" ? { name: lock } : lock));
+    const body = { locks: wanted, ...fields };
+    return this.call<OperationOutput<typeof acquireLocks>>("POST", "/locks", { ...options, body });
   }
 
   locks(options?: CallOptions) {

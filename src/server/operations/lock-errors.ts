@@ -1,4 +1,5 @@
 import { ApiError } from "../../api/errors.ts";
+import { shownName } from "../../api/names.ts";
 import { assert, unreachable } from "../../kernel/assert.ts";
 import type { LockError, LockResult, RefusingHolder, WaitEdge } from "../../locks/types.ts";
 
@@ -15,15 +16,26 @@ export function expectResult<T extends Exclude<LockResult["type"], "error">>(
 function lockError(error: LockError): ApiError {
   switch (error.code) {
     case "lock_held":
+      return new ApiError("lock_held", {
+        message: heldMessage(error.lock, error.holders.length > 0),
+        details: { lock_name: error.lock, holders: error.holders.map(holder) },
+      });
     case "upgrade_conflict":
+      return new ApiError("upgrade_conflict", {
+        details: { lock_name: error.lock, holders: error.holders.map(holder) },
+      });
     case "not_owner":
-      return new ApiError(error.code, { details: { holders: error.holders.map(holder) } });
+      return new ApiError("not_owner", { details: { holders: error.holders.map(holder) } });
     case "deadlock":
       return new ApiError("deadlock", { details: { cycle: error.cycle.map(edge) } });
     case "not_held":
     case "session_expired":
     case "cancelled":
       return new ApiError(error.code);
+    case "semaphore_limit":
+      return new ApiError("semaphore_limit", { details: { limit: error.limit } });
+    case "permits_conflict":
+      return new ApiError("permits_conflict", { details: { permits: error.permits } });
     case "stale_token":
       return new ApiError("stale_token", { details: { highest: error.highest } });
     // The entry did nothing, but an earlier proposal of the same request may have.
@@ -34,10 +46,6 @@ function lockError(error: LockError): ApiError {
         message: "This Idempotency-Key was used for another request: each request needs its own.",
         details: { reason: "idempotency_key_reused" },
       });
-    case "semaphore_limit":
-      return new ApiError(error.code, { details: { limit: error.limit } });
-    case "permits_conflict":
-      return new ApiError(error.code, { details: { permits: error.permits } });
     case "limit":
       return new ApiError("limit", { details: { limit: error.limit } });
     default:
@@ -45,8 +53,13 @@ function lockError(error: LockError): ApiError {
   }
 }
 
-function holder(principal: RefusingHolder) {
-  const { owner, mode, heldForMs, expiresInMs } = principal;
+/** A lock that nobody holds is in the way when a request for several has its place there and waits for another one. */
+function heldMessage(lock: string, isHeld: boolean): string {
+  const inTheWay = isHeld ? "is held" : "is free, but others wait for it before you";
+  return `The lock ${shownName(lock)} ${inTheWay}: wait longer with \`timeout\`, or ask again later.`;
+}
+
+function holder({ owner, mode, heldForMs, expiresInMs }: RefusingHolder) {
   return { owner, lock_type: mode, held_for_ms: heldForMs, expires_in_ms: expiresInMs };
 }
 

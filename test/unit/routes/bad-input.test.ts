@@ -77,6 +77,8 @@ describe("what is wrong with a field is refused with its name, and nothing is pr
     ["a revision with a fraction", "GET", "/lock/x?wait=1&after=1.5", "after"],
     ["an empty revision", "GET", "/lock/x?wait=1&after=", "after"],
     ["a wait for the list of locks", "GET", "/locks?wait=1", "wait"],
+    ["several locks in the query", "POST", "/locks?locks=a,b", "locks"],
+    ["no locks", "POST", "/locks", "locks"],
     ["an unknown consistency", "GET", "/lock/x?consistency=eventual", "consistency"],
     ["a session with a bad TTL", "POST", "/session?ttl=0", "ttl"],
     ["an unknown format of metrics", "GET", "/metrics?format=xml", "format"],
@@ -105,6 +107,37 @@ describe("what is wrong with a field is refused with its name, and nothing is pr
     const { status, fields } = await refusal("POST", path, { body: JSON.stringify(body) });
     expect(status).toBe(400);
     expect(fields).toEqual([field]);
+  });
+
+  test.each<[string, unknown, string]>([
+    ["no locks", { locks: [] }, "locks"],
+    ["65 locks", { locks: Array.from({ length: 65 }, (_, i) => ({ name: `n${i}` })) }, "locks"],
+    ["locks that are no list", { locks: { name: "a" } }, "locks"],
+    ["a lock that is only a name", { locks: ["a"] }, "locks.0"],
+    ["a lock without a name", { locks: [{ lock_type: "shared" }] }, "locks.0.name"],
+    ["a lock with an empty name", { locks: [{ name: "a" }, { name: "" }] }, "locks.1.name"],
+    ["a lock with a name of 513 bytes", { locks: [{ name: longName }] }, "locks.0.name"],
+    ["a lock with an unknown type", { locks: [{ name: "a", lock_type: "mutual" }] }, "locks.0.lock_type"],
+    ["a lock with a field that it does not have", { locks: [{ name: "a", ttl: 5 }] }, "locks.0.ttl"],
+    ["a name that is repeated", { locks: [{ name: "a" }, { name: "b" }, { name: "a" }] }, "locks.2.name"],
+    ["a name in both types", { locks: [{ name: "a" }, { name: "a", lock_type: "shared" }] }, "locks.1.name"],
+    ["a value", { locks: [{ name: "a" }], value: "here" }, "value"],
+    ["a session's TTL", { locks: [{ name: "a" }], session: "ses_1", ttl: 5 }, "ttl"],
+    ["a timeout above 60 s", { locks: [{ name: "a" }], timeout: 61 }, "timeout"],
+  ])("of several locks: %s", async (_case, body, field) => {
+    for (const path of ["/locks", "/v1/locks"]) {
+      const { status, fields } = await refusal("POST", path, { body: JSON.stringify(body) });
+      expect([status, fields]).toEqual([400, [field]]);
+    }
+  });
+
+  test("of several locks: a name that is repeated is named", async () => {
+    const locks = [{ name: "orders" }, { name: "stock" }, { name: "orders" }];
+    const { body } = await refusal("POST", "/locks", { body: JSON.stringify({ locks }) });
+    expect(body.detail).toBe('locks.2.name: "orders" is in the list already: name each lock once');
+    const long = [{ name: "n".repeat(512) }, { name: "n".repeat(512) }];
+    const shown = await refusal("POST", "/locks", { body: JSON.stringify({ locks: long }) });
+    expect(shown.body.detail.length).toBeLessThan(200);
   });
 
   test.each([

@@ -14,7 +14,7 @@ describe("a known path with another method is 405 and says which it takes", () =
     ["PUT", "/lock/x", "DELETE, GET, HEAD, POST"],
     ["OPTIONS", "/lock/x", "DELETE, GET, HEAD, POST"],
     ["POST", "/", "GET, HEAD"],
-    ["POST", "/locks", "GET, HEAD"],
+    ["DELETE", "/locks", "GET, HEAD, POST"],
     ["GET", "/session", "POST"],
     ["HEAD", "/session/ses_1", "DELETE, PUT"],
     ["GET", "/session/ses_1", "DELETE, PUT"],

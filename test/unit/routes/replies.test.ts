@@ -256,8 +256,13 @@ describe("refusals of the state machine", () => {
     { owner: "b", lock_name: "x", lock_type: "exclusive", blocked_by: "a" },
   ];
   test.each<[LockError, number, string, unknown]>([
-    [{ type: "error", code: "lock_held", lock: "x", holders }, 423, "lock_held", shown],
-    [{ type: "error", code: "upgrade_conflict", lock: "x", holders }, 409, "upgrade_conflict", shown],
+    [{ type: "error", code: "lock_held", lock: "x", holders }, 423, "lock_held", { lock_name: "x", ...shown }],
+    [
+      { type: "error", code: "upgrade_conflict", lock: "x", holders },
+      409,
+      "upgrade_conflict",
+      { lock_name: "x", ...shown },
+    ],
     [{ type: "error", code: "not_owner", holders }, 403, "not_owner", shown],
     [{ type: "error", code: "deadlock", cycle }, 409, "deadlock", { cycle: shownCycle }],
     [{ type: "error", code: "not_held" }, 404, "not_held", undefined],

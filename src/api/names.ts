@@ -71,8 +71,7 @@ export const defaultTtlMs = 30_000;
 export const defaultWaitMs = 10_000;
 
 /** An integer, as a JSON number or plain digits in a string. */
-function integer(min: number, max: number) {
-  const error = `must be an integer from ${min} to ${max}`;
+function integer(min: number, max: number, error = `must be an integer from ${min} to ${max}`) {
   return z.union([z.number({ error }), z.string({ error })], { error }).transform((value, context) => {
     const number = typeof value === "number" ? value : /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
     if (Number.isSafeInteger(number) && number >= min && number <= max) return number;
@@ -81,6 +80,14 @@ function integer(min: number, max: number) {
   });
 }
 
+/** How many permits of a semaphore a request asks for. */
+export const Permits = integer(1, limits.maxPermits);
+/** How many there are. */
+export const PermitLimit = integer(
+  1,
+  limits.maxPermits,
+  `must say how many permits the semaphore has, from 1 to ${limits.maxPermits}`,
+);
 /** Of a lock, as `GET /lock/:name` shows it. */
 export const Revision = integer(0, Number.MAX_SAFE_INTEGER);
 export const FencingToken = integer(1, Number.MAX_SAFE_INTEGER);

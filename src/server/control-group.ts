@@ -1,5 +1,5 @@
 import type { TransferEnd } from "../engine/transfers.ts";
-import type { LockCommand, LockResult, LockView, SessionView, WaitEdge } from "../locks/types.ts";
+import type { LockCommand, LockResult, LockView, SemaphoreView, SessionView, WaitEdge } from "../locks/types.ts";
 import type { Role } from "../raft/types.ts";
 
 /** Why an operation has no result of the state machine. */
@@ -81,6 +81,7 @@ export interface LockStateReader {
   view(lock: string): LockView;
   /** Of a lock; 0 while nobody holds it. */
   revision(lock: string): number;
+  semaphore(name: string): SemaphoreView;
   /** Locks held or waited for, by name in code-unit order, after `after`, at most `limit`. */
   page(options: { prefix: string; after: string; limit: number }): LockView[];
   waitForGraph(limit: number): WaitEdge[];
@@ -91,6 +92,7 @@ export interface LockStateReader {
 
 export interface LockCounts {
   readonly locks: number;
+  readonly semaphores: number;
   readonly holds: number;
   readonly waiters: number;
   readonly sessions: number;

@@ -112,13 +112,19 @@ export const figures: readonly Figure[] = [
     (s) => s.statistics().framesDropped,
   ],
   ["mufakat_locks", "gauge", "Locks held or waited for.", (s) => s.group.state.counts.locks],
+  ["mufakat_semaphores", "gauge", "Semaphores held or waited for.", (s) => s.group.state.counts.semaphores],
   [
     "mufakat_locks_held",
     "gauge",
-    "Holds of locks, each reader of a shared lock counted.",
+    "Holds of locks and of permits, each reader of a shared lock counted.",
     (s) => s.group.state.counts.holds,
   ],
-  ["mufakat_lock_waiters", "gauge", "Requests that wait for a lock.", (s) => s.group.state.counts.waiters],
+  [
+    "mufakat_lock_waiters",
+    "gauge",
+    "Places in the queues of locks and semaphores.",
+    (s) => s.group.state.counts.waiters,
+  ],
   [
     "mufakat_lock_observers",
     "gauge",

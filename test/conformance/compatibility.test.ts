@@ -17,7 +17,7 @@ describe("docs/compatibility.md", () => {
     const { group, send } = node();
     await replay(exchanges, send);
     await replay(exchanges, send);
-    expect(group.state.counts).toMatchObject({ locks: 0, holds: 0, waiters: 0, sessions: 0 });
+    expect(group.state.counts).toMatchObject({ locks: 0, semaphores: 0, holds: 0, waiters: 0, sessions: 0 });
   });
 
   test("shows every route that there is", () => {

@@ -1,6 +1,6 @@
 import { encodeCommand } from "../../src/locks/codec.ts";
 import { LockMachine } from "../../src/locks/lock-machine.ts";
-import type { LockCommand, LockResult, LockView, SessionView, WaitEdge } from "../../src/locks/types.ts";
+import type { LockCommand, LockResult, LockView, SemaphoreView, SessionView, WaitEdge } from "../../src/locks/types.ts";
 import {
   type ControlGroup,
   GroupError,
@@ -68,6 +68,7 @@ export class LocalControlGroup implements ControlGroup {
       counts: machine.counts,
       view: (lock: string): LockView => machine.view(lock),
       revision: (lock: string): number => machine.revision(lock),
+      semaphore: (name: string): SemaphoreView => machine.semaphore(name),
       page: (options: { prefix: string; after: string; limit: number }): LockView[] => machine.page(options),
       waitForGraph: (limit: number): WaitEdge[] => machine.waitForGraph(limit),
       sessions: (after: number, limit: number): SessionView[] => machine.sessions(after, limit),

@@ -4,6 +4,7 @@ import type { checkFence } from "../../src/api/fences.ts";
 import type { acquireLock, inspectLock, listLocks, releaseLock } from "../../src/api/locks.ts";
 import type { acquireLocks } from "../../src/api/multi-locks.ts";
 import type { OperationOutput } from "../../src/api/operation.ts";
+import type { acquirePermits, inspectSemaphore, releasePermits } from "../../src/api/semaphores.ts";
 import type { closeSession, openSession } from "../../src/api/sessions.ts";
 
 /** A reply of either kind: look at `status` first. */
@@ -33,6 +34,11 @@ export interface ClaimFields extends Holder {
 export interface AcquireFields extends ClaimFields {
   readonly lock_type?: "exclusive" | "shared";
   readonly value?: string;
+}
+
+export interface PermitFields extends ClaimFields {
+  readonly limit: number;
+  readonly permits?: number;
 }
 
 export interface ObserveFields {
@@ -92,6 +98,20 @@ export class NodeClient {
     const wanted = locks.map((lock) => (typeof lock === "string" ? { name: lock } : lock));
     const body = { locks: wanted, ...fields };
     return this.call<OperationOutput<typeof acquireLocks>>("POST", "/locks", { ...options, body });
+  }
+
+  acquirePermits(semaphore: string, fields: PermitFields, options?: CallOptions) {
+    const path = `/semaphore/${segment(semaphore)}${query(fields)}`;
+    return this.call<OperationOutput<typeof acquirePermits>>("POST", path, options);
+  }
+
+  releasePermits(semaphore: string, fields: Holder & { readonly fencing_token?: number }, options?: CallOptions) {
+    const path = `/semaphore/${segment(semaphore)}${query(fields)}`;
+    return this.call<OperationOutput<typeof releasePermits>>("DELETE", path, options);
+  }
+
+  semaphore(name: string, options?: CallOptions) {
+    return this.call<OperationOutput<typeof inspectSemaphore>>("GET", `/semaphore/${segment(name)}`, options);
   }
 
   locks(options?: CallOptions) {

@@ -1,5 +1,13 @@
 import type { TransferEnd } from "../../src/engine/transfers.ts";
-import type { LockCommand, LockResult, LockView, Principal, SessionView, WaitEdge } from "../../src/locks/types.ts";
+import type {
+  LockCommand,
+  LockResult,
+  LockView,
+  Principal,
+  SemaphoreView,
+  SessionView,
+  WaitEdge,
+} from "../../src/locks/types.ts";
 import type {
   ControlGroup,
   Leadership,
@@ -26,6 +34,7 @@ export class ScriptedControlGroup implements ControlGroup {
   barrier: () => number = () => 42;
   views: LockView[] = [];
   edges: WaitEdge[] = [];
+  semaphores: SemaphoreView[] = [];
   sessions: SessionView[] = [];
   nodeStatus: NodeStatus = {
     nodeId: "node1",
@@ -94,7 +103,7 @@ export class ScriptedControlGroup implements ControlGroup {
 
   readonly state = {
     appliedIndex: 43,
-    counts: { locks: 1, holds: 2, waiters: 3, sessions: 4, fences: 5 },
+    counts: { locks: 1, semaphores: 6, holds: 2, waiters: 3, sessions: 4, fences: 5 },
     view: (lock: string): LockView =>
       this.views.find((view) => view.lock === lock) ?? {
         lock,
@@ -108,6 +117,14 @@ export class ScriptedControlGroup implements ControlGroup {
         waiterTimes: [],
       },
     revision: (lock: string): number => this.views.find((view) => view.lock === lock)?.revision ?? 0,
+    semaphore: (name: string): SemaphoreView =>
+      this.semaphores.find((view) => view.semaphore === name) ?? {
+        semaphore: name,
+        limit: undefined,
+        available: undefined,
+        holders: [],
+        waiters: [],
+      },
     page: ({ prefix, after, limit }: { prefix: string; after: string; limit: number }): LockView[] =>
       this.views.filter((view) => view.lock.startsWith(prefix) && view.lock > after).slice(0, limit),
     waitForGraph: (limit: number): WaitEdge[] => this.edges.slice(0, limit),
@@ -146,7 +163,7 @@ function granted(command: LockCommand): LockResult {
     case "openSession":
       return { type: "sessionOpened", session: command.session, name: "session-1", expiresInMs: command.ttlMs };
     case "closeSession":
-      return { type: "sessionClosed", released: ["x"], releasedSemaphores: [] };
+      return { type: "sessionClosed", released: ["x"], releasedSemaphores: ["s"] };
     case "fence":
       return { type: "fenceAccepted", highest: command.token };
     case "keepalive":

@@ -13,6 +13,35 @@ export function expectResult<T extends Exclude<LockResult["type"], "error">>(
   return result as Extract<LockResult, { type: T }>;
 }
 
+/** The same for a command to a semaphore, whose refusals do not speak of a lock. */
+export function expectPermits<T extends "permitsGranted" | "permitsReleased">(
+  result: LockResult,
+  type: T,
+): Extract<LockResult, { type: T }> {
+  if (result.type === "error") throw permitError(result);
+  return expectResult(result, type);
+}
+
+function permitError(error: LockError): ApiError {
+  switch (error.code) {
+    case "lock_held":
+      return new ApiError("lock_held", {
+        message:
+          "Not enough permits are free, or others wait for them before you: wait longer with `timeout`, or ask again later.",
+        details: { semaphore: error.lock, holders: error.holders.map(permitHolder) },
+      });
+    case "not_owner":
+      return new ApiError("not_owner", {
+        message: "You hold no permits of this semaphore; others do.",
+        details: { holders: error.holders.map(permitHolder) },
+      });
+    case "not_held":
+      return new ApiError("not_held", { message: "Nobody holds permits of this semaphore." });
+    default:
+      return lockError(error);
+  }
+}
+
 function lockError(error: LockError): ApiError {
   switch (error.code) {
     case "lock_held":
@@ -33,9 +62,15 @@ function lockError(error: LockError): ApiError {
     case "cancelled":
       return new ApiError(error.code);
     case "semaphore_limit":
-      return new ApiError("semaphore_limit", { details: { limit: error.limit } });
+      return new ApiError("semaphore_limit", {
+        message: `The semaphore is in use with limit=${error.limit}: ask with that, or when nobody holds or waits for it.`,
+        details: { limit: error.limit },
+      });
     case "permits_conflict":
-      return new ApiError("permits_conflict", { details: { permits: error.permits } });
+      return new ApiError("permits_conflict", {
+        message: `You hold permits already: ask with permits=${error.permits} to renew them, or release them first.`,
+        details: { permits: error.permits },
+      });
     case "stale_token":
       return new ApiError("stale_token", { details: { highest: error.highest } });
     // The entry did nothing, but an earlier proposal of the same request may have.
@@ -63,6 +98,11 @@ function holder({ owner, mode, heldForMs, expiresInMs }: RefusingHolder) {
   return { owner, lock_type: mode, held_for_ms: heldForMs, expires_in_ms: expiresInMs };
 }
 
+function permitHolder({ owner, heldForMs, expiresInMs }: RefusingHolder) {
+  return { owner, held_for_ms: heldForMs, expires_in_ms: expiresInMs };
+}
+
 function edge({ owner, lock, mode, blockedBy }: WaitEdge) {
+  if (mode === "semaphore") return { owner, semaphore: lock, blocked_by: blockedBy };
   return { owner, lock_name: lock, lock_type: mode, blocked_by: blockedBy };
 }

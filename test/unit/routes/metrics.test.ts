@@ -41,6 +41,7 @@ test("the text is what Prometheus reads, with help, type and current values", as
   expect(samples.get("mufakat_raft_commit_index")).toBe(44);
   expect(samples.get("mufakat_raft_is_leader")).toBe(0);
   expect(samples.get("mufakat_raft_elections_total")).toBe(2);
+  expect(samples.get("mufakat_semaphores")).toBe(6);
   expect(samples.get("mufakat_locks_held")).toBe(2);
   expect(samples.get("mufakat_lock_waiters")).toBe(3);
   expect(samples.get("mufakat_lock_observers")).toBe(9);

@@ -69,6 +69,7 @@ describe("successes have the fields of their schema, and no others", () => {
       status: "released",
       session: opened.session,
       released: ["x"],
+      released_semaphores: ["s"],
     });
   });
 
@@ -214,7 +215,7 @@ describe("the list of locks", () => {
 });
 
 describe("reads", () => {
-  test.each(["/lock/x", "/locks", "/sessions", "/cluster"])(
+  test.each(["/lock/x", "/locks", "/semaphore/x", "/sessions", "/cluster"])(
     "%s asks a majority first, unless local ones will do",
     async (path) => {
       const group = new ScriptedControlGroup();

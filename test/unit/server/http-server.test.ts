@@ -154,18 +154,26 @@ describe("the application behind a real socket", () => {
     await eventually(() => group.state.view("x").waiters.length === 0);
   });
 
-  test("takes the places of a request for several locks out of their queues as well", async () => {
+  test("takes the places of a request for several locks, and of one for permits, out of their queues as well", async () => {
     const { group, url } = startNode();
     await fetch(`${url}/lock/y?owner=a`, { method: "POST" });
+    await fetch(`${url}/semaphore/s?owner=a&limit=1`, { method: "POST" });
     const abort = new AbortController();
     const { signal } = abort;
     const body = JSON.stringify({ locks: [{ name: "x" }, { name: "y" }], owner: "b", timeout: 60 });
-    const waiting = fetch(`${url}/locks`, { method: "POST", body, signal }).catch(() => "gone");
-    const places = () => [group.state.view("x").waiters.length, group.state.view("y").waiters.length];
-    await eventually(() => Bun.deepEquals(places(), [1, 1]));
+    const waiting = [
+      fetch(`${url}/locks`, { method: "POST", body, signal }),
+      fetch(`${url}/semaphore/s?owner=b&limit=1&timeout=60`, { method: "POST", signal }),
+    ].map((request) => request.catch(() => "gone"));
+    const places = () => [
+      group.state.view("x").waiters.length,
+      group.state.view("y").waiters.length,
+      group.state.semaphore("s").waiters.length,
+    ];
+    await eventually(() => Bun.deepEquals(places(), [1, 1, 1]));
     abort.abort();
-    expect(await waiting).toBe("gone");
-    await eventually(() => Bun.deepEquals(places(), [0, 0]));
+    expect(await Promise.all(waiting)).toEqual(["gone", "gone"]);
+    await eventually(() => Bun.deepEquals(places(), [0, 0, 0]));
   });
 
   test("gives the place of an observer that went away back at once", async () => {

@@ -5,6 +5,7 @@ import { checkFence } from "../../../src/api/fences.ts";
 import { acquireLock, inspectLock, listLocks, releaseLock } from "../../../src/api/locks.ts";
 import { acquireLocks } from "../../../src/api/multi-locks.ts";
 import { operation } from "../../../src/api/operation.ts";
+import { acquirePermits, inspectSemaphore, releasePermits } from "../../../src/api/semaphores.ts";
 import { closeSession, listSessions, openSession, renewSession } from "../../../src/api/sessions.ts";
 import { randomId } from "../../../src/server/random-id.ts";
 import { createRun } from "../../../src/server/run.ts";
@@ -16,6 +17,9 @@ const operations = [
   inspectLock,
   listLocks,
   acquireLocks,
+  acquirePermits,
+  releasePermits,
+  inspectSemaphore,
   openSession,
   renewSession,
   closeSession,

@@ -1,11 +1,13 @@
 import { buildCommand } from "@stricli/core";
 import Table from "cli-table3";
 import { askCluster, clientAddress, type ClusterStatus } from "./ask-cluster.ts";
+import { CliError } from "./cli-error.ts";
 import { formatHostPort } from "./configuration/host-port.ts";
 import { type CliContext, usesColour } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
+import { jsonFlag, jsonText } from "./json-flag.ts";
 import { nodeUrl } from "./node-url.ts";
-import { textFlag } from "./text-flag.ts";
+import { urlFlag } from "./url-flag.ts";
 
 interface StatusFlags {
   readonly url?: string;
@@ -32,22 +34,18 @@ export const statusCommand = buildCommand<StatusFlags, [], CliContext>({
     fullDescription:
       "Asks one node for the members and each member for its state.\n\n" +
       "The other nodes are asked on their peer port less 1000, where clients are by default.\n\n" +
-      "Exit codes: 0 there is a leader, 1 there is none, 2 the node does not answer.",
+      "Exit codes: 0 there is a leader, 1 there is none, 69 the node does not answer.",
   },
   parameters: {
     flags: {
-      url: textFlag("Address of any node (default http://127.0.0.1:8001)", "URL"),
-      json: { kind: "boolean", default: false, brief: "As JSON" },
+      url: urlFlag,
+      json: jsonFlag(),
     },
   },
   async func(flags) {
     const url = nodeUrl(flags.url, this.environment);
     const asked = await askCluster(url, TIMEOUT_MS);
-    if (typeof asked === "string") {
-      this.process.stderr.write(`mufakat: ${url} ${asked}\n`);
-      this.process.exitCode = exitCode.unreachable;
-      return;
-    }
+    if (typeof asked === "string") throw new CliError("unreachable", `${url} ${asked}`);
     const leader = asked.groups[0]?.leader ?? null;
     const nodes = await Promise.all(asked.members.map((member) => askMember(member, asked, url)));
     const colour = usesColour(this.process.stdout, this.environment);
@@ -87,7 +85,7 @@ function row(nodeId: string, address: string, status: ClusterStatus | undefined)
 
 function statusJson(asked: ClusterStatus, leader: string | null, nodes: readonly NodeRow[]): string {
   const shown = { cluster_name: asked.cluster_name, cluster_id: asked.cluster_id, leader, nodes };
-  return `${JSON.stringify(shown, null, 2)}\n`;
+  return jsonText(shown);
 }
 
 function statusText(asked: ClusterStatus, leader: string | null, nodes: readonly NodeRow[], colour: boolean): string {

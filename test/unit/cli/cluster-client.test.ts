@@ -123,6 +123,21 @@ describe("a cluster's client", () => {
     await expect(call(new ClusterClient([one.url]))).rejects.toThrow("answered 504");
   });
 
+  test("says what a node answered rather than that another did not", async () => {
+    const body = { detail: "x", error: { code: "no_leader", message: "No leader." } };
+    const one = fake("node1", { answer: () => Response.json(body, { status: 503 }) });
+    const gone = fake("node2");
+    await gone.stop();
+    for (const urls of [
+      [one.url, gone.url],
+      [gone.url, one.url],
+    ]) {
+      const failure = call(new ClusterClient(urls));
+      await expect(failure).rejects.toThrow(`${one.url} answered 503: No leader.`);
+      await expect(failure).rejects.toMatchObject({ lastCode: "no_leader" });
+    }
+  });
+
   test("says when the request that was answered was sent", async () => {
     const one = fake("node1");
     const gone = fake("node2");

@@ -84,11 +84,11 @@ describe("status", () => {
     expect(stdout).toContain("no leader");
   });
 
-  test("exits 2 when nobody answers, or somebody else", async () => {
+  test("exits 69 when nobody answers, or somebody else", async () => {
     const url = serve(0, () => new Response("hello"));
-    expect(await cli(["status", "--url", url])).toMatchObject({ code: 2, stdout: "" });
+    expect(await cli(["status", "--url", url])).toMatchObject({ code: 69, stdout: "" });
     const gone = await cli(["status", "--url", `http://127.0.0.1:${freePort()}`]);
-    expect(gone.code).toBe(2);
+    expect(gone.code).toBe(69);
     expect(gone.stderr).toMatch(/^mufakat: http:\/\/127\.0\.0\.1:\d+ does not answer[^\n]*\n$/);
   });
 

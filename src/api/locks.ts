@@ -54,7 +54,16 @@ export const acquireLock = operation({
     leader: z.string().nullable(),
     term: z.int(),
   }),
-  errors: ["deadlock", "lock_held", "upgrade_conflict", "session_expired", "cancelled", "no_leader", "outcome_unknown"],
+  errors: [
+    "deadlock",
+    "lock_held",
+    "upgrade_conflict",
+    "session_expired",
+    "cancelled",
+    "no_leader",
+    "disk_full",
+    "outcome_unknown",
+  ],
 });
 
 export const releaseLock = operation({
@@ -75,7 +84,7 @@ export const releaseLock = operation({
     /** Who got the lock in the same step. */
     granted_to: Owners.nullable(),
   }),
-  errors: ["not_owner", "not_held", "session_expired", "stale_token", "no_leader", "outcome_unknown"],
+  errors: ["not_owner", "not_held", "session_expired", "stale_token", "no_leader", "disk_full", "outcome_unknown"],
 });
 
 /** At most 100 each, the oldest; ages in lease time, which stands still while there is no leader. */
@@ -109,7 +118,7 @@ export const inspectLock = operation({
   summary: "Who holds a lock and who waits for it.",
   input: z.strictObject({ lock_name: Name, consistency: Consistency.default("linearizable") }),
   output: LockState.extend({ lock_name: z.string(), as_of_index: z.int() }),
-  errors: ["no_leader"],
+  errors: ["no_leader", "disk_full"],
 });
 
 export const listLocks = operation({
@@ -136,5 +145,5 @@ export const listLocks = operation({
     next: z.string().optional(),
     as_of_index: z.int(),
   }),
-  errors: ["no_leader"],
+  errors: ["no_leader", "disk_full"],
 });

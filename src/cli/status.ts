@@ -23,6 +23,8 @@ interface NodeRow {
   readonly term: number | null;
   readonly commit_index: number | null;
   readonly applied_index: number | null;
+  /** `ok`, or `full`: then the node writes no new locks. */
+  readonly disk: string | null;
   readonly version: string | null;
 }
 
@@ -79,6 +81,7 @@ function row(nodeId: string, address: string, status: ClusterStatus | undefined)
     term: group?.term ?? null,
     commit_index: group?.commit_index ?? null,
     applied_index: group?.applied_index ?? null,
+    disk: status?.members.find((member) => member.node_id === nodeId)?.disk ?? null,
     version: status?.version ?? null,
   };
 }
@@ -90,13 +93,13 @@ function statusJson(asked: ClusterStatus, leader: string | null, nodes: readonly
 
 function statusText(asked: ClusterStatus, leader: string | null, nodes: readonly NodeRow[], colour: boolean): string {
   const table = new Table({
-    head: ["node", "clients", "role", "term", "commit", "applied", "version"],
+    head: ["node", "clients", "role", "term", "commit", "applied", "disk", "version"],
     style: colour ? { head: ["cyan"], compact: true } : { head: [], border: [], compact: true },
   });
   for (const node of nodes) {
     const state = node.reachable
-      ? [node.role, node.term, node.commit_index, node.applied_index]
-      : ["unreachable", "", "", ""];
+      ? [node.role, node.term, node.commit_index, node.applied_index, node.disk]
+      : ["unreachable", "", "", "", ""];
     table.push([node.node_id, node.address, ...state.map((cell) => String(cell ?? "")), node.version ?? ""]);
   }
   const up = nodes.filter((node) => node.reachable).length;

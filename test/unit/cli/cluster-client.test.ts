@@ -52,6 +52,7 @@ function cluster(nodeId: string, clusterId: string, members: Readonly<Record<str
       peer_address: `127.0.0.1:${port + 1000}`,
       connected: true,
       is_leader: false,
+      disk: "ok",
       match_index: null,
     })),
     groups: [],

@@ -150,7 +150,14 @@ describe("an error under --json", () => {
 
   test("of a node without a leader has its code, and the exit code of a cluster that cannot be reached", async () => {
     const body = { detail: "x", error: { code: "no_leader", message: "No leader." } };
-    const member = { node_id: "n", peer_address: "127.0.0.1:1", connected: true, is_leader: false, match_index: null };
+    const member = {
+      node_id: "n",
+      peer_address: "127.0.0.1:1",
+      connected: true,
+      is_leader: false,
+      disk: "ok",
+      match_index: null,
+    };
     const cluster = {
       cluster_name: "c",
       cluster_id: "c",

@@ -26,6 +26,7 @@ function cluster(nodeId: string, leader: string | null, ports: Readonly<Record<s
       peer_address: `127.0.0.1:${port + 1000}`,
       connected: true,
       is_leader: id === leader,
+      disk: "ok",
       match_index: null,
     })),
     groups: [
@@ -63,6 +64,16 @@ describe("status", () => {
     expect(stdout).toMatch(/node3 .* unreachable /);
     expect(stdout).toContain("cluster mufakat: 2 of 3 nodes answer, leader node2\n");
     expect(stdout).not.toContain("\x1b[");
+  });
+
+  test("shows whose disk is full", async () => {
+    const ports = { node1: freePort() };
+    const status = cluster("node1", "node1", ports);
+    const members = status.members.map((member) => ({ ...member, disk: "exhausted" }));
+    const url = serve(ports.node1, () => Response.json({ ...status, members }));
+    const { stdout } = await cli(["status", "--url", url]);
+    expect(stdout).toMatch(/node .* disk .* version/);
+    expect(stdout).toMatch(/node1 .* leader .* exhausted /);
   });
 
   test("gives the same as JSON", async () => {

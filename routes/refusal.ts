@@ -16,6 +16,7 @@ function headersOf(error: ApiError): Record<string, string> {
     case "no_leader":
     case "not_ready":
     case "limit":
+    case "disk_full":
       return { "Cache-Control": "no-store", "Retry-After": RETRY_AFTER_SECONDS };
     // The rest of the body is not read, so nothing can follow on this connection.
     case "too_large":

@@ -2,6 +2,7 @@ import { isatty } from "node:tty";
 import { createApp } from "../routes/app.ts";
 import { runCli } from "./cli/application.ts";
 import type { CliContext, StopSignals } from "./cli/context.ts";
+import { ignoresSignal } from "./cli/ignored-signals.ts";
 import { startNode } from "./server/node.ts";
 
 /** True in the executable: `deploy/build.ts` sets it. */
@@ -32,6 +33,7 @@ const context: CliContext = {
       // Nobody of the group is left.
     }
   },
+  ignores: ignoresSignal,
   async endOfInput() {
     for await (const _chunk of Bun.stdin.stream()) {
       // Nobody has anything to say there: only the end counts.

@@ -6,9 +6,10 @@ import { benchIdle } from "./idle.ts";
 import { benchLocks } from "./locks.ts";
 import { machineFacts } from "./machine.ts";
 import type { Summary } from "./samples.ts";
+import { benchRolling } from "./rolling.ts";
 import { benchSaturation } from "./saturation.ts";
 
-const USAGE = `npm run bench:load -- locks|failover|saturation|idle [--size 3] [--runs 5] [--seconds 4] [--kills 20] [--outstanding 1,64,256] [--json FILE]`;
+const USAGE = `npm run bench:load -- locks|failover|rolling|saturation|idle [--size 3] [--runs 5] [--seconds 4] [--kills 20] [--rounds 2] [--outstanding 1,64,256] [--json FILE]`;
 
 const { values, positionals } = readArguments();
 
@@ -21,6 +22,7 @@ function readArguments() {
         runs: { type: "string", default: "5" },
         seconds: { type: "string" },
         kills: { type: "string", default: "20" },
+        rounds: { type: "string", default: "2" },
         outstanding: { type: "string" },
         json: { type: "string" },
       },
@@ -53,6 +55,8 @@ async function run(scenario: string | undefined): Promise<Record<string, Summary
       });
     case "failover":
       return benchFailover({ program, size, kills: Number(values.kills) });
+    case "rolling":
+      return benchRolling({ program, size, rounds: Number(values.rounds), outstanding: outstanding?.[0] ?? 64 });
     case "saturation":
       return benchSaturation({ program, size, seconds: seconds ?? 600, outstanding: outstanding?.[0] ?? 64 });
     case "idle":

@@ -57,6 +57,7 @@ class Cores {
     const options = {
       ...{ group: 0, self, voters: VOTERS, electionTimeoutMs: 300, heartbeatIntervalMs: 50 },
       ...{ maxUncommittedBytes: 2 ** 26, maxAppendBytes: 2 ** 19, maxInflightAppends: 256 },
+      room: { take: () => true },
       random: () => self / 10,
     };
     const log = new RaftLog(0, NOTHING, undefined, 1024 * 1024);

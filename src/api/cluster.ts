@@ -48,6 +48,11 @@ export const clusterStatus = operation({
           /** As seen from this node. */
           connected: z.boolean(),
           is_leader: z.boolean(),
+          /**
+           * `full`: no room for a next segment of its log, so only what gives back or keeps alive is written; `exhausted`:
+           * none for that either. Null: not heard of late.
+           */
+          disk: z.enum(["ok", "full", "exhausted"]).nullable(),
           /** Last log entry that the leader knows the member to hold; null on other nodes. */
           match_index: z.int().nullable(),
         }),
@@ -71,7 +76,7 @@ export const clusterStatus = operation({
     lease_time_ms: z.int(),
     as_of_index: z.int(),
   }),
-  errors: ["no_leader"],
+  errors: ["no_leader", "disk_full"],
 });
 
 export const transferLeadership = operation({

@@ -35,6 +35,11 @@ export const errorCodes = {
     message: "No leader with a quorum was reached: nothing has happened.",
   },
   not_ready: { status: 503, outcome: "definite", message: "The node does not take requests yet." },
+  disk_full: {
+    status: 507,
+    outcome: "definite",
+    message: "The disks of too many nodes are full: nothing has happened. Make room on them.",
+  },
   outcome_unknown: {
     status: 504,
     outcome: "unknown",

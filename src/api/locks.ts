@@ -47,7 +47,16 @@ export const acquireLock = operation({
     leader: z.string().nullable(),
     term: z.int(),
   }),
-  errors: ["deadlock", "lock_held", "upgrade_conflict", "session_expired", "cancelled", "no_leader", "outcome_unknown"],
+  errors: [
+    "deadlock",
+    "lock_held",
+    "upgrade_conflict",
+    "session_expired",
+    "cancelled",
+    "no_leader",
+    "disk_full",
+    "outcome_unknown",
+  ],
 });
 
 export const releaseLock = operation({
@@ -67,7 +76,7 @@ export const releaseLock = operation({
     /** Who got the lock in the same step. */
     granted_to: Owners.nullable(),
   }),
-  errors: ["not_owner", "not_held", "session_expired", "stale_token", "no_leader", "outcome_unknown"],
+  errors: ["not_owner", "not_held", "session_expired", "stale_token", "no_leader", "disk_full", "outcome_unknown"],
 });
 
 /** At most 100 each, the oldest; ages in lease time, which stands still while there is no leader. */
@@ -124,7 +133,7 @@ export const inspectLock = operation({
     value: z.string().optional(),
     as_of_index: z.int(),
   }),
-  errors: ["no_leader"],
+  errors: ["no_leader", "disk_full"],
 });
 
 export const listLocks = operation({
@@ -151,5 +160,5 @@ export const listLocks = operation({
     next: z.string().optional(),
     as_of_index: z.int(),
   }),
-  errors: ["no_leader"],
+  errors: ["no_leader", "disk_full"],
 });

@@ -52,5 +52,14 @@ export const acquireLocks = operation({
     leader: z.string().nullable(),
     term: z.int(),
   }),
-  errors: ["deadlock", "lock_held", "upgrade_conflict", "session_expired", "cancelled", "no_leader", "outcome_unknown"],
+  errors: [
+    "deadlock",
+    "lock_held",
+    "upgrade_conflict",
+    "session_expired",
+    "cancelled",
+    "no_leader",
+    "disk_full",
+    "outcome_unknown",
+  ],
 });

@@ -1,19 +1,21 @@
 import { buildApplication, buildRouteMap, ExitCode, run, text_en } from "@stricli/core";
-import { StartError } from "../kernel/start-error.ts";
 import { version } from "../server/version.ts";
 import { argumentErrorText, suggestion } from "./argument-error.ts";
+import { asCliError, CliError, errorText } from "./cli-error.ts";
 import { clusterTransferCommand } from "./cluster-transfer.ts";
 import type { CliContext } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
 import { healthcheckCommand } from "./healthcheck.ts";
 import { lockRoutes, sessionRoutes } from "./lock.ts";
-import { NodeFailure, serveCommand } from "./serve.ts";
+import { splitAtSeparator } from "./lock-run/separator.ts";
+import { serveCommand } from "./serve.ts";
 import { simCommand } from "./sim.ts";
 import { statusCommand } from "./status.ts";
 import { upCommand } from "./up.ts";
 import { versionCommand } from "./version.ts";
 
-const root = buildRouteMap({
+/** Every command there is. */
+export const commands = buildRouteMap({
   routes: {
     up: upCommand,
     serve: serveCommand,
@@ -31,23 +33,31 @@ const root = buildRouteMap({
   docs: { brief: "Locks with fencing tokens, from a cluster that starts with one command" },
 });
 
-const application = buildApplication<CliContext>(root, {
-  name: "mufakat",
-  versionInfo: { currentVersion: version },
-  scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
-  documentation: { onlyRequiredInUsageLine: true },
-  determineExitCode: (error) => (error instanceof StartError ? exitCode.configuration : exitCode.failure),
-  localization: {
-    text: {
-      ...text_en,
-      noCommandRegisteredForInput: ({ input, corrections }) =>
-        `mufakat: there is no command "${input}"${suggestion(corrections)}: "mufakat --help" lists the commands.`,
-      exceptionWhileParsingArguments: (error) => `mufakat: ${argumentErrorText(error)}`,
-      exceptionWhileRunningCommand: (error) => `mufakat: ${errorText(error)}`,
-      commandErrorResult: (error) => `mufakat: ${errorText(error)}`,
+function applicationFor(asJson: boolean) {
+  const shown = (error: CliError): string => errorText(error, asJson);
+  return buildApplication<CliContext>(commands, {
+    name: "mufakat",
+    versionInfo: { currentVersion: version },
+    scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
+    documentation: { onlyRequiredInUsageLine: true, disableAnsiColor: asJson },
+    determineExitCode: (error) => asCliError(error).exitCode,
+    localization: {
+      text: {
+        ...text_en,
+        noCommandRegisteredForInput: ({ input, corrections }) =>
+          shown(
+            new CliError(
+              "usage",
+              `there is no command "${input}"${suggestion(corrections)}: "mufakat --help" lists the commands.`,
+            ),
+          ),
+        exceptionWhileParsingArguments: (error) => shown(new CliError("usage", argumentErrorText(error))),
+        exceptionWhileRunningCommand: (error) => shown(asCliError(error)),
+        commandErrorResult: (error) => shown(asCliError(error)),
+      },
     },
-  },
-});
+  });
+}
 
 /**
  * Runs one command line.
@@ -56,14 +66,16 @@ const application = buildApplication<CliContext>(root, {
  * @returns the code that the process is to exit with
  */
 export async function runCli(inputs: readonly string[], context: CliContext): Promise<number> {
-  await run(application, inputs, context);
+  // Known before anything is parsed: what is wrong with a command line is said in the form that it asks for.
+  const asJson = inputs.slice(0, [...inputs, "--"].indexOf("--")).includes("--json");
+  const split = splitAtSeparator(inputs);
+  if (split instanceof CliError) {
+    context.process.stderr.write(`${errorText(split, asJson)}\n`);
+    return split.exitCode;
+  }
+  const { own, behind } = split;
+  await run(applicationFor(asJson), own, behind === undefined ? context : { ...context, behindSeparator: behind });
   const code = context.process.exitCode ?? exitCode.ok;
   if (code === ExitCode.UnknownCommand || code === ExitCode.InvalidArgument) return exitCode.usage;
-  return code < 0 ? exitCode.failure : code;
-}
-
-/** What was foreseen is one sentence; the rest is a defect, and its stack helps whoever reports it. */
-function errorText(error: unknown): string {
-  if (error instanceof StartError || error instanceof NodeFailure) return error.message;
-  return error instanceof Error ? `unexpected: ${error.stack ?? error.message}` : `unexpected: ${String(error)}`;
+  return code < 0 ? exitCode.defect : code;
 }

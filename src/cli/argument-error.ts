@@ -4,13 +4,14 @@ import {
   FlagNotFoundError,
   UnexpectedFlagError,
   UnexpectedPositionalError,
+  UnsatisfiedPositionalError,
   UnsatisfiedFlagError,
 } from "@stricli/core";
 import { StartError } from "../kernel/start-error.ts";
-import { kebabCase } from "./configuration/settings.ts";
+import { kebabCase } from "./configuration/definitions.ts";
 
 /**
- * What is wrong with a command line, in one sentence without its full stop.
+ * What is wrong with a command line, in one sentence.
  *
  * By class and not by the library's own formatter: that looks the class up by its name, which is another one in the
  * minified executable.
@@ -25,6 +26,7 @@ export function argumentErrorText(error: unknown): string {
     return withHelp(`${flagName(error.externalFlagName)} is given more than once`);
   }
   if (error instanceof UnexpectedPositionalError) return withHelp(`"${error.input}" is one argument too many`);
+  if (error instanceof UnsatisfiedPositionalError) return withHelp(`${error.placeholder} is missing`);
   if (error instanceof ArgumentParseError) {
     // A parser of ours says what it takes; the library's are those of switches.
     if (error.exception instanceof StartError) return error.exception.message;

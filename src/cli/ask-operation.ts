@@ -1,20 +1,15 @@
 import type { z } from "zod";
 import type { Operation } from "../api/operation.ts";
-import { type ClientCall, type ClusterClient, errorMessage, Unreachable } from "./cluster-client.ts";
-import type { CliContext } from "./context.ts";
+import { CliError } from "./cli-error.ts";
+import {
+  type ClientCall,
+  type ClusterClient,
+  errorCode,
+  errorDetails,
+  errorMessage,
+  Unreachable,
+} from "./cluster-client.ts";
 import { exitCode } from "./exit-code.ts";
-
-/** A refusal, or no answer: one sentence and the code to exit with. */
-export class NoAnswer extends Error {
-  override name = "NoAnswer";
-
-  constructor(
-    message: string,
-    readonly exitCode: number,
-  ) {
-    super(message);
-  }
-}
 
 const ATTEMPT_MS = 10_000;
 const PATIENCE_MS = 2_000;
@@ -22,7 +17,7 @@ const PATIENCE_MS = 2_000;
 /**
  * Asks a cluster for one operation.
  *
- * @throws {NoAnswer}
+ * @throws {CliError} with the node's own code, or `unreachable`
  */
 export async function ask<Output extends z.ZodType>(
   client: ClusterClient,
@@ -38,23 +33,17 @@ export async function ask<Output extends z.ZodType>(
       untilMs: performance.now() + PATIENCE_MS,
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     });
-    if (answer.status !== 200) throw new NoAnswer(errorMessage(answer), exitCode.failure);
-    const parsed = operation.output.safeParse(answer.body);
+    const code = errorCode(answer);
+    if (code !== undefined) throw new CliError(code, errorMessage(answer), { details: errorDetails(answer) });
+    const parsed = operation.output.safeParse(answer.status === 200 ? answer.body : undefined);
     if (parsed.success) return parsed.data;
-    throw new NoAnswer("the node answers, but not as one of this version does.", exitCode.unreachable);
+    throw new CliError("unreachable", `the node answered ${answer.status}, but not as one of this version does.`);
   } catch (error) {
-    throw error instanceof Unreachable ? new NoAnswer(error.message, exitCode.unreachable) : error;
+    throw error instanceof Unreachable ? unreachable(error) : error;
   }
 }
 
-/** Runs the body of a command; a {@link NoAnswer} becomes its sentence and exit code. */
-export async function answering(context: CliContext, body: () => Promise<void>): Promise<void> {
-  try {
-    await body();
-    context.process.exitCode = exitCode.ok;
-  } catch (error) {
-    if (!(error instanceof NoAnswer)) throw error;
-    context.process.stderr.write(`mufakat: ${error.message}\n`);
-    context.process.exitCode = error.exitCode;
-  }
+/** With the code of what the last node answered, if it answered. */
+function unreachable({ message, lastCode }: Unreachable): CliError {
+  return new CliError(lastCode ?? "unreachable", message, { exitCode: exitCode.unavailable });
 }

@@ -1,4 +1,4 @@
-import { type ErrorBody, errorCodes } from "../api/errors.ts";
+import { type ErrorBody, type ErrorCode, errorCodes } from "../api/errors.ts";
 import { askCluster, clientAddress, type ClusterStatus } from "./ask-cluster.ts";
 import { formatHostPort } from "./configuration/host-port.ts";
 import { type HttpAnswer, httpRequest } from "./http-request.ts";
@@ -7,6 +7,20 @@ import { pause } from "./pause.ts";
 /** Nobody gave an answer that stands. */
 export class Unreachable extends Error {
   override name = "Unreachable";
+
+  constructor(
+    message: string,
+    /** Of the error that a node answered last, if one did. */
+    readonly lastCode?: ErrorCode | undefined,
+  ) {
+    super(message);
+  }
+}
+
+/** An attempt without an answer that stands: a sentence behind the node's address, and the node's code. */
+interface Failure {
+  readonly why: string;
+  readonly code?: ErrorCode | undefined;
 }
 
 export interface ClientCall {
@@ -51,27 +65,32 @@ export class ClusterClient {
 
   /** @throws {Unreachable} */
   async call(call: ClientCall): Promise<ClientAnswer> {
+    let told: Unreachable | undefined;
     for (let failures = 0; ;) {
       const node = this.nodes[this.preferred];
       if (node === undefined) throw new Unreachable("no address is one of a node of this cluster.");
       const answer = await this.attempt(node, call);
-      if (typeof answer !== "string") return answer;
+      if (!("why" in answer)) return answer;
       failures += 1;
+      // A node that has no leader says more than one that is gone.
+      if (answer.code !== undefined || told?.lastCode === undefined) {
+        told = new Unreachable(`${node.url} ${answer.why}`, answer.code);
+      }
       this.passOver(node);
       const roundIsOver = failures >= this.nodes.length;
       if (call.signal?.aborted === true || (roundIsOver && performance.now() >= call.untilMs)) {
-        throw new Unreachable(`${node.url} ${answer}`);
+        throw told;
       }
       if (roundIsOver && failures % this.nodes.length === 0) await pause(PAUSE_BETWEEN_ROUNDS_MS, call.signal);
     }
   }
 
   /** @returns an answer that stands, or why there is none */
-  private async attempt(node: KnownNode, call: ClientCall): Promise<ClientAnswer | string> {
+  private async attempt(node: KnownNode, call: ClientCall): Promise<ClientAnswer | Failure> {
     const { method, attemptMs, idempotencyKey, signal } = call;
     if (node.nodeId === undefined) {
       const refusal = await this.check(node, Math.min(CHECK_MS, attemptMs));
-      if (refusal !== undefined) return refusal;
+      if (refusal !== undefined) return { why: refusal };
     }
     const headers = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
     const sentAtMs = performance.now();
@@ -81,9 +100,10 @@ export class ClusterClient {
         headers,
         signal,
       });
-      return isFinal(answer) ? { ...answer, sentAtMs } : `answered ${answer.status}: ${errorMessage(answer)}`;
+      if (isFinal(answer)) return { ...answer, sentAtMs };
+      return { why: `answered ${answer.status}: ${errorMessage(answer)}`, code: errorCode(answer) };
     } catch (error) {
-      return `does not answer: ${error instanceof Error ? error.message : String(error)}.`;
+      return { why: `does not answer: ${error instanceof Error ? error.message : String(error)}.` };
     }
   }
 
@@ -130,7 +150,7 @@ function isFinal({ status }: HttpAnswer): boolean {
 }
 
 /** The code of an error of ours. */
-export function errorCode({ body }: HttpAnswer): string | undefined {
+export function errorCode({ body }: HttpAnswer): ErrorCode | undefined {
   const code = (body as Partial<ErrorBody> | undefined)?.error?.code;
   return code !== undefined && Object.hasOwn(errorCodes, code) ? code : undefined;
 }
@@ -139,4 +159,9 @@ export function errorCode({ body }: HttpAnswer): string | undefined {
 export function errorMessage({ status, body }: HttpAnswer): string {
   const message = (body as Partial<ErrorBody> | undefined)?.error?.message;
   return typeof message === "string" ? message : `status ${status}`;
+}
+
+/** What the node added for programs. */
+export function errorDetails({ body }: HttpAnswer): unknown {
+  return (body as Partial<ErrorBody> | undefined)?.error?.details;
 }

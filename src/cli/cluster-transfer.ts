@@ -1,11 +1,12 @@
 import { buildCommand } from "@stricli/core";
-import { z } from "zod";
 import { transferLeadership } from "../api/cluster.ts";
+import { CliError } from "./cli-error.ts";
+import { errorCode, errorDetails, errorMessage } from "./cluster-client.ts";
 import type { CliContext } from "./context.ts";
-import { exitCode } from "./exit-code.ts";
 import { type HttpAnswer, httpRequest } from "./http-request.ts";
+import { jsonFlag, jsonText } from "./json-flag.ts";
 import { nodeUrl } from "./node-url.ts";
-import { textFlag } from "./text-flag.ts";
+import { urlFlag } from "./url-flag.ts";
 
 interface TransferFlags {
   readonly url?: string;
@@ -14,7 +15,6 @@ interface TransferFlags {
 
 /** Longer than the node itself waits for an end. */
 const TIMEOUT_MS = 10_000;
-const Refusal = z.object({ detail: z.string() });
 
 export const clusterTransferCommand = buildCommand<TransferFlags, [node?: string], CliContext>({
   docs: {
@@ -22,7 +22,7 @@ export const clusterTransferCommand = buildCommand<TransferFlags, [node?: string
     fullDescription:
       "Any node may be asked. Without NODE leadership goes to the node that can take over soonest.\n" +
       "Requests that come meanwhile wait a few milliseconds; none fails.\n\n" +
-      "Exit codes: 0 it leads, 1 it does not, 2 the node that was asked does not answer.",
+      "Exit codes: 0 it leads, 1 it does not, 69 the node that was asked does not answer.",
   },
   parameters: {
     positional: {
@@ -30,36 +30,33 @@ export const clusterTransferCommand = buildCommand<TransferFlags, [node?: string
       parameters: [{ brief: "Node that is to lead", placeholder: "NODE", parse: String, optional: true }],
     },
     flags: {
-      url: textFlag("Address of any node (default http://127.0.0.1:8001)", "URL"),
-      json: { kind: "boolean", default: false, brief: "As JSON", withNegated: false },
+      url: urlFlag,
+      json: jsonFlag(),
     },
   },
   async func(flags, node) {
     const url = nodeUrl(flags.url, this.environment);
     const query = node === undefined ? "" : `?to=${encodeURIComponent(node)}`;
-    let answer: HttpAnswer;
-    try {
-      answer = await httpRequest("POST", `${url}/cluster/transfer${query}`, { timeoutMs: TIMEOUT_MS });
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      this.process.stderr.write(`mufakat: ${url} does not answer: ${why}.\n`);
-      this.process.exitCode = exitCode.unreachable;
-      return;
-    }
+    const answer = await post(`${url}/cluster/transfer${query}`, url);
     const parsed = transferLeadership.output.safeParse(answer.status === 200 ? answer.body : undefined);
-    if (parsed.success) {
-      const { status, leader, term } = parsed.data;
-      const text = status === "unchanged" ? `${leader} leads already` : `${leader} leads now, in term ${term}`;
-      this.process.stdout.write(flags.json ? `${JSON.stringify(parsed.data, null, 2)}\n` : `${text}\n`);
-      return;
-    }
-    if (flags.json && answer.body !== undefined) this.process.stdout.write(`${JSON.stringify(answer.body, null, 2)}\n`);
-    this.process.stderr.write(`mufakat: ${refusal(url, answer)}\n`);
-    this.process.exitCode = exitCode.failure;
+    if (!parsed.success) throw refusal(url, answer);
+    const { status, leader, term } = parsed.data;
+    const text = status === "unchanged" ? `${leader} leads already` : `${leader} leads now, in term ${term}`;
+    this.process.stdout.write(flags.json ? jsonText(parsed.data) : `${text}\n`);
   },
 });
 
-function refusal(url: string, { status, body }: HttpAnswer): string {
-  const parsed = Refusal.safeParse(body);
-  return parsed.success ? parsed.data.detail : `${url} answered ${status}, but not as a node of this version does.`;
+async function post(target: string, url: string): Promise<HttpAnswer> {
+  try {
+    return await httpRequest("POST", target, { timeoutMs: TIMEOUT_MS });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CliError("unreachable", `${url} does not answer: ${why}.`);
+  }
+}
+
+function refusal(url: string, answer: HttpAnswer): CliError {
+  const code = errorCode(answer);
+  if (code !== undefined) return new CliError(code, errorMessage(answer), { details: errorDetails(answer) });
+  return new CliError("unreachable", `${url} answered ${answer.status}, but not as a node of this version does.`);
 }

@@ -13,6 +13,10 @@ export interface CliContext extends CommandContext {
   readonly hasTerminal: boolean;
   /** Sends to all processes of a child that was started as the first of a group of its own. */
   signalGroup(leaderProcessId: number, signal: NodeJS.Signals): void;
+  /** Whether whoever started us had the signal ignored, as nohup(1) does: then it stays so. Ask before listening to it. */
+  ignores(signal: StopSignal): boolean;
+  /** The command of `lock run`: all that stands behind its `--`. */
+  readonly behindSeparator?: readonly string[];
   /** Resolves at the end of standard input: the parent of a supervised node has gone. */
   endOfInput(): Promise<void>;
 }

@@ -1,19 +1,24 @@
-/** What the process says to its caller when it ends. After sysexits.h where that has a number for it. */
+/**
+ * What the process says to its caller when it ends; docs/cli.md has the same table. Numbers are those of sysexits.h where
+ * it has one for the case, and of shells for a command that another one runs.
+ */
 export const exitCode = {
   ok: 0,
-  /** The command ran, and its answer is no: no leader, not healthy, the node failed. */
+  /** The answer is no: no leader, not healthy, a refused request, a node that could not go on. */
   failure: 1,
-  /** `status`: nobody answered. */
-  unreachable: 2,
-  /** EX_USAGE: an unknown command or flag. */
+  /** EX_USAGE: the command line is wrong. */
   usage: 64,
-  /** EX_UNAVAILABLE: `lock run` reached no node, or none with a leader, and started nothing. */
+  /** EX_UNAVAILABLE: no node answered, or none with a leader. */
   unavailable: 69,
+  /** EX_SOFTWARE: a defect of this program. */
+  defect: 70,
   /** `lock run`: somebody else holds the lock, and --wait is over. */
   notAcquired: 74,
   /** `lock run`: the lock was lost while the command ran; the command was stopped. */
   lockLost: 75,
-  /** EX_CONFIG: a start that cannot be. A supervisor must not try again. */
+  /** EX_PROTOCOL: `lock run` was refused by the cluster. Not 1, which commands use themselves. */
+  refused: 76,
+  /** EX_CONFIG: a setting must be changed first. A supervisor must not try again. */
   configuration: 78,
   /** As shells do: the command of `lock run` cannot be executed, or there is no such command. */
   cannotExecute: 126,

@@ -2,11 +2,13 @@ import { buildCommand } from "@stricli/core";
 import type { CliContext } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
 import { httpGet } from "./http-request.ts";
+import { jsonFlag, jsonText } from "./json-flag.ts";
 import { nodeUrl } from "./node-url.ts";
-import { textFlag } from "./text-flag.ts";
+import { urlFlag } from "./url-flag.ts";
 
 interface HealthcheckFlags {
   readonly url?: string;
+  readonly json: boolean;
 }
 
 const TIMEOUT_MS = 2_000;
@@ -14,20 +16,24 @@ const TIMEOUT_MS = 2_000;
 export const healthcheckCommand = buildCommand<HealthcheckFlags, [], CliContext>({
   docs: {
     brief: "Exit 0 if a node is alive, else 1",
-    fullDescription: "Asks GET /healthz once: for a container's health check. Exit codes: 0 alive, 1 not.",
+    fullDescription: "Asks GET /healthz once: for a container's health check.\n\nExit codes: 0 alive, 1 not.",
   },
-  parameters: { flags: { url: textFlag("Address of the node (default http://127.0.0.1:8001)", "URL") } },
+  parameters: { flags: { url: urlFlag, json: jsonFlag() } },
   async func(flags) {
     const url = nodeUrl(flags.url, this.environment);
-    try {
-      const { status } = await httpGet(`${url}/healthz`, TIMEOUT_MS);
-      this.process.stdout.write(
-        status === 200 ? `${url} is alive\n` : `${url} is not healthy: it answered ${status}\n`,
-      );
-      this.process.exitCode = status === 200 ? exitCode.ok : exitCode.failure;
-    } catch (error) {
-      this.process.stdout.write(`${url} does not answer: ${error instanceof Error ? error.message : String(error)}\n`);
-      this.process.exitCode = exitCode.failure;
-    }
+    const ill = await illness(url);
+    const text = ill === undefined ? `${url} is alive\n` : `${url} ${ill}\n`;
+    this.process.stdout.write(flags.json ? jsonText({ url, alive: ill === undefined, reason: ill ?? null }) : text);
+    this.process.exitCode = ill === undefined ? exitCode.ok : exitCode.failure;
   },
 });
+
+/** @returns undefined when there is none */
+async function illness(url: string): Promise<string | undefined> {
+  try {
+    const { status } = await httpGet(`${url}/healthz`, TIMEOUT_MS);
+    return status === 200 ? undefined : `is not healthy: it answered ${status}`;
+  } catch (error) {
+    return `does not answer: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}

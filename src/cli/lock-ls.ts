@@ -1,13 +1,15 @@
 import { buildCommand } from "@stricli/core";
 import { listLocks } from "../api/locks.ts";
 import type { OperationOutput } from "../api/operation.ts";
-import { answering, ask } from "./ask-operation.ts";
+import { ask } from "./ask-operation.ts";
 import { ClusterClient } from "./cluster-client.ts";
 import type { CliContext } from "./context.ts";
+import { jsonFlag, jsonText } from "./json-flag.ts";
 import { nodeUrls } from "./node-url.ts";
 import { shortDuration } from "./short-duration.ts";
 import { tableText } from "./table.ts";
 import { textFlag } from "./text-flag.ts";
+import { urlsFlag } from "./url-flag.ts";
 
 interface LockLsFlags {
   readonly prefix?: string;
@@ -25,21 +27,19 @@ export const lockLsCommand = buildCommand<LockLsFlags, [], CliContext>({
     brief: "List locks that are held or waited for",
     fullDescription:
       "Each page is a linearizable read of its own. Ages are in lease time, which stands still without a leader.\n\n" +
-      "Exit codes: 0 listed, 1 refused, 2 no node answered.",
+      "Exit codes: 0 listed, 1 refused, 69 no node answered or none has a leader.",
   },
   parameters: {
     flags: {
       prefix: textFlag("Only names that begin so", "PREFIX"),
-      url: textFlag("Addresses of nodes, tried in turn (default http://127.0.0.1:8001)", "URL,URL…"),
-      json: { kind: "boolean", default: false, brief: "As JSON", withNegated: false },
+      url: urlsFlag,
+      json: jsonFlag(),
     },
   },
-  func(flags) {
-    return answering(this, async () => {
-      const client = new ClusterClient(nodeUrls(flags.url, this.environment));
-      const locks = await allLocks(client, flags.prefix ?? "");
-      this.process.stdout.write(flags.json ? locksJson(locks) : locksText(this, locks));
-    });
+  async func(flags) {
+    const client = new ClusterClient(nodeUrls(flags.url, this.environment));
+    const locks = await allLocks(client, flags.prefix ?? "");
+    this.process.stdout.write(flags.json ? locksJson(locks) : locksText(this, locks));
   },
 });
 
@@ -59,7 +59,7 @@ async function allLocks(client: ClusterClient, prefix: string): Promise<Map<stri
 
 function locksJson(locks: ReadonlyMap<string, LockState>): string {
   const shown = [...locks].map(([name, state]) => ({ lock_name: name, ...state }));
-  return `${JSON.stringify({ locks: shown }, null, 2)}\n`;
+  return jsonText({ locks: shown });
 }
 
 function locksText(context: CliContext, locks: ReadonlyMap<string, LockState>): string {

@@ -1,12 +1,15 @@
 import { buildCommand } from "@stricli/core";
 import { releaseLock } from "../api/locks.ts";
 import { StartError } from "../kernel/start-error.ts";
-import { answering, ask } from "./ask-operation.ts";
+import { ask } from "./ask-operation.ts";
+import { CliError } from "./cli-error.ts";
 import { ClusterClient } from "./cluster-client.ts";
 import type { CliContext } from "./context.ts";
-import { exitCode } from "./exit-code.ts";
+import { jsonFlag, jsonText } from "./json-flag.ts";
+import { lockPath } from "./lock-path.ts";
 import { nodeUrls } from "./node-url.ts";
 import { textFlag } from "./text-flag.ts";
+import { urlsFlag } from "./url-flag.ts";
 
 interface LockReleaseFlags {
   readonly owner?: string;
@@ -22,7 +25,8 @@ export const lockReleaseCommand = buildCommand<LockReleaseFlags, [string], CliCo
     fullDescription:
       "Give --owner, or --session with what the grant gave as such; and --fencing-token, so that only that grant is\n" +
       "released and not a newer one.\n\n" +
-      "Exit codes: 0 released, 1 refused: not held, held by another, another grant; 2 no node answered; 64 usage.",
+      "Exit codes: 0 released, 1 refused (not held, held by another, another grant), 64 wrong command line,\n" +
+      "69 no node answered or none has a leader.",
   },
   parameters: {
     positional: { kind: "tuple", parameters: [{ parse: String, brief: "Name of the lock", placeholder: "NAME" }] },
@@ -36,34 +40,31 @@ export const lockReleaseCommand = buildCommand<LockReleaseFlags, [string], CliCo
         brief: "Release only the grant with this token",
         placeholder: "N",
       },
-      url: textFlag("Addresses of nodes, tried in turn (default http://127.0.0.1:8001)", "URL,URL…"),
-      json: { kind: "boolean", default: false, brief: "As JSON", withNegated: false },
+      url: urlsFlag,
+      json: jsonFlag(),
     },
   },
   async func(flags, name) {
     const { owner, session, fencingToken } = flags;
     if ((owner === undefined) === (session === undefined)) {
-      this.process.stderr.write("mufakat: lock release needs either --owner or --session; --help says more.\n");
-      this.process.exitCode = exitCode.usage;
-      return;
+      throw new CliError("usage", "lock release needs either --owner or --session; --help says more.");
     }
-    await answering(this, async () => {
-      const query = new URLSearchParams(owner === undefined ? { session: session ?? "" } : { owner });
-      if (fencingToken !== undefined) query.set("fencing_token", fencingToken);
-      const client = new ClusterClient(nodeUrls(flags.url, this.environment));
-      const released = await ask(client, releaseLock, {
-        method: "DELETE",
-        target: `/lock/${encodeURIComponent(name)}?${query}`,
-        idempotencyKey: crypto.randomUUID(),
-      });
-      const next = released.granted_to === null ? "" : `; it went to ${released.granted_to.join(", ")}`;
-      const text = `${name} was released by ${released.released_by}${next}\n`;
-      this.process.stdout.write(flags.json ? `${JSON.stringify(released, null, 2)}\n` : text);
+    const query = new URLSearchParams(owner === undefined ? { session: session ?? "" } : { owner });
+    if (fencingToken !== undefined) query.set("fencing_token", fencingToken);
+    const target = `${lockPath(name)}?${query}`;
+    const client = new ClusterClient(nodeUrls(flags.url, this.environment));
+    const released = await ask(client, releaseLock, {
+      method: "DELETE",
+      target,
+      idempotencyKey: crypto.randomUUID(),
     });
+    const next = released.granted_to === null ? "" : `; it went to ${released.granted_to.join(", ")}`;
+    const text = `${name} was released by ${released.released_by}${next}\n`;
+    this.process.stdout.write(flags.json ? jsonText(released) : text);
   },
 });
 
 function parseToken(input: string): string {
   if (/^[1-9]\d{0,15}$/.test(input)) return input;
-  throw new StartError(`--fencing-token must be a whole number from 1, not "${input}"`);
+  throw new StartError(`--fencing-token must be a whole number from 1, not "${input}".`);
 }

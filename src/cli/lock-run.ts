@@ -1,14 +1,17 @@
 import { buildCommand } from "@stricli/core";
 import { limits } from "../kernel/limits.ts";
 import { StartError } from "../kernel/start-error.ts";
+import { CliError } from "./cli-error.ts";
 import { ClusterClient, Unreachable } from "./cluster-client.ts";
 import type { CliContext, StopSignal } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
 import { Child, NotStarted, signalExitCode } from "./lock-run/child.ts";
+import { describeHolders } from "./lock-run/holders.ts";
 import { takeLock, type Taken } from "./lock-run/take-lock.ts";
+import { lockPath } from "./lock-path.ts";
 import { nodeUrls } from "./node-url.ts";
 import { secondsBetween } from "./seconds.ts";
-import { textFlag } from "./text-flag.ts";
+import { urlsFlag } from "./url-flag.ts";
 
 interface LockRunFlags {
   readonly shared: boolean;
@@ -24,7 +27,7 @@ type Granted = Extract<Taken, { type: "granted" }>;
 const DEFAULT_GRACE_MS = 5_000;
 const FORWARDED: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
 
-export const lockRunCommand = buildCommand<LockRunFlags, string[], CliContext>({
+export const lockRunCommand = buildCommand<LockRunFlags, [string], CliContext>({
   docs: {
     brief: "Run a command while holding a lock",
     customUsage: ["NAME [--shared] [--ttl SECONDS] [--wait SECONDS] [--url URL,URL…] -- COMMAND [ARG…]"],
@@ -38,17 +41,15 @@ export const lockRunCommand = buildCommand<LockRunFlags, string[], CliContext>({
       "SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on. Without a terminal the command is a process group of its own,\n" +
       "and signals go to all of it.\n\n" +
       "Exit codes: that of the command (128 + n when signal n ended it), or\n" +
-      "  69 no node answered, or none has a leader     74 the lock was not free within --wait\n" +
-      "  75 the lock was lost and the command stopped  64 usage  78 a setting is wrong  1 the cluster refused\n" +
+      "  64 the command line is wrong                  69 no node answered, or none has a leader\n" +
+      "  74 the lock was not free within --wait        75 the lock was lost and the command stopped\n" +
+      "  76 the cluster refused                        78 --url or MUFAKAT_URL is wrong\n" +
       "  126 the command cannot be executed            127 there is no such command\n" +
-      "  128 + n signal n came before the command was started",
+      "  128 + n signal n came before the command was started\n" +
+      "What this program has to say itself goes to standard error and begins with mufakat:",
   },
   parameters: {
-    positional: {
-      kind: "array",
-      parameter: { parse: String, brief: "Name of the lock, then the command and its arguments", placeholder: "arg" },
-      minimum: 2,
-    },
+    positional: { kind: "tuple", parameters: [{ parse: String, brief: "Name of the lock", placeholder: "NAME" }] },
     flags: {
       shared: {
         kind: "boolean",
@@ -84,28 +85,24 @@ export const lockRunCommand = buildCommand<LockRunFlags, string[], CliContext>({
         brief: "Exit with this code instead of 74 when the lock is not free within --wait",
         placeholder: "CODE",
       },
-      url: textFlag("Addresses of nodes, tried in turn (default http://127.0.0.1:8001)", "URL,URL…"),
+      url: urlsFlag,
     },
   },
-  async func(flags, name, ...command) {
-    this.process.exitCode = await lockRun(this, flags, name ?? "", command);
+  async func(flags, name) {
+    this.process.exitCode = await lockRun(this, flags, name);
   },
 });
 
-async function lockRun(
-  context: CliContext,
-  flags: LockRunFlags,
-  name: string,
-  command: readonly string[],
-): Promise<number> {
+async function lockRun(context: CliContext, flags: LockRunFlags, name: string): Promise<number> {
+  const command = context.behindSeparator ?? [];
   const graceMs = flags.grace ?? Math.min(DEFAULT_GRACE_MS, flags.ttl / 4);
-  if (graceMs > flags.ttl / 2) throw new StartError("--grace must be at most half of --ttl.");
+  if (graceMs > flags.ttl / 2) throw new CliError("usage", "--grace must be at most half of --ttl.");
   const client = new ClusterClient(nodeUrls(flags.url, context.environment));
   const signals = new Signals(context);
   try {
     const taken = await takeLock({
       client,
-      name,
+      path: lockPath(name),
       lockType: flags.shared ? "shared" : "exclusive",
       ttlMs: flags.ttl,
       graceMs,
@@ -117,11 +114,11 @@ async function lockRun(
       case "granted":
         return await runHolding(context, taken, { name, command, graceMs, signals });
       case "held":
-        say(context, taken.sentence);
+        say(context, describeHolders(name, taken.answer));
         return flags.conflictExitCode ?? exitCode.notAcquired;
       case "refused":
         say(context, `${name}: ${taken.sentence}`);
-        return exitCode.failure;
+        return exitCode.refused;
       case "stopped":
         return signals.exitCode;
     }
@@ -190,6 +187,8 @@ class Signals {
   readonly end: () => void;
 
   constructor(context: CliContext) {
+    // nohup(1), and `&` in a script: who started us wants those to be ignored.
+    const forwarded = FORWARDED.filter((signal) => !context.ignores(signal));
     this.end = context.signals.subscribe((signal) => {
       // What is typed at a terminal reaches the command without us; a second one would make it end at once.
       const isTyped = context.hasTerminal && (signal === "SIGINT" || signal === "SIGQUIT");
@@ -197,7 +196,7 @@ class Signals {
         this.first ??= signal;
         this.controller.abort();
       } else if (!isTyped) this.child.send(signal);
-    }, FORWARDED);
+    }, forwarded);
   }
 
   get asked(): AbortSignal {
@@ -220,5 +219,5 @@ function say(context: CliContext, sentence: string): void {
 
 function parseExitCode(input: string): number {
   if (/^\d{1,3}$/.test(input) && Number(input) <= 255) return Number(input);
-  throw new StartError(`--conflict-exit-code must be a number from 0 to 255, not "${input}"`);
+  throw new StartError(`--conflict-exit-code must be a number from 0 to 255, not "${input}".`);
 }

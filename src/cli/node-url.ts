@@ -1,6 +1,8 @@
 import { assert } from "../kernel/assert.ts";
 import { StartError } from "../kernel/start-error.ts";
-import { formatHostPort, isWildcard, parseHostPort, parsePort } from "./configuration/host-port.ts";
+import { formatHostPort, isWildcard } from "./configuration/host-port.ts";
+import { listenAddress } from "./configuration/listen-address.ts";
+import { loadSettingsHere } from "./configuration/load-settings.ts";
 import type { Environment } from "./context.ts";
 
 /** The first of {@link nodeUrls}, for commands that ask one node. */
@@ -11,8 +13,9 @@ export function nodeUrl(flag: string | undefined, environment: Environment): str
 }
 
 /**
- * The nodes that a client command talks to: `--url`, then MUFAKAT_URL, then what MUFAKAT_LISTEN or PORT make a node on
- * this machine listen on (so that a container's health check needs no flag), then 127.0.0.1:8001.
+ * The nodes that a client command talks to: `--url`, then MUFAKAT_URL, then what MUFAKAT_LISTEN, the file of MUFAKAT_CONFIG
+ * or PORT make a node on this machine listen on (so that a container's health check needs no flag), then the first node of
+ * `up`: 127.0.0.1:8001, or the port that MUFAKAT_PORT or that file gives it.
  *
  * @returns at least one origin, without a slash at its end
  * @throws {StartError}
@@ -21,13 +24,11 @@ export function nodeUrls(flag: string | undefined, environment: Environment): st
   if (flag !== undefined) return parseUrls(flag, "--url");
   const variable = environment["MUFAKAT_URL"] ?? "";
   if (variable !== "") return parseUrls(variable, "MUFAKAT_URL");
-  const listen = environment["MUFAKAT_LISTEN"] ?? "";
-  if (listen !== "") {
-    const address = parseHostPort(listen, "MUFAKAT_LISTEN");
-    return [`http://${formatHostPort(isWildcard(address.host) ? { host: "127.0.0.1", port: address.port } : address)}`];
-  }
-  const port = environment["PORT"] ?? "";
-  return [`http://127.0.0.1:${port === "" ? 8001 : parsePort(port, "PORT")}`];
+  const settings = loadSettingsHere(environment);
+  const listen = settings.find("listen");
+  if (listen === undefined) return [`http://127.0.0.1:${settings.integer("port")}`];
+  const { host, port } = listenAddress(listen);
+  return [`http://${formatHostPort({ host: isWildcard(host) ? "127.0.0.1" : host, port })}`];
 }
 
 /** A comma list. */

@@ -5,6 +5,6 @@ export function secondsBetween(flag: string, minimum: number, maximum: number): 
   return (input) => {
     const seconds = /^\d{1,9}(\.\d{1,9})?$/.test(input) ? Number(input) : Number.NaN;
     if (seconds >= minimum && seconds <= maximum) return Math.ceil(seconds * 1000);
-    throw new StartError(`${flag} must be a number of seconds from ${minimum} to ${maximum}, not "${input}"`);
+    throw new StartError(`${flag} must be a number of seconds from ${minimum} to ${maximum}, not "${input}".`);
   };
 }

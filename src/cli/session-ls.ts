@@ -1,13 +1,14 @@
 import { buildCommand } from "@stricli/core";
 import type { OperationOutput } from "../api/operation.ts";
 import { listSessions } from "../api/sessions.ts";
-import { answering, ask } from "./ask-operation.ts";
+import { ask } from "./ask-operation.ts";
 import { ClusterClient } from "./cluster-client.ts";
 import type { CliContext } from "./context.ts";
+import { jsonFlag, jsonText } from "./json-flag.ts";
 import { nodeUrls } from "./node-url.ts";
 import { shortDuration } from "./short-duration.ts";
 import { tableText } from "./table.ts";
-import { textFlag } from "./text-flag.ts";
+import { urlsFlag } from "./url-flag.ts";
 
 interface SessionLsFlags {
   readonly url?: string;
@@ -21,20 +22,17 @@ export const sessionLsCommand = buildCommand<SessionLsFlags, [], CliContext>({
     brief: "List sessions, without their secret ids",
     fullDescription:
       "Names are those that holders are shown by. Times are in lease time, which stands still without a leader.\n\n" +
-      "Exit codes: 0 listed, 1 refused, 2 no node answered.",
+      "Exit codes: 0 listed, 1 refused, 69 no node answered or none has a leader.",
   },
   parameters: {
     flags: {
-      url: textFlag("Addresses of nodes, tried in turn (default http://127.0.0.1:8001)", "URL,URL…"),
-      json: { kind: "boolean", default: false, brief: "As JSON", withNegated: false },
+      url: urlsFlag,
+      json: jsonFlag(),
     },
   },
-  func(flags) {
-    return answering(this, async () => {
-      const sessions = await allSessions(new ClusterClient(nodeUrls(flags.url, this.environment)));
-      const text = flags.json ? `${JSON.stringify({ sessions }, null, 2)}\n` : sessionsText(this, sessions);
-      this.process.stdout.write(text);
-    });
+  async func(flags) {
+    const sessions = await allSessions(new ClusterClient(nodeUrls(flags.url, this.environment)));
+    this.process.stdout.write(flags.json ? jsonText({ sessions }) : sessionsText(this, sessions));
   },
 });
 

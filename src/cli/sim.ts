@@ -2,8 +2,10 @@ import { buildCommand } from "@stricli/core";
 import { StartError } from "../kernel/start-error.ts";
 import { plants } from "../sim/plants.ts";
 import { runSeed, type SimResult } from "../sim/run-seed.ts";
+import { kebabCase } from "./configuration/definitions.ts";
 import type { CliContext } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
+import { jsonFlag, jsonText } from "./json-flag.ts";
 
 interface SimFlags {
   readonly seed: number;
@@ -12,6 +14,7 @@ interface SimFlags {
   readonly events?: number;
   readonly plant?: string;
   readonly list: boolean;
+  readonly json: boolean;
 }
 
 /** Lines of the trace that a failure shows. */
@@ -37,16 +40,17 @@ export const simCommand = buildCommand<SimFlags, [], CliContext>({
         optional: true,
         brief: "Plant a fault by name, to see that it is found",
       },
-      list: { kind: "boolean", default: false, brief: "Print the planted faults" },
+      list: { kind: "boolean", default: false, brief: "Print the planted faults", withNegated: false },
+      json: jsonFlag("As JSON: one line for each run"),
     },
   },
   func(flags) {
     const write = (line: string): void => this.process.stdout.write(`${line}\n`);
     if (flags.list) {
-      for (const [name, { breaks }] of Object.entries(plants)) write(`${name.padEnd(24)} ${breaks}`);
+      this.process.stdout.write(flags.json ? plantsJson() : plantsText());
       return;
     }
-    const failed = runSeeds(flags, write);
+    const failed = flags.json ? runSeedsAsJson(flags, write) : runSeeds(flags, write);
     const right = flags.plant === undefined || plants[flags.plant]?.harmless === true ? !failed : failed;
     if (!right) this.process.exitCode = exitCode.failure;
   },
@@ -70,6 +74,36 @@ function runSeeds({ seed: first, seeds, nodes, events, plant }: SimFlags, write:
   const perSecond = Math.round((total / (performance.now() - startMs)) * 1000);
   write(`${seeds} ${seeds === 1 ? "run" : "runs"}, ${total} events, ${perSecond} events/s: no check failed`);
   return false;
+}
+
+/** A line for each run as it ends, so that many seeds need no memory. @returns whether a check failed */
+function runSeedsAsJson(
+  { seed: first, seeds, nodes, events, plant }: SimFlags,
+  write: (line: string) => void,
+): boolean {
+  for (let seed = first; seed < first + seeds; seed++) {
+    const { figures, fingerprint, failure } = runSeed({ seed, nodes, events, plant });
+    const { faults, ends, ...counts } = figures;
+    const shown = Object.entries(counts).map(([name, count]) => [kebabCase(name).replaceAll("-", "_"), count]);
+    const run = { seed, hash: fingerprint, ...Object.fromEntries(shown), faults, ends: Object.fromEntries(ends) };
+    write(JSON.stringify({ ...run, failure: failure ?? null }));
+    if (failure !== undefined) return true;
+  }
+  return false;
+}
+
+function plantsText(): string {
+  const lines = Object.entries(plants).map(([name, { breaks }]) => `${name.padEnd(24)} ${breaks}\n`);
+  return lines.join("");
+}
+
+function plantsJson(): string {
+  const shown = Object.entries(plants).map(([name, { breaks, harmless }]) => ({
+    name,
+    breaks,
+    harmless: harmless === true,
+  }));
+  return jsonText({ plants: shown });
 }
 
 function summary({ options, figures, fingerprint, failure }: SimResult): string {

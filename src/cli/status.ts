@@ -1,11 +1,13 @@
 import { buildCommand } from "@stricli/core";
 import Table from "cli-table3";
 import { askCluster, clientAddress, type ClusterStatus } from "./ask-cluster.ts";
+import { CliError } from "./cli-error.ts";
 import { formatHostPort } from "./configuration/host-port.ts";
 import { type CliContext, usesColour } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
+import { jsonFlag, jsonText } from "./json-flag.ts";
 import { nodeUrl } from "./node-url.ts";
-import { textFlag } from "./text-flag.ts";
+import { urlFlag } from "./url-flag.ts";
 
 interface StatusFlags {
   readonly url?: string;
@@ -21,6 +23,8 @@ interface NodeRow {
   readonly term: number | null;
   readonly commit_index: number | null;
   readonly applied_index: number | null;
+  /** `ok`, or `full`: then the node writes no new locks. */
+  readonly disk: string | null;
   readonly version: string | null;
 }
 
@@ -32,22 +36,18 @@ export const statusCommand = buildCommand<StatusFlags, [], CliContext>({
     fullDescription:
       "Asks one node for the members and each member for its state.\n\n" +
       "The other nodes are asked on their peer port less 1000, where clients are by default.\n\n" +
-      "Exit codes: 0 there is a leader, 1 there is none, 2 the node does not answer.",
+      "Exit codes: 0 there is a leader, 1 there is none, 69 the node does not answer.",
   },
   parameters: {
     flags: {
-      url: textFlag("Address of any node (default http://127.0.0.1:8001)", "URL"),
-      json: { kind: "boolean", default: false, brief: "As JSON" },
+      url: urlFlag,
+      json: jsonFlag(),
     },
   },
   async func(flags) {
     const url = nodeUrl(flags.url, this.environment);
     const asked = await askCluster(url, TIMEOUT_MS);
-    if (typeof asked === "string") {
-      this.process.stderr.write(`mufakat: ${url} ${asked}\n`);
-      this.process.exitCode = exitCode.unreachable;
-      return;
-    }
+    if (typeof asked === "string") throw new CliError("unreachable", `${url} ${asked}`);
     const leader = asked.groups[0]?.leader ?? null;
     const nodes = await Promise.all(asked.members.map((member) => askMember(member, asked, url)));
     const colour = usesColour(this.process.stdout, this.environment);
@@ -81,24 +81,25 @@ function row(nodeId: string, address: string, status: ClusterStatus | undefined)
     term: group?.term ?? null,
     commit_index: group?.commit_index ?? null,
     applied_index: group?.applied_index ?? null,
+    disk: status?.members.find((member) => member.node_id === nodeId)?.disk ?? null,
     version: status?.version ?? null,
   };
 }
 
 function statusJson(asked: ClusterStatus, leader: string | null, nodes: readonly NodeRow[]): string {
   const shown = { cluster_name: asked.cluster_name, cluster_id: asked.cluster_id, leader, nodes };
-  return `${JSON.stringify(shown, null, 2)}\n`;
+  return jsonText(shown);
 }
 
 function statusText(asked: ClusterStatus, leader: string | null, nodes: readonly NodeRow[], colour: boolean): string {
   const table = new Table({
-    head: ["node", "clients", "role", "term", "commit", "applied", "version"],
+    head: ["node", "clients", "role", "term", "commit", "applied", "disk", "version"],
     style: colour ? { head: ["cyan"], compact: true } : { head: [], border: [], compact: true },
   });
   for (const node of nodes) {
     const state = node.reachable
-      ? [node.role, node.term, node.commit_index, node.applied_index]
-      : ["unreachable", "", "", ""];
+      ? [node.role, node.term, node.commit_index, node.applied_index, node.disk]
+      : ["unreachable", "", "", "", ""];
     table.push([node.node_id, node.address, ...state.map((cell) => String(cell ?? "")), node.version ?? ""]);
   }
   const up = nodes.filter((node) => node.reachable).length;

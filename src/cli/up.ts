@@ -1,27 +1,21 @@
 import { buildCommand } from "@stricli/core";
 import { StartError } from "../kernel/start-error.ts";
+import { clusterSettings, variableName } from "./configuration/definitions.ts";
 import { nodeVariables } from "./configuration/node-configuration.ts";
-import { Settings, variableName } from "./configuration/settings.ts";
+import { configFlag, flagsOf } from "./configuration/setting-flags.ts";
+import { loadSettings } from "./configuration/load-settings.ts";
+import type { SettingFlags } from "./configuration/settings.ts";
 import type { CliContext, Environment } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
-import { textFlag } from "./text-flag.ts";
+import { jsonFlag } from "./json-flag.ts";
 import { Cluster } from "./up/cluster.ts";
 import { UpConsole } from "./up/console.ts";
 import { checkPortsAreFree } from "./up/free-ports.ts";
-import { greeting } from "./up/greeting.ts";
+import { greeting, readyLine } from "./up/greeting.ts";
 import { findLeader } from "./up/leader.ts";
 import { planCluster, type ClusterPlan } from "./up/plan.ts";
 
-interface UpFlags {
-  readonly nodes?: string;
-  readonly port?: string;
-  readonly data?: string;
-  readonly cluster?: string;
-  readonly heartbeatMs?: string;
-  readonly electionTimeoutMs?: string;
-  readonly logFormat?: string;
-  readonly logLevel?: string;
-}
+type UpFlags = SettingFlags<typeof clusterSettings> & { readonly config?: string; readonly json: boolean };
 
 const LEADER_POLL_MS = 100;
 const LEADER_PATIENCE_MS = 15_000;
@@ -34,32 +28,27 @@ export const upCommand = buildCommand<UpFlags, [], CliContext>({
     fullDescription:
       "Runs the nodes as child processes on 127.0.0.1, shows their logs, and starts one again that dies.\n\n" +
       "Node n listens for clients on --port + n - 1 and for the others 1000 above that.\n\n" +
-      "Every flag has a variable: --nodes is MUFAKAT_NODES, and so on.\n\n" +
+      "Every setting has a variable, MUFAKAT_NODES for --nodes, and a key in the file that --config names, nodes. A flag\n" +
+      "wins over its variable, and that over the file.\n\n" +
       "Exit codes: 0 stopped as asked, 64 unknown flag, 78 a setting must be changed first.",
   },
   parameters: {
     flags: {
-      nodes: textFlag("Number of nodes, 1 to 7 (default 3)", "N"),
-      port: textFlag("Client port of the first node (default 8001)", "PORT"),
-      data: textFlag("Directory for the nodes' data (default .mufakat)", "DIR"),
-      cluster: textFlag("Name of the cluster (default mufakat)", "NAME"),
-      heartbeatMs: textFlag("Heartbeat interval in ms (default 50)", "MS"),
-      electionTimeoutMs: textFlag("Shortest election time-out in ms (default 300)", "MS"),
-      logFormat: textFlag("json or text (default text)", "FORMAT"),
-      logLevel: textFlag("debug, info, warn, error or silent (default info)", "LEVEL"),
+      ...flagsOf(clusterSettings),
+      config: configFlag,
+      json: jsonFlag("One line of JSON on standard output once the cluster is ready; all else to standard error"),
     },
   },
-  async func(flags) {
-    const plan = planCluster(new Settings({ ...flags }, this.environment));
+  async func({ json, ...flags }) {
+    const plan = planCluster(loadSettings("up", flags, this.environment).settings);
     await checkPortsAreFree(plan.nodes.flatMap((node) => [node.port, node.peerPort]));
-    await runCluster(this, plan);
+    await runCluster(this, plan, new UpConsole(this, plan.logFormat, json));
     this.process.exitCode = exitCode.ok;
   },
 });
 
 /** Until a signal asks us to stop; throws when no node can run. */
-async function runCluster(context: CliContext, plan: ClusterPlan): Promise<void> {
-  const output = new UpConsole(context, plan.logFormat);
+async function runCluster(context: CliContext, plan: ClusterPlan, output: UpConsole): Promise<void> {
   const cluster = new Cluster(plan, context.selfCommand, childEnvironment(context.environment), output);
   let signals = 0;
   const asked = Promise.withResolvers<void>();
@@ -101,7 +90,7 @@ async function greetWhenLed(
     const waitedMs = performance.now() - startedMs;
     if (leader !== undefined && (leader.followers === ports.length || waitedMs > ALL_NODES_PATIENCE_MS)) {
       cluster.hasStarted();
-      output.block(greeting(plan, leader, programName(context.selfCommand)));
+      output.ready(output.asJson ? readyLine(plan, leader) : greeting(plan, leader, programName(context.selfCommand)));
       return;
     }
     if (leader === undefined && patient && waitedMs > LEADER_PATIENCE_MS) {
@@ -118,7 +107,7 @@ function programName(selfCommand: readonly string[]): string {
   return selfCommand.length > 1 ? "npm run mufakat --" : executable;
 }
 
-const CLUSTER_VARIABLES = ["nodes", "port"].map(variableName);
+const CLUSTER_VARIABLES = [...Object.keys(clusterSettings), "config"].map(variableName);
 
 /** Each child is told who it is by flags: variables meant for one node, or for us, must not say otherwise. */
 function childEnvironment(environment: Environment): Record<string, string | undefined> {

@@ -1,6 +1,7 @@
 import { buildCommand } from "@stricli/core";
 import { commit, version } from "../server/version.ts";
 import type { CliContext } from "./context.ts";
+import { jsonFlag, jsonText } from "./json-flag.ts";
 
 interface VersionFlags {
   readonly json: boolean;
@@ -8,10 +9,10 @@ interface VersionFlags {
 
 export const versionCommand = buildCommand<VersionFlags, [], CliContext>({
   docs: { brief: "Print the version of this program" },
-  parameters: { flags: { json: { kind: "boolean", default: false, brief: "As JSON" } } },
+  parameters: { flags: { json: jsonFlag() } },
   func({ json }) {
     const bun = Bun.version;
     const text = `mufakat ${version}${commit === undefined ? "" : ` (${commit})`}, Bun ${bun}\n`;
-    this.process.stdout.write(json ? `${JSON.stringify({ version, commit: commit ?? null, bun })}\n` : text);
+    this.process.stdout.write(json ? jsonText({ version, commit: commit ?? null, bun }) : text);
   },
 });

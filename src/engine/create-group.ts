@@ -41,6 +41,7 @@ export function createGroup<Command, Result>(
       maxUncommittedBytes: limits.maxUncommittedBytes,
       maxAppendBytes: limits.maxAppendBytes,
       maxInflightAppends: limits.maxInflightAppends,
+      room: services.disk,
     },
     new RaftLog(options.group, log, recovered, options.maxLogCacheBytes ?? limits.maxLogCacheBytes),
     recovered?.hardState ?? { term: 0, vote: 0 },

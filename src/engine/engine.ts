@@ -3,16 +3,21 @@ import { limits } from "../kernel/limits.ts";
 import type { FlushMark } from "../raft/raft.ts";
 import type { GroupId, Message, ReplicaId } from "../raft/types.ts";
 import type { LogRecord, WriteAheadLog } from "../wal/records.ts";
+import type { DiskState } from "./disk-report.ts";
+import { DiskWatch } from "./disk-watch.ts";
 import type { GroupHost, GroupServices } from "./group-host.ts";
 import { type PeerMessage, readPeerMessages, writePeerMessage } from "./peer-messages.ts";
 import type { Clock, PeerEvents, PeerNetwork, TurnScheduler } from "./ports.ts";
 import { EngineStatistics } from "./statistics.ts";
+import type { SyncTimes } from "./sync-times.ts";
 
 export interface EnginePorts {
   readonly clock: Clock;
   readonly network: PeerNetwork;
   readonly scheduler: TurnScheduler;
   readonly log: WriteAheadLog;
+  /** Told by the host how long each sync of the log took. */
+  readonly syncTimes: SyncTimes;
 }
 
 /** What the engine tells the node around it. */
@@ -22,6 +27,8 @@ export interface EngineEvents {
   leaderChanged(group: GroupId, term: number, leader: ReplicaId): void;
   /** This node leads and begins to hand leadership over. */
   handingOver(group: GroupId, term: number, to: ReplicaId): void;
+  /** The disk of this node is full, or has room again. `refusal`: what it says. */
+  diskChanged(state: DiskState, refusal: Error | undefined): void;
 }
 
 /** Any group: the engine never looks into commands and results. */
@@ -44,12 +51,17 @@ const FRAME_BYTES = 1024 * 1024;
  */
 export class Engine implements PeerEvents, GroupServices {
   readonly statistics = new EngineStatistics();
+  readonly disk: DiskWatch;
   private readonly groups = new Map<GroupId, AnyGroup>();
   private inbox: { readonly peer: ReplicaId; readonly message: PeerMessage }[] = [];
   private readonly frames = new Map<ReplicaId, ByteWriter>();
   private waiting: Flush = emptyFlush();
   private flushing: Flush | undefined;
   private durable: Flush[] = [];
+  /** Peers that have just connected, and know nothing of this node's disk. */
+  private readonly greetings = new Set<ReplicaId>();
+  private diskState: DiskState = "ok";
+  private disksChanged = false;
   private tickDue = false;
   private stopped = false;
   private inTurn = false;
@@ -59,6 +71,7 @@ export class Engine implements PeerEvents, GroupServices {
     private readonly ports: EnginePorts,
     private readonly events: EngineEvents,
   ) {
+    this.disk = new DiskWatch(ports.log.room, ports.syncTimes, ports.network.peers);
     for (const peer of ports.network.peers) this.frames.set(peer, new ByteWriter(64 * 1024));
   }
 
@@ -102,11 +115,13 @@ export class Engine implements PeerEvents, GroupServices {
   }
 
   onConnected(peer: ReplicaId): void {
+    this.greetings.add(peer);
     for (const group of this.groups.values()) group.peerConnected(peer);
     this.ports.scheduler.requestTurn();
   }
 
   onDisconnected(peer: ReplicaId): void {
+    this.disk.forget(peer);
     for (const group of this.groups.values()) group.peerDisconnected(peer);
     this.ports.scheduler.requestTurn();
   }
@@ -132,12 +147,16 @@ export class Engine implements PeerEvents, GroupServices {
     this.inTurn = true;
     for (const group of this.groups.values()) group.raft.beginTurn(startMs);
     this.finishFlushes();
-    this.stepInbox();
+    this.stepInbox(startMs);
+    if (this.tickDue) this.disk.tick(startMs);
     for (const group of this.groups.values()) {
+      if (this.disksChanged || this.tickDue) group.mindDisks(startMs);
       if (this.tickDue) group.tick(startMs);
       group.pump(startMs);
     }
     this.tickDue = false;
+    this.disksChanged = false;
+    this.reportDisk(startMs);
     this.collectEffects(startMs);
     this.sendFrames();
     this.startFlush();
@@ -148,10 +167,15 @@ export class Engine implements PeerEvents, GroupServices {
     this.statistics.turnMs.observe(this.nowMs() - startMs);
   }
 
-  private stepInbox(): void {
+  private stepInbox(nowMs: number): void {
     const inbox = this.inbox;
     this.inbox = [];
     for (const { peer, message } of inbox) {
+      if (message.type === "disk") {
+        this.disk.heard(peer, message, nowMs);
+        this.disksChanged = true;
+        continue;
+      }
       const group = message.type === "raft" ? message.message.group : message.group;
       this.groups.get(group)?.receive(peer, message);
     }
@@ -169,6 +193,7 @@ export class Engine implements PeerEvents, GroupServices {
       const id = group.group;
       const { records, marks, deferred } = this.waiting;
       if (hardState !== undefined) {
+        dropHardState(records, id);
         records.push({ type: "hardState", group: id, hardState });
         if (hardState.vote === this.self) this.statistics.elections++;
       }
@@ -177,6 +202,21 @@ export class Engine implements PeerEvents, GroupServices {
       marks.push({ group, mark: group.raft.flushMark() });
       for (const message of effects.deferred) deferred.push(message);
     }
+  }
+
+  /** Peers hear of the disk now and then, and at once when its state changes or when they come. */
+  private reportDisk(nowMs: number): void {
+    const { disk } = this;
+    if (disk.state !== this.diskState) {
+      this.diskState = disk.state;
+      this.disksChanged = true;
+      this.events.diskChanged(disk.state, disk.refusal);
+    }
+    const due = disk.due(nowMs);
+    for (const peer of due === undefined ? this.greetings : this.frames.keys()) {
+      this.send(peer, { type: "disk", ...(due ?? disk.report) });
+    }
+    this.greetings.clear();
   }
 
   /** PROTOCOLS D4: no flush is written before the one before it is durable. */
@@ -194,6 +234,7 @@ export class Engine implements PeerEvents, GroupServices {
     for (const record of flush.records) {
       if (record.type === "entries") this.statistics.flushedEntries += record.entries.length;
     }
+    this.disk.handedOver();
     this.ports.log.flush(flush.records, (error) => {
       if (error !== undefined) {
         this.stopped = true;
@@ -239,6 +280,12 @@ export class Engine implements PeerEvents, GroupServices {
     if (writer.length <= limits.maxFrameBytes) this.ports.network.send(peer, writer.written());
     writer.reset();
   }
+}
+
+/** The newer one counts alone: however long a flush is waited for, terms and votes take no more room in the next. */
+function dropHardState(records: LogRecord[], group: GroupId): void {
+  const at = records.findIndex((record) => record.type === "hardState" && record.group === group);
+  if (at >= 0) records.splice(at, 1);
 }
 
 function emptyFlush(): Flush {

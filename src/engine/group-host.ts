@@ -1,8 +1,10 @@
 import { assert } from "../kernel/assert.ts";
+import type { Proposed } from "../raft/leadership.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { GroupId, ReplicaId } from "../raft/types.ts";
-import type { Ingress } from "./ingress.ts";
-import type { ForwardedProposal, PeerMessage, RefusedAttempt } from "./peer-messages.ts";
+import type { DiskWatch } from "./disk-watch.ts";
+import type { Ingress, Tried } from "./ingress.ts";
+import type { ForwardedProposal, PeerMessage, ProposalRefusal, RefusedAttempt } from "./peer-messages.ts";
 import type { BarrierDone, ReadBarriers } from "./read-barriers.ts";
 import type { StateMachine } from "./state-machine.ts";
 import type { EngineStatistics } from "./statistics.ts";
@@ -12,6 +14,7 @@ import type { TransferEnd, Transfers } from "./transfers.ts";
 export interface GroupServices {
   readonly self: ReplicaId;
   readonly statistics: EngineStatistics;
+  readonly disk: DiskWatch;
   nowMs(): number;
   /** Joins the frame that this turn sends to the peer. */
   send(peer: ReplicaId, message: PeerMessage): void;
@@ -62,7 +65,7 @@ export class GroupHost<Command, Result> {
     return this.raft.log.appliedIndex < this.applicable;
   }
 
-  receive(peer: ReplicaId, message: PeerMessage): void {
+  receive(peer: ReplicaId, message: Exclude<PeerMessage, { type: "disk" }>): void {
     switch (message.type) {
       case "raft":
         this.raft.step(message.message);
@@ -98,6 +101,20 @@ export class GroupHost<Command, Result> {
     this.ingress.sweep(nowMs);
     this.barriers.sweep(nowMs);
     this.transfers.sweep(nowMs);
+  }
+
+  /** What the disks of this node and of its peers mean for a leader (PROTOCOLS D9). */
+  mindDisks(nowMs: number): void {
+    const { raft, services } = this;
+    const { disk } = services;
+    if (raft.role !== "leader") return;
+    raft.leaseTime.halted = disk.isStalled;
+    disk.forEachPeer((peer, state) => raft.hold(peer, state === "exhausted"));
+    if (raft.transferee !== 0) return;
+    const to = disk.betterLeader(nowMs, (isBetter) =>
+      raft.successor((replica) => isBetter(replica) && services.isConnected(replica)),
+    );
+    if (to !== 0) this.handOver(to, nowMs, () => {});
   }
 
   peerConnected(peer: ReplicaId): void {
@@ -173,10 +190,10 @@ export class GroupHost<Command, Result> {
     if (outcome.ingress === this.ingress.identity) this.ingress.outcome(outcome.sequence, outcome.result);
   };
 
-  private readonly proposeHere = (operation: ForwardedProposal): "sent" | "unsent" | "overloaded" => {
-    this.services.statistics.proposals++;
-    const proposed = this.raft.propose("command", operation.payload, operation.reserved);
-    return proposed === "accepted" ? "sent" : proposed === "overloaded" ? "overloaded" : "unsent";
+  private readonly proposeHere = (operation: ForwardedProposal): Tried => {
+    const proposed = this.propose(operation);
+    if (proposed === "accepted") return "sent";
+    return proposed === "notLeader" ? "unsent" : proposed;
   };
 
   private readonly askHere = (id: number): boolean => this.askRaft(this.services.self, id);
@@ -209,22 +226,33 @@ export class GroupHost<Command, Result> {
     });
   }
 
+  private propose({ payload, reserved }: ForwardedProposal): "accepted" | ProposalRefusal {
+    const { disk, statistics } = this.services;
+    statistics.proposals++;
+    const admission = this.raft.role === "leader" ? disk.admission(reserved) : "elsewhere";
+    if (admission !== "yes") return admission === "elsewhere" ? "notLeader" : admission;
+    const proposed: Proposed = this.raft.propose("command", payload, reserved);
+    if (proposed !== "noRoom") return proposed;
+    // A segment that is only late will be there soon: the ingress asks again.
+    return disk.refusal === undefined ? "notLeader" : "diskFull";
+  }
+
   private proposeForwarded(peer: ReplicaId, proposals: readonly ForwardedProposal[]): void {
     const ingress = proposals[0]?.ingress ?? 0;
     let seen = this.attempts.get(peer);
     if (seen?.ingress !== ingress) this.attempts.set(peer, (seen = { ingress, last: 0 }));
-    const refusals = { notLeader: [] as RefusedAttempt[], overloaded: [] as RefusedAttempt[] };
+    const refusals = new Map<ProposalRefusal, RefusedAttempt[]>();
     for (const proposal of proposals) {
       // A second copy could be taken after the first was refused: then the refusal was no definite one.
       if (proposal.attempt <= seen.last) continue;
       seen.last = proposal.attempt;
-      const proposed = this.raft.propose("command", proposal.payload, proposal.reserved);
-      this.services.statistics.proposals++;
-      if (proposed !== "accepted") refusals[proposed].push(proposal);
+      const proposed = this.propose(proposal);
+      if (proposed === "accepted") continue;
+      const attempts = refusals.get(proposed);
+      if (attempts === undefined) refusals.set(proposed, [proposal]);
+      else attempts.push(proposal);
     }
-    for (const reason of ["notLeader", "overloaded"] as const) {
-      const attempts = refusals[reason];
-      if (attempts.length === 0) continue;
+    for (const [reason, attempts] of refusals) {
       this.services.send(peer, { type: "refused", group: this.group, reason, ingress, attempts });
     }
   }
@@ -234,8 +262,8 @@ export class GroupHost<Command, Result> {
     const deadlineMs = this.machine.nextDeadlineMs();
     const { log, leaseTime } = this.raft;
     if (deadlineMs === undefined || !this.raft.established || log.appliedIndex < this.timeEntryIndex) return false;
-    // While leadership is handed over nothing is proposed: asking again at once would only spin.
-    if (this.raft.transferee !== 0) return false;
+    // While leadership is handed over, or the disk is full, nothing is proposed: asking again at once would only spin.
+    if (this.raft.transferee !== 0 || !this.services.disk.takesTime) return false;
     return leaseTime.nowMs >= deadlineMs || leaseTime.nowMs - this.timeEntryLeaseMs >= TIME_ENTRY_MS;
   }
 
@@ -258,7 +286,7 @@ export class GroupHost<Command, Result> {
     const { raft, services } = this;
     const isConnected = (replica: ReplicaId): boolean => services.isConnected(replica);
     const before = raft.transferee;
-    const target = to !== 0 ? to : before !== 0 ? before : raft.successor(isConnected);
+    const target = to !== 0 ? to : before !== 0 ? before : this.successor();
     if (raft.role !== "leader") done("notLeader");
     else if (to === services.self) done("transferred");
     else if (target === 0 || !isConnected(target)) done("unreachable");
@@ -270,6 +298,15 @@ export class GroupHost<Command, Result> {
       }
       this.transfers.add(to, nowMs, done);
     }
+  }
+
+  /** Who could lead soonest, and can write. */
+  private successor(): ReplicaId {
+    const { raft, services } = this;
+    const isConnected = (replica: ReplicaId): boolean => services.isConnected(replica);
+    const hasRoom = (replica: ReplicaId): boolean => (services.disk.peerReport(replica)?.state ?? "ok") === "ok";
+    const best = raft.successor((replica) => isConnected(replica) && hasRoom(replica));
+    return best !== 0 ? best : raft.successor(isConnected);
   }
 
   private askRaft(peer: ReplicaId, id: number): boolean {

@@ -1,5 +1,5 @@
 import { limits } from "../kernel/limits.ts";
-import type { ForwardedProposal, RefusedAttempt } from "./peer-messages.ts";
+import type { ForwardedProposal, ProposalRefusal, RefusedAttempt } from "./peer-messages.ts";
 
 /** How the ingress speaks to its state machine without knowing it. */
 export interface OperationProtocol<Command, Result> {
@@ -17,7 +17,13 @@ export interface OperationProtocol<Command, Result> {
   isStale(result: Result): boolean;
 }
 
-export type OperationFailure = "no_leader" | "outcome_unknown" | "limit";
+export type OperationFailure = "no_leader" | "outcome_unknown" | Refusal;
+/** What a leader refuses for: too much under way, or no room on the disks of a majority. Definite. */
+type Refusal = "limit" | "disk_full";
+
+/** What became of one attempt to propose: `sent`: the leader may have it. `unsent`: it goes again soon. */
+export type Tried = "sent" | "unsent" | Exclude<ProposalRefusal, "notLeader">;
+type Propose = (operation: ForwardedProposal) => Tried;
 
 /** What becomes of an operation; called exactly once, unless it is abandoned first. */
 export type Settle<Result> = (end: { result: Result } | { failure: OperationFailure }) => void;
@@ -42,8 +48,8 @@ interface Operation<Result> extends ForwardedProposal {
   readonly open: number[];
   /** Without an outcome it is proposed again then. */
   retryAtMs: number;
-  /** A proposal was refused by a leader for load. */
-  overloaded: boolean;
+  /** Why a leader refused a proposal of it. */
+  refusal: Refusal | undefined;
 }
 
 /** The leader is waited for this long, also by requests that wait for nothing else (DESIGN §10 `leaderWaitMs`). */
@@ -136,7 +142,7 @@ export class Ingress<Command, Result> {
       waitMs: options.waitMs ?? 0,
       open: [],
       retryAtMs: nowMs,
-      overloaded: false,
+      refusal: undefined,
     };
     this.outstanding.set(sequence, operation);
     this.unsent.add(operation);
@@ -158,7 +164,7 @@ export class Ingress<Command, Result> {
   }
 
   /** Calls `propose` for everything that should go to the leader now. It says whether the leader may have got it. */
-  pump(nowMs: number, propose: (operation: ForwardedProposal) => "sent" | "unsent" | "overloaded"): void {
+  pump(nowMs: number, propose: Propose): void {
     this.register(nowMs);
     this.submitCancels(nowMs);
     if (this.unsent.size === 0) return;
@@ -181,14 +187,14 @@ export class Ingress<Command, Result> {
   }
 
   /** The node that we took for the leader did not propose these. They go again with a later sweep or a new leader. */
-  refused(attempts: readonly RefusedAttempt[], reason: "notLeader" | "overloaded", nowMs: number): void {
+  refused(attempts: readonly RefusedAttempt[], reason: ProposalRefusal, nowMs: number): void {
     for (const { sequence, attempt } of attempts) {
       const operation = this.outstanding.get(sequence);
       const at = operation?.open.indexOf(attempt) ?? -1;
       if (operation === undefined || at < 0) continue;
       operation.open.splice(at, 1);
       operation.retryAtMs = nowMs + REFUSED_RETRY_MS;
-      if (reason === "overloaded") this.overloaded(operation);
+      if (reason !== "notLeader") this.refuse(operation, reason);
     }
   }
 
@@ -257,11 +263,7 @@ export class Ingress<Command, Result> {
     this.repropose();
   }
 
-  private offer(
-    operation: Operation<Result>,
-    nowMs: number,
-    propose: (operation: ForwardedProposal) => "sent" | "unsent" | "overloaded",
-  ): void {
+  private offer(operation: Operation<Result>, nowMs: number, propose: Propose): void {
     operation.attempt = this.nextAttempt++;
     operation.retryAtMs = nowMs + REPROPOSE_MS;
     const tried = propose(operation);
@@ -269,22 +271,33 @@ export class Ingress<Command, Result> {
     else if (tried === "unsent") this.unsent.add(operation);
     else {
       operation.retryAtMs = nowMs + REFUSED_RETRY_MS;
-      this.overloaded(operation);
+      this.refuse(operation, tried);
     }
   }
 
   private expire(operation: Operation<Result>, nowMs: number): void {
     this.forget(operation);
     if (operation.open.length > 0) operation.settle?.({ failure: "outcome_unknown" });
-    else operation.settle?.({ failure: operation.overloaded ? "limit" : "no_leader" });
+    else operation.settle?.({ failure: operation.refusal ?? "no_leader" });
     this.cancel(operation, nowMs);
   }
 
-  private overloaded(operation: Operation<Result>): void {
-    operation.overloaded = true;
-    if (operation.open.length > 0 || operation.reserved) return;
+  /** A definite refusal of one attempt is one of the operation when no other attempt may have reached a log. */
+  private refuse(operation: Operation<Result>, reason: Exclude<ProposalRefusal, "notLeader">): void {
+    const failure = reason === "overloaded" ? "limit" : "disk_full";
+    operation.refusal = failure;
+    if (operation.open.length > 0) return;
+    // What waits for this process to be registered would only wait in vain.
+    if (operation.sequence === this.registering && failure === "disk_full") this.refuseUnregistered();
+    if (operation.reserved) return;
     this.forget(operation);
-    operation.settle?.({ failure: "limit" });
+    operation.settle?.({ failure });
+  }
+
+  private refuseUnregistered(): void {
+    for (const operation of this.outstanding.values()) {
+      if (operation.sequence !== this.registering) this.refuse(operation, "diskFull");
+    }
   }
 
   private cancel({ cancellable, open, sequence }: Operation<Result>, nowMs: number): void {

@@ -2,6 +2,7 @@ import { unreachable } from "../kernel/assert.ts";
 import { ByteReader, type ByteWriter, DecodeError } from "../kernel/bytes.ts";
 import { readMessage, writeMessage } from "../raft/codec.ts";
 import type { GroupId, Message, ReplicaId } from "../raft/types.ts";
+import { type DiskReport, diskStates } from "./disk-report.ts";
 import { type TransferRefusal, transferRefusals } from "./transfers.ts";
 
 /** An operation on its way to the leader. The leader sees opaque bytes; the ids are for a refusal. */
@@ -19,6 +20,10 @@ export interface RefusedAttempt {
   readonly attempt: number;
 }
 
+/** Codes on the wire: append only, never renumber. */
+const proposalRefusals = ["notLeader", "overloaded", "diskFull"] as const;
+export type ProposalRefusal = (typeof proposalRefusals)[number];
+
 /** What nodes say to each other. Many share one frame: all that one turn has for one peer (PROTOCOLS R3). */
 export type PeerMessage =
   | { readonly type: "raft"; readonly message: Message }
@@ -27,7 +32,7 @@ export type PeerMessage =
   | {
       readonly type: "refused";
       readonly group: GroupId;
-      readonly reason: "notLeader" | "overloaded";
+      readonly reason: ProposalRefusal;
       readonly ingress: number;
       readonly attempts: readonly RefusedAttempt[];
     }
@@ -41,7 +46,9 @@ export type PeerMessage =
       readonly group: GroupId;
       readonly id: number;
       readonly reason: TransferRefusal;
-    };
+    }
+  /** Of the sender's disk: of the node, not of a group. */
+  | ({ readonly type: "disk" } & DiskReport);
 
 const RAFT = 1;
 const PROPOSALS = 2;
@@ -50,6 +57,7 @@ const READ_REQUEST = 4;
 const READ_REPLY = 5;
 const TRANSFER_REQUEST = 6;
 const TRANSFER_REFUSED = 7;
+const DISK = 8;
 
 export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void {
   switch (message.type) {
@@ -72,7 +80,7 @@ export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void
     case "refused":
       writer.u8(REFUSED);
       writer.varint(message.group);
-      writer.u8(message.reason === "notLeader" ? 0 : 1);
+      writer.u8(proposalRefusals.indexOf(message.reason));
       writer.varint(message.ingress);
       writer.varint(message.attempts.length);
       for (const { sequence, attempt } of message.attempts) {
@@ -103,6 +111,11 @@ export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void
       writer.varint(message.id);
       writer.u8(transferRefusals.indexOf(message.reason));
       return;
+    case "disk":
+      writer.u8(DISK);
+      writer.u8(diskStates.indexOf(message.state));
+      writer.varint(message.medianSyncUs);
+      return;
     default:
       unreachable(message);
   }
@@ -130,7 +143,7 @@ function readPeerMessage(reader: ByteReader): PeerMessage {
       return { type: "proposals", group: reader.varint(), proposals: readProposals(reader) };
     case REFUSED: {
       const group = reader.varint();
-      const reason = readFlag(reader) ? "overloaded" : "notLeader";
+      const reason = readOneOf(reader, proposalRefusals);
       const ingress = reader.varint();
       const count = announced(reader, 2);
       const attempts: RefusedAttempt[] = [];
@@ -144,7 +157,14 @@ function readPeerMessage(reader: ByteReader): PeerMessage {
     case TRANSFER_REQUEST:
       return { type: "transferRequest", group: reader.varint(), id: reader.varint(), to: reader.varint() };
     case TRANSFER_REFUSED:
-      return { type: "transferRefused", group: reader.varint(), id: reader.varint(), reason: readRefusal(reader) };
+      return {
+        type: "transferRefused",
+        group: reader.varint(),
+        id: reader.varint(),
+        reason: readOneOf(reader, transferRefusals),
+      };
+    case DISK:
+      return { type: "disk", state: readOneOf(reader, diskStates), medianSyncUs: reader.varint() };
     default:
       throw new DecodeError("unknown type of peer message");
   }
@@ -163,10 +183,10 @@ function readProposals(reader: ByteReader): ForwardedProposal[] {
   return proposals;
 }
 
-function readRefusal(reader: ByteReader): TransferRefusal {
-  const reason = transferRefusals[reader.u8()];
-  if (reason === undefined) throw new DecodeError("unknown reason of a refused transfer");
-  return reason;
+function readOneOf<Value>(reader: ByteReader, values: readonly Value[]): Value {
+  const value = values[reader.u8()];
+  if (value === undefined) throw new DecodeError("unknown code");
+  return value;
 }
 
 function readFlag(reader: ByteReader): boolean {

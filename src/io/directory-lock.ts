@@ -32,7 +32,7 @@ export function lockDirectory(path: string): DirectoryLock {
       `The data directory ${path} is in use by another process${holder(path)}: stop it or choose another --data.`,
     );
   }
-  writeFileSync(join(path, "pid"), `${process.pid}\n`);
+  writePid(path);
   held.add(database);
   return {
     release: () => {
@@ -40,6 +40,16 @@ export function lockDirectory(path: string): DirectoryLock {
       database.close();
     },
   };
+}
+
+/** It only helps people: a full disk keeps no node from starting that needs no more room. */
+function writePid(path: string): void {
+  try {
+    writeFileSync(join(path, "pid"), `${process.pid}\n`);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code !== "ENOSPC" && code !== "EDQUOT") throw error;
+  }
 }
 
 /** The file may be older than the lock for a moment, so it is named with care. */

@@ -9,6 +9,7 @@ import {
   readSync,
   readdirSync,
   rename,
+  statfs,
   unlink,
   unlinkSync,
   write,
@@ -17,7 +18,7 @@ import {
 import { join } from "node:path";
 import { assert } from "../kernel/assert.ts";
 import type { Volume } from "../wal/volume.ts";
-import { UNFINISHED } from "./durable-file.ts";
+import { UNFINISHED, errorCode } from "./durable-file.ts";
 import { FileDescriptors } from "./file-descriptors.ts";
 
 /** Zeros are written in pieces, off the main thread: none holds up a foreground fdatasync for long. */
@@ -33,6 +34,8 @@ type Done = (error?: Error) => void;
 type Created = (error: Error | undefined, descriptor?: number) => void;
 
 const ABANDONED = new Error("the volume was closed");
+/** The codes of a disk, a quota or a limit on the size of files that has no room. */
+const NO_ROOM = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 /**
  * A {@link Volume} in a directory of the operating system's.
@@ -104,13 +107,20 @@ export class FileVolume implements Volume {
     const isAbandoned = (): boolean => this.closed;
     const path = join(this.directory, name);
     const open = (unfinished: string): number => this.descriptors.open(unfinished, "w+");
-    createZeroed(path, size, open, isAbandoned, (error, descriptor) => {
+    const finish: Created = (error, descriptor) => {
       this.creating.delete(promise);
       resolve();
       if (this.closed) {
         if (descriptor !== undefined) closeSync(descriptor);
       } else if (descriptor === undefined) done(error);
       else this.created(name, descriptor, done);
+    };
+    const failed = (error: Error): void => {
+      this.failure ??= error;
+    };
+    requireRoom(this.directory, size, (error) => {
+      if (error !== undefined || this.closed) finish(error ?? ABANDONED);
+      else createZeroed(path, size, { open, isAbandoned, failed }, finish);
     });
   }
 
@@ -119,8 +129,10 @@ export class FileVolume implements Volume {
     this.descriptors.set(name, descriptor);
     try {
       fsyncSync(this.directoryDescriptor);
-    } catch (failure) {
-      done(failure instanceof Error ? failure : new Error(String(failure)));
+    } catch (error) {
+      const failure = error instanceof Error ? error : new Error(String(error));
+      this.failure ??= failure;
+      done(failure);
       return;
     }
     done();
@@ -146,20 +158,34 @@ export class FileVolume implements Volume {
 }
 
 /**
+ * Asks before anything is written: a disk that is nearly full is not filled up and emptied again at every try, at the cost
+ * of whoever else uses it. What a file system does not tell (a quota, or no figures at all) shows when it is written.
+ */
+function requireRoom(directory: string, size: number, done: (error: Error | undefined) => void): void {
+  statfs(directory, (error, found) => {
+    const isShort = error === null && found.blocks > 0 && found.bavail * found.bsize < size;
+    if (!isShort) done(undefined);
+    else done(Object.assign(new Error(`ENOSPC: no room for ${size} bytes in ${directory}`), { code: "ENOSPC" }));
+  });
+}
+
+interface Creation {
+  open(path: string): number;
+  isAbandoned(): boolean;
+  /** An error of fsync that is not want of room: nothing more may be trusted to this disk (PROTOCOLS D9). */
+  failed(error: Error): void;
+}
+
+/**
  * A file of zeros that are written, not a hole: the file system has nothing left to allocate or to journal when
  * a flush overwrites them, and a full disk shows here instead of there.
  */
-function createZeroed(
-  path: string,
-  size: number,
-  open: (path: string) => number,
-  isAbandoned: () => boolean,
-  done: Created,
-): void {
+function createZeroed(path: string, size: number, creation: Creation, done: Created): void {
+  const isAbandoned = (): boolean => creation.isAbandoned();
   const unfinished = path + UNFINISHED;
   let descriptor: number;
   try {
-    descriptor = open(unfinished);
+    descriptor = creation.open(unfinished);
   } catch (error) {
     queueMicrotask(() => done(error instanceof Error ? error : new Error(String(error))));
     return;
@@ -172,7 +198,11 @@ function createZeroed(
   };
   writeZeros(descriptor, 0, size, isAbandoned, (error) => {
     if (error !== null) finish(error);
-    else fsync(descriptor, finish);
+    else
+      fsync(descriptor, (failure) => {
+        if (failure !== null && !NO_ROOM.has(errorCode(failure) ?? "")) creation.failed(failure);
+        finish(failure);
+      });
   });
 }
 

@@ -76,6 +76,8 @@ export const limits = {
   maxHandshakeBytes: 4096,
   /** Incoming peer connections whose handshake is not over; more are cut off at once. */
   maxPendingHandshakes: 64,
+  /** Syncs of the log whose durations are remembered, for the median that the nodes compare. */
+  maxSyncSamples: 64,
   /** Nodes of one cluster. */
   maxNodes: 7,
 } as const;

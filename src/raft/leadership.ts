@@ -20,8 +20,11 @@ const MAX_TURN_BYTES = 256 * 1024;
 const ENTRY_BYTES = 32;
 const EMPTY = new Uint8Array(0);
 
-/** "notLeader": never appended, ask who leads then. A leader says it, too, while it hands leadership over. */
-export type Proposed = "accepted" | "overloaded" | "notLeader";
+/**
+ * "notLeader": never appended, ask who leads then. A leader says it, too, while it hands leadership over.
+ * "noRoom": this replica's log has none for the entry.
+ */
+export type Proposed = "accepted" | "overloaded" | "noRoom" | "notLeader";
 
 /** "busy": leadership is on its way to somebody else. "unknown": no other voter. */
 export type TransferStart = "started" | "busy" | "unknown";
@@ -61,6 +64,7 @@ export class Leadership {
       if (voter !== options.self) this.followers.set(voter, new Progress(log.lastIndex + 1));
     }
     this.noopIndex = log.lastIndex + 1;
+    options.room.take("noop", 0);
     this.appendEntry("noop", EMPTY);
     this.lastRoundMs = nowMs;
     this.beginRound(nowMs);
@@ -85,6 +89,7 @@ export class Leadership {
     if (this.transfer !== undefined) return "notLeader";
     const limit = this.options.maxUncommittedBytes * (reserved ? 1 : 0.9);
     if (this.uncommittedBytes + payload.length > limit) return "overloaded";
+    if (!this.options.room.take(kind, payload.length)) return "noRoom";
     this.uncommittedBytes += payload.length;
     this.appendEntry(kind, payload);
     return "accepted";
@@ -144,7 +149,7 @@ export class Leadership {
     // A tick that is early by a whisker must not put the heartbeat off by a whole tick.
     if (nowMs - this.lastRoundMs >= 0.9 * this.options.heartbeatIntervalMs) this.beginRound(nowMs);
     for (const progress of this.followers.values()) {
-      if (progress.silentForMs(nowMs) >= this.options.electionTimeoutMs) progress.probe();
+      if (progress.silentForMs(nowMs) >= this.options.electionTimeoutMs) this.probe(progress);
     }
     return true;
   }
@@ -155,7 +160,8 @@ export class Leadership {
     if (reads && this.rounds.openCount < MAX_READ_ROUNDS) this.beginRound(nowMs);
     this.hasMoreToSend = false;
     for (const [to, progress] of this.followers) {
-      this.sendAppends(to, progress, nowMs);
+      if (progress.held) this.sendOpening(to, progress, nowMs);
+      else this.sendAppends(to, progress, nowMs);
       this.sendCommit(to, progress);
     }
   }
@@ -188,8 +194,17 @@ export class Leadership {
 
   /** The connection broke: what was on its way may be lost. */
   disconnected(replica: ReplicaId): void {
-    this.followers.get(replica)?.probe();
+    const progress = this.followers.get(replica);
+    if (progress !== undefined) this.probe(progress);
     if (this.transfer?.to === replica) this.transfer = undefined;
+  }
+
+  hold(replica: ReplicaId, held: boolean): void {
+    const progress = this.followers.get(replica);
+    if (progress === undefined || progress.held === held) return;
+    progress.held = held;
+    if (progress.state === "replicate") progress.probe();
+    progress.probeSent = false;
   }
 
   /** Commits what a majority holds durably, this replica included, if it is of this term (Raft §5.4.2, PROTOCOLS R2). */
@@ -251,6 +266,21 @@ export class Leadership {
     return heard >= majority(this.options.voters.length);
   }
 
+  /** A follower that is held can be asked what it has, but not be brought there from the beginning. */
+  private probe(progress: Progress): void {
+    progress.probe();
+    if (progress.held && progress.matchIndex === 0) progress.nextIndex = this.log.lastIndex + 1;
+  }
+
+  /** To a follower that is held: the entry that opens a term, once it is known to hold all before that one. */
+  private sendOpening(to: ReplicaId, progress: Progress, nowMs: number): void {
+    const { nextIndex } = progress;
+    const opens = nextIndex <= this.log.lastIndex && this.log.term(nextIndex) !== this.log.term(nextIndex - 1);
+    const isAsked = progress.matchIndex < nextIndex - 1;
+    if ((!opens && !isAsked) || !progress.canSend(1, 1)) return;
+    this.sendAppend(to, progress, opens ? this.log.slice(nextIndex, nextIndex, 0) : [], nowMs);
+  }
+
   private sendAppends(to: ReplicaId, progress: Progress, nowMs: number): void {
     let turnBytes = 0;
     while (
@@ -261,23 +291,28 @@ export class Leadership {
         this.hasMoreToSend = true;
         return;
       }
-      const prevIndex = progress.nextIndex - 1;
       const entries = this.log.slice(progress.nextIndex, this.log.lastIndex, this.options.maxAppendBytes);
-      const lastIndex = prevIndex + entries.length;
-      this.outbox.send({
-        type: "append",
-        ...this.envelope(to),
-        prevIndex,
-        prevTerm: this.log.term(prevIndex) ?? 0,
-        commitIndex: this.log.commitIndex,
-        leaseTimeMs: this.leaseTime.nowMs,
-        entries,
-      });
-      progress.sentCommitIndex = Math.max(progress.sentCommitIndex, Math.min(this.log.commitIndex, lastIndex));
-      const bytes = sizeOf(entries);
-      progress.sent(lastIndex, bytes, nowMs);
-      turnBytes += bytes;
+      turnBytes += this.sendAppend(to, progress, entries, nowMs);
     }
+  }
+
+  /** @returns bytes of the entries */
+  private sendAppend(to: ReplicaId, progress: Progress, entries: readonly Entry[], nowMs: number): number {
+    const prevIndex = progress.nextIndex - 1;
+    const lastIndex = prevIndex + entries.length;
+    this.outbox.send({
+      type: "append",
+      ...this.envelope(to),
+      prevIndex,
+      prevTerm: this.log.term(prevIndex) ?? 0,
+      commitIndex: this.log.commitIndex,
+      leaseTimeMs: this.leaseTime.nowMs,
+      entries,
+    });
+    progress.sentCommitIndex = Math.max(progress.sentCommitIndex, Math.min(this.log.commitIndex, lastIndex));
+    const bytes = sizeOf(entries);
+    progress.sent(lastIndex, bytes, nowMs);
+    return bytes;
   }
 
   /** Tells at once what has committed, so that the node that took a request in can answer it. */

@@ -27,6 +27,12 @@ export class LeaseTime {
     this.term = term;
   }
 
+  /**
+   * The leader can append no keepalive for want of room: lease time stands still, or every session would be over as
+   * soon as there is room again (PROTOCOLS R9, T1).
+   */
+  halted = false;
+
   /** Whole ms, so that what is compared in state machines are integers. */
   get nowMs(): number {
     return Math.floor(this.valueMs);
@@ -71,8 +77,10 @@ export class LeaseTime {
   /** A majority confirmed a round whose heartbeats left at `sentAtMs`. */
   confirmed(sentAtMs: number): void {
     if (this.countedToMs === undefined || sentAtMs <= this.countedToMs) return;
-    const nextMs = this.valueMs + Math.min(sentAtMs - this.countedToMs, this.maxStepMs);
-    this.valueMs = Math.min(nextMs, this.mostAt(sentAtMs));
+    if (!this.halted) {
+      const nextMs = this.valueMs + Math.min(sentAtMs - this.countedToMs, this.maxStepMs);
+      this.valueMs = Math.min(nextMs, this.mostAt(sentAtMs));
+    }
     this.countedToMs = sentAtMs;
   }
 
@@ -85,7 +93,8 @@ export class LeaseTime {
    */
   stamp(): number {
     if (this.countedToMs === undefined) return this.nowMs;
-    const aheadMs = Math.min(Math.max(0, this.localMs - this.countedToMs), this.maxStepMs);
+    const sinceMs = this.halted ? 0 : this.localMs - this.countedToMs;
+    const aheadMs = Math.min(Math.max(0, sinceMs), this.maxStepMs);
     const valueMs = Math.ceil(Math.min(this.valueMs + aheadMs, this.mostAt(this.localMs)));
     this.stampMs = Math.max(valueMs, this.stampMs ?? 0);
     this.stampedAtMs = this.localMs;

@@ -1,4 +1,13 @@
-import type { GroupId, ReplicaId } from "./types.ts";
+import type { EntryKind, GroupId, ReplicaId } from "./types.ts";
+
+/** What the host's log has room for (PROTOCOLS D9). */
+export interface EntryRoom {
+  /**
+   * Takes room for an entry that is appended now. For a `noop` there always is some: without the entry that opens its
+   * term a leader answers no read.
+   */
+  take(kind: EntryKind, payloadBytes: number): boolean;
+}
 
 export interface RaftOptions {
   readonly group: GroupId;
@@ -13,4 +22,5 @@ export interface RaftOptions {
   readonly maxUncommittedBytes: number;
   readonly maxAppendBytes: number;
   readonly maxInflightAppends: number;
+  readonly room: EntryRoom;
 }

@@ -10,6 +10,8 @@ export class Progress {
   state: "probe" | "replicate" = "probe";
   /** In probe: an append is on its way and nothing more is sent until it is answered or given up. */
   probeSent = false;
+  /** Its disk has no room for entries. */
+  held = false;
   /** Highest commit index that the follower has been told. */
   sentCommitIndex = 0;
   /** Highest heartbeat round that the follower has confirmed in this term. */

@@ -175,6 +175,11 @@ export class Raft {
     }
   }
 
+  /** A follower whose disk has no room for entries is sent none, but for those that open a term. */
+  hold(replica: ReplicaId, held: boolean): void {
+    this.leadership?.hold(replica, held);
+  }
+
   disconnected(replica: ReplicaId): void {
     this.leadership?.disconnected(replica);
   }
@@ -382,22 +387,37 @@ export class Raft {
       });
       return;
     }
-    for (const entry of message.entries) {
-      const known = this.log.term(entry.index);
-      if (known === entry.term) continue;
-      if (known !== undefined) {
-        this.log.truncate(entry.index);
-        this.outbox.truncate(entry.index);
-      }
-      this.log.append(entry);
-      this.outbox.append(entry);
-    }
-    const index = message.prevIndex + message.entries.length;
+    const index = this.appendEntries(message);
+    // A full disk is silent: an answer would only bring the same entries again, at once.
+    if (index === message.prevIndex && message.entries.length > 0) return;
     this.log.commitTo(Math.min(message.commitIndex, index));
     const reply = { type: "appendReply", ...envelope, success: true, index, hintTerm: 0, hintIndex: 0 } as const;
     // PROTOCOLS D2: the reply covers only what is durable here, duplicates included.
     if (index <= this.log.durableIndex) this.outbox.send(reply);
     else this.outbox.sendAfterFlush(reply);
+  }
+
+  /**
+   * Appends what is new. What the log has no room for is as if it had not come (PROTOCOLS D9), and all behind it.
+   *
+   * @returns the highest index that now equals the leader's log
+   */
+  private appendEntries({ prevIndex, entries }: AppendRequest): number {
+    let index = prevIndex;
+    for (const entry of entries) {
+      const known = this.log.term(entry.index);
+      if (known !== entry.term) {
+        if (!this.options.room.take(entry.kind, entry.payload.length)) return index;
+        if (known !== undefined) {
+          this.log.truncate(entry.index);
+          this.outbox.truncate(entry.index);
+        }
+        this.log.append(entry);
+        this.outbox.append(entry);
+      }
+      index = entry.index;
+    }
+    return index;
   }
 
   private heartbeat(message: Heartbeat): void {

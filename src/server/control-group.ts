@@ -1,3 +1,4 @@
+import type { DiskReport, DiskState } from "../engine/disk-report.ts";
 import type { TransferEnd } from "../engine/transfers.ts";
 import type { LockCommand, LockResult, LockView, SemaphoreView, SessionView, WaitEdge } from "../locks/types.ts";
 import type { Role } from "../raft/types.ts";
@@ -8,9 +9,10 @@ export class GroupError extends Error {
 
   /**
    * @param code `no_leader`: never proposed, and never will be (definite). `outcome_unknown`: proposed, and its end
-   *   not seen within the deadline. `limit`: refused for load (definite). `aborted`: the client went away.
+   *   not seen within the deadline. `limit`: refused for load (definite). `disk_full`: refused for want of room on the
+   *   disks (definite). `aborted`: the client went away.
    */
-  constructor(readonly code: "no_leader" | "outcome_unknown" | "limit" | "aborted") {
+  constructor(readonly code: "no_leader" | "outcome_unknown" | "limit" | "disk_full" | "aborted") {
     super(code);
   }
 }
@@ -113,6 +115,7 @@ export interface NodeStatus extends Leadership {
   readonly commitIndex: number;
   readonly appliedIndex: number;
   readonly leaseTimeMs: number;
+  readonly disk: DiskReport;
   readonly members: readonly MemberStatus[];
   /** Node id of whom this leader is handing leadership over to. */
   readonly transferringTo: string | undefined;
@@ -127,6 +130,8 @@ export interface MemberStatus {
   readonly peerAddress: string;
   /** This node itself counts as connected. */
   readonly connected: boolean;
+  /** Undefined: not heard of late. */
+  readonly disk: DiskState | undefined;
   /** On the leader: what the member is known to hold. */
   readonly matchIndex: number | undefined;
 }

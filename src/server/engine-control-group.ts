@@ -68,7 +68,8 @@ export class EngineControlGroup implements ControlGroup {
   submit(command: LockCommand, options: SubmitOptions = {}): Promise<LockResult> {
     const { promise, resolve, reject } = Promise.withResolvers<LockResult>();
     const { signal } = options;
-    const refusal = this.refusal(signal);
+    const ingressOptions = operationOptions(command, options.idempotencyKey);
+    const refusal = this.refusal(signal) ?? this.noRoom(ingressOptions.reserved ?? false);
     if (refusal !== undefined) {
       reject(refusal);
       return promise;
@@ -81,7 +82,6 @@ export class EngineControlGroup implements ControlGroup {
       this.engine.wake();
       reject(new GroupError("aborted"));
     };
-    const ingressOptions = operationOptions(command, options.idempotencyKey);
     sequence = this.host.ingress.submit(command, this.engine.nowMs(), ingressOptions, (end) => {
       this.pending--;
       signal?.removeEventListener("abort", aborted);
@@ -113,7 +113,7 @@ export class EngineControlGroup implements ControlGroup {
     this.pending++;
     this.host.readBarrier(this.engine.nowMs(), (index) => {
       this.pending--;
-      if (index === undefined) reject(new GroupError("no_leader"));
+      if (index === undefined) reject(this.noRoom(false) ?? new GroupError("no_leader"));
       else resolve(index);
     });
     this.engine.wake();
@@ -145,6 +145,14 @@ export class EngineControlGroup implements ControlGroup {
     if (signal?.aborted === true) return new GroupError("aborted");
     if (this.pending >= limits.maxPendingRequests) return new GroupError("limit");
     return undefined;
+  }
+
+  /**
+   * What this node cannot write it never applies, and so sees no outcome of. What gives back or keeps alive is sent to the
+   * leader all the same: that it happens matters more than that somebody sees it.
+   */
+  private noRoom(reserved: boolean): GroupError | undefined {
+    return !reserved && this.engine.disk.state === "exhausted" ? new GroupError("disk_full") : undefined;
   }
 
   private sendKeepalives(): void {

@@ -1,3 +1,4 @@
+import { diskStates } from "../engine/disk-report.ts";
 import type { ControlGroup, NodeStatistics } from "./control-group.ts";
 import type { HttpStatistics } from "./http-statistics.ts";
 
@@ -91,6 +92,18 @@ export const figures: readonly Figure[] = [
   ["mufakat_log_flushes_total", "counter", "Flushes of the log, one fdatasync each.", (s) => s.statistics().flushes],
   ["mufakat_log_flushed_bytes_total", "counter", "Bytes flushed to the log.", (s) => s.statistics().flushedBytes],
   ["mufakat_log_flushed_entries_total", "counter", "Entries flushed to the log.", (s) => s.statistics().flushedEntries],
+  [
+    "mufakat_disk_full",
+    "gauge",
+    "1 if the disk has no room for the next part of the log, 2 if nothing but terms and votes is written any more, else 0.",
+    (s) => diskStates.indexOf(s.group.status().disk.state),
+  ],
+  [
+    "mufakat_disk_sync_median_seconds",
+    "gauge",
+    "Median of the last 64 fdatasyncs of the log, as nodes compare it; 0 until there are 16.",
+    (s) => s.group.status().disk.medianSyncUs / 1e6,
+  ],
   ["mufakat_engine_turns_total", "counter", "Turns of the consensus loop.", (s) => s.statistics().turns],
   [
     "mufakat_operations_outstanding",

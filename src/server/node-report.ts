@@ -1,3 +1,4 @@
+import type { DiskWatch } from "../engine/disk-watch.ts";
 import type { EngineStatistics } from "../engine/statistics.ts";
 import type { Ingress } from "../engine/ingress.ts";
 import type { PeerStatistics } from "../io/peer-options.ts";
@@ -19,6 +20,7 @@ export interface ReportSources {
   readonly startedAtMs: number;
   readonly raft: Raft;
   readonly registered: boolean;
+  readonly disk: Pick<DiskWatch, "report" | "peerReport">;
   isConnected(replica: ReplicaId): boolean;
 }
 
@@ -39,6 +41,7 @@ export function nodeStatus(sources: ReportSources): NodeStatus {
     commitIndex: raft.log.commitIndex,
     appliedIndex: raft.log.appliedIndex,
     leaseTimeMs: raft.leaseTime.nowMs,
+    disk: sources.disk.report,
     members: members.map((member) => memberStatus(sources, member)),
     transferringTo: members.find((member) => member.replica === raft.transferee)?.nodeId,
     ready: raft.leader !== 0 && sources.registered,
@@ -54,6 +57,7 @@ function memberStatus(sources: ReportSources, member: Member): MemberStatus {
     replica: member.replica,
     peerAddress: formatHostPort(member.peerAddress),
     connected: isSelf || sources.isConnected(member.replica),
+    disk: isSelf ? sources.disk.report.state : sources.disk.peerReport(member.replica)?.state,
     matchIndex: isSelf ? raft.log.durableIndex : raft.matchIndex(member.replica),
   };
 }

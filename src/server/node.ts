@@ -1,5 +1,8 @@
 import { createGroup } from "../engine/create-group.ts";
 import { Engine } from "../engine/engine.ts";
+import { SyncTimes } from "../engine/sync-times.ts";
+import type { DiskState } from "../engine/disk-report.ts";
+import type { DiskWatch } from "../engine/disk-watch.ts";
 import type { GroupHost } from "../engine/group-host.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
 import { systemClock } from "../io/clocks.ts";
@@ -70,6 +73,7 @@ class Node implements RunningNode {
   private readonly clusterId: string;
   private readonly startedAtMs = systemClock.wallMs();
   private readonly turns = new EventLoopTurns();
+  private readonly syncTimes = new SyncTimes();
   /** What must be closed again, in the order in which it was opened. */
   private readonly opened: (() => void | Promise<void>)[] = [];
   private started: Started | undefined;
@@ -111,17 +115,18 @@ class Node implements RunningNode {
     const network = this.createNetwork(directory);
     network.listen();
     const log = await this.openLog(directory);
-    const ports = { clock: systemClock, network, scheduler: this.turns, log };
+    const ports = { clock: systemClock, network, scheduler: this.turns, log, syncTimes: this.syncTimes };
     const engine = new Engine(this.self.replica, ports, {
       failed: (error) => this.fail(explained(directory, error)),
       leaderChanged: (group, term, leader) => this.leaderChanged(group, term, leader),
       handingOver: (group, term, to) => this.handingOver(group, term, to),
+      diskChanged: (state, refusal) => this.diskChanged(directory.path, state, refusal),
     });
     this.opened.push(() => engine.stop());
     const machine = new LockMachine();
     const host = createGroup(this.groupOptions(machine), engine, log, systemRandom);
     engine.addGroup(host);
-    const status = () => nodeStatus(this.reportSources(directory, network, host));
+    const status = () => nodeStatus(this.reportSources(directory, network, host, engine.disk));
     const group = new EngineControlGroup(this.self.nodeId, engine, host, machine, status, (replica) =>
       this.nodeIdOf(replica),
     );
@@ -166,6 +171,15 @@ class Node implements RunningNode {
 
   private handingOver(group: number, term: number, to: number): void {
     this.parts.log.info({ group, term }, `handing leadership over to ${this.nodeIdOf(to) ?? to}`);
+  }
+
+  private diskChanged(path: string, state: DiskState, refusal: Error | undefined): void {
+    const { log } = this.parts;
+    if (state === "ok") log.info({ disk: state }, "the disk has room again: this node writes");
+    else {
+      const what = state === "full" ? "only releases and keepalives are written" : "nothing more is written";
+      log.warn({ disk: state, error: refusal?.message }, `the disk of ${path} is full: make room; until then ${what}`);
+    }
   }
 
   private openDirectory(): DataDirectory {
@@ -239,7 +253,8 @@ class Node implements RunningNode {
       );
     };
     try {
-      const volume = new FileVolume(directory.logDirectory);
+      const onSynced = (durationMs: number): void => this.syncTimes.observe(durationMs);
+      const volume = new FileVolume(directory.logDirectory, { onSynced });
       this.opened.push(() => volume.close());
       const options = { identity: () => systemRandom.identity(), directory: directory.logDirectory };
       openLog(volume, options, (error, log) => (log === undefined ? refuse(error) : resolve(log)));
@@ -261,7 +276,7 @@ class Node implements RunningNode {
     };
   }
 
-  private reportSources(directory: DataDirectory, network: TcpPeerNetwork, host: Started["host"]) {
+  private reportSources(directory: DataDirectory, network: TcpPeerNetwork, host: Started["host"], disk: DiskWatch) {
     return {
       self: this.self,
       members: this.members,
@@ -272,6 +287,7 @@ class Node implements RunningNode {
       startedAtMs: this.startedAtMs,
       raft: host.raft,
       registered: host.ingress.isRegistered,
+      disk,
       isConnected: (replica: number) => network.isConnected(replica),
     };
   }

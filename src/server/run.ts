@@ -66,13 +66,23 @@ export function createRun(tools: HandlerTools): Run {
     try {
       return (await handler(input, context)) as OperationOutput<typeof operation>;
     } catch (error) {
-      throw error instanceof GroupError ? groupError(error) : error;
+      throw error instanceof GroupError ? groupError(error, tools.group) : error;
     }
   };
 }
 
 /** What a client is told when an operation has no result of the state machine. */
-function groupError(error: GroupError): ApiError {
+function groupError(error: GroupError, group: ControlGroup): ApiError {
+  if (error.code === "disk_full") return diskFull(group);
   // Nobody reads the reply to an aborted request; the group has proposed a cancel.
   return new ApiError(error.code === "aborted" ? "outcome_unknown" : error.code);
+}
+
+/** Names the nodes that need room, as far as this one has heard. */
+function diskFull(group: ControlGroup): ApiError {
+  const full = group.status().members.filter(({ disk }) => disk === "full" || disk === "exhausted");
+  if (full.length === 0) return new ApiError("disk_full");
+  const nodes = full.map(({ nodeId }) => nodeId);
+  const message = `No room on the disk of ${nodes.join(", ")}: nothing has happened. Make room there.`;
+  return new ApiError("disk_full", { message, details: { nodes } });
 }

@@ -1,6 +1,9 @@
 import { assert } from "../kernel/assert.ts";
 import type { Volume } from "../wal/volume.ts";
 
+/** How a full disk refuses a new file. */
+export const NO_ROOM: Error = Object.assign(new Error("no room on the simulated disk"), { code: "ENOSPC" });
+
 /** What a disk keeps or loses as a whole. */
 export const SECTOR_BYTES = 512;
 
@@ -38,6 +41,8 @@ export class MemoryVolume implements Volume {
   private readonly queue: Pending[] = [];
   private syncFailure: Error | undefined;
   private createFailure: Error | undefined;
+  /** What new files may still take, in bytes. */
+  roomBytes = Number.POSITIVE_INFINITY;
   /** Since the start. */
   writes = 0;
   syncs = 0;
@@ -167,7 +172,7 @@ export class MemoryVolume implements Volume {
   }
 
   private completeCreate(name: string, size: number, done: Done): void {
-    const failure = this.createFailure;
+    const failure = this.createFailure ?? (size > this.roomBytes ? NO_ROOM : undefined);
     this.createFailure = undefined;
     if (failure === undefined) this.addFile(name, size);
     done(failure);
@@ -186,6 +191,7 @@ export class MemoryVolume implements Volume {
   }
 
   private addFile(name: string, size: number): void {
+    this.roomBytes -= size;
     this.files.set(name, { durable: new Uint8Array(size), cache: new Uint8Array(size), dirty: new Set() });
   }
 
@@ -196,7 +202,8 @@ export class MemoryVolume implements Volume {
 
   private dropPending(random: () => number): void {
     for (const operation of this.queue) {
-      if (operation.type === "create" && random() < 0.5) this.addFile(operation.name, operation.size);
+      const isThere = operation.type === "create" && random() < 0.5;
+      if (isThere && operation.size <= this.roomBytes) this.addFile(operation.name, operation.size);
     }
     this.queue.length = 0;
     this.syncFailure = undefined;

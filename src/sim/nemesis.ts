@@ -23,6 +23,7 @@ export class Nemesis {
   /** No more faults, and the end of those that last. */
   heal(): void {
     this.stopped = true;
+    this.world.network.losesFrames = false;
     this.world.network.heal();
     for (const node of this.nodes) node.mend();
   }
@@ -82,10 +83,14 @@ export class Nemesis {
         return;
       case "diskStall":
         node.slowDisk(5 + 50 * this.random.next());
-        this.after(500 * this.random.next(), () => node.slowDisk(1));
+        // Most are hiccups; some disks are slow for so long that their leader had better not lead.
+        this.after((this.random.chance(0.2) ? 8_000 : 500) * this.random.next(), () => node.slowDisk(1));
         return;
       case "diskError":
         node.failDisk();
+        return;
+      case "diskFull":
+        this.fillDisks(node);
         return;
       case "transfer":
         this.transfer();
@@ -114,6 +119,19 @@ export class Nemesis {
       this.note(asked.id, `transfer: ${end}`);
     });
     engine.wake();
+  }
+
+  /** One disk, or those of all nodes: they share a volume, or were bought together. */
+  private fillDisks(node: SimNode): void {
+    const full = this.random.chance(0.5) ? this.nodes : [node];
+    this.note(0, "no room on the disk", { nodes: full.map(({ id }) => id) });
+    const { segmentBytes } = this.world.profile;
+    for (const each of full) each.setRoom(this.random.pick([0, segmentBytes]));
+    const longMs = this.random.chance(0.5) ? 4000 : 1000;
+    this.after(longMs * this.random.next(), () => {
+      this.note(0, "room again", { nodes: full.map(({ id }) => id) });
+      for (const each of full) each.setRoom(Number.POSITIVE_INFINITY);
+    });
   }
 
   private pause(node: SimNode): void {

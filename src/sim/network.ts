@@ -38,6 +38,8 @@ export class SimNetwork {
   framesLost = 0;
   /** The longest way of a frame that was not held up by a block, in ms. */
   slowestMs = 0;
+  /** Until the last fault. Then one request must not be lost five times in a row. */
+  losesFrames = true;
 
   constructor(
     private readonly scheduler: Scheduler,
@@ -161,7 +163,7 @@ export class SimNetwork {
     if (tapped === undefined) return true;
     const { profile, random } = this;
     if (profile.network === "datagrams") {
-      if (link.blocked || random.chance(profile.loss)) {
+      if (link.blocked || (this.losesFrames && random.chance(profile.loss))) {
         this.framesLost++;
         return true;
       }

@@ -4,13 +4,15 @@ import type { LockOutcome } from "../locks/state.ts";
 import type { LockResult } from "../locks/types.ts";
 import type { GroupLog } from "../raft/storage.ts";
 import type { Entry, GroupId, ReplicaId } from "../raft/types.ts";
-import type { LogRecord, WriteAheadLog } from "../wal/records.ts";
+import type { LogRecord, LogRoom, WriteAheadLog } from "../wal/records.ts";
 import type { AppliedLog } from "./checks/applied-log.ts";
 import type { RaftChecks } from "./checks/raft-checks.ts";
+import { check } from "./violation.ts";
 
 /** The node's log, with the checks looking on. */
 export class ObservedLog implements WriteAheadLog {
   readonly recovered: ReadonlyMap<GroupId, GroupLog>;
+  readonly room: LogRoom;
 
   constructor(
     private readonly node: ReplicaId,
@@ -18,6 +20,7 @@ export class ObservedLog implements WriteAheadLog {
     private readonly checks: RaftChecks,
   ) {
     this.recovered = log.recovered;
+    this.room = log.room;
   }
 
   read(group: GroupId, from: number, to: number, maxBytes: number): Entry[] {
@@ -26,11 +29,29 @@ export class ObservedLog implements WriteAheadLog {
 
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
     this.checks.flushing(this.node, records);
+    this.checkRoom(records);
     this.log.flush(records, (error) => {
       if (error === undefined) this.checks.durable(this.node);
       onDurable(error);
     });
   }
+
+  /** Else it waits for room, and no term or vote behind it is written meanwhile. */
+  private checkRoom(records: readonly LogRecord[]): void {
+    const { entryBytes } = this.room;
+    let bytes = 0;
+    for (const record of records) {
+      if (record.type !== "entries") continue;
+      for (const entry of record.entries) if (isOrdinary(entry)) bytes += 1 + entry.payload.length;
+    }
+    check(bytes <= entryBytes, "D9 entries are taken only where there is room for them", () => {
+      return `node${this.node} hands over entries of ${bytes} bytes, and there is room for ${entryBytes}`;
+    });
+  }
+}
+
+function isOrdinary({ kind }: Entry): boolean {
+  return kind !== "noop";
 }
 
 /** The state machine, with the checks looking on. They see an entry's outcomes before any client does. */

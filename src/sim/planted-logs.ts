@@ -1,15 +1,17 @@
 import type { GroupLog } from "../raft/storage.ts";
 import type { Entry, GroupId } from "../raft/types.ts";
-import type { LogRecord, WriteAheadLog } from "../wal/records.ts";
+import type { LogRecord, LogRoom, WriteAheadLog } from "../wal/records.ts";
 
 /** Says "durable" at once and writes when it can. */
 export class EarlyLog implements WriteAheadLog {
   readonly recovered: ReadonlyMap<GroupId, GroupLog>;
+  readonly room: LogRoom;
   private waiting: LogRecord[] = [];
   private flushing = false;
 
   constructor(private readonly log: WriteAheadLog) {
     this.recovered = log.recovered;
+    this.room = log.room;
   }
 
   read(group: GroupId, from: number, to: number, maxBytes: number): Entry[] {
@@ -37,6 +39,7 @@ export class EarlyLog implements WriteAheadLog {
 /** Does not read votes back. */
 export class ForgetfulLog implements WriteAheadLog {
   readonly recovered: ReadonlyMap<GroupId, GroupLog>;
+  readonly room: LogRoom;
 
   constructor(private readonly log: WriteAheadLog) {
     const recovered = new Map<GroupId, GroupLog>();
@@ -44,6 +47,56 @@ export class ForgetfulLog implements WriteAheadLog {
       recovered.set(group, { ...found, hardState: { term: found.hardState.term, vote: 0 } });
     }
     this.recovered = recovered;
+    this.room = log.room;
+  }
+
+  read(group: GroupId, from: number, to: number, maxBytes: number): Entry[] {
+    return this.log.read(group, from, to, maxBytes);
+  }
+
+  flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
+    this.log.flush(records, onDurable);
+  }
+}
+
+/** On a full disk it says that entries are written, and writes the rest. */
+export class BoastfulLog implements WriteAheadLog {
+  readonly recovered: ReadonlyMap<GroupId, GroupLog>;
+  readonly room: LogRoom;
+  /** Entries that stand nowhere else, by index; once there are some, all that follow are here. */
+  private readonly unwritten = new Map<number, Entry>();
+
+  constructor(private readonly log: WriteAheadLog) {
+    this.recovered = log.recovered;
+    this.room = { entryBytes: 1_000_000, refusal: undefined, retry: () => log.room.retry() };
+  }
+
+  read(group: GroupId, from: number, to: number, maxBytes: number): Entry[] {
+    const entry = this.unwritten.get(from);
+    if (entry !== undefined) return [entry];
+    const first = Math.min(to + 1, ...this.unwritten.keys());
+    return this.log.read(group, from, Math.min(to, first - 1), maxBytes);
+  }
+
+  flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
+    const written = records.filter((record) => {
+      if (this.unwritten.size === 0 && this.log.room.refusal === undefined) return true;
+      if (record.type === "entries") for (const entry of record.entries) this.unwritten.set(entry.index, entry);
+      return record.type === "hardState";
+    });
+    if (written.length > 0) this.log.flush(written, onDurable);
+    else onDurable();
+  }
+}
+
+/** Thinks that there is always room: what a full disk does not take waits for it. */
+export class CarelessLog implements WriteAheadLog {
+  readonly recovered: ReadonlyMap<GroupId, GroupLog>;
+  readonly room: LogRoom;
+
+  constructor(private readonly log: WriteAheadLog) {
+    this.recovered = log.recovered;
+    this.room = { entryBytes: Number.POSITIVE_INFINITY, refusal: undefined, retry: () => log.room.retry() };
   }
 
   read(group: GroupId, from: number, to: number, maxBytes: number): Entry[] {

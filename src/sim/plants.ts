@@ -4,7 +4,7 @@ import type { LockResult } from "../locks/types.ts";
 import type { Message, PreVoteRequest, VoteRequest } from "../raft/types.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { Volume } from "../wal/volume.ts";
-import { EarlyLog, ForgetfulLog } from "./planted-logs.ts";
+import { BoastfulLog, CarelessLog, EarlyLog, ForgetfulLog } from "./planted-logs.ts";
 import { TwiceMachine } from "./planted-machine.ts";
 
 /** What a planted fault may get hold of. All of it lies at the simulator's edge: production code has no switch. */
@@ -37,6 +37,14 @@ export const plants: Readonly<Record<string, Plant>> = {
   "early-durable": {
     breaks: "D1, D2: a flush counts as durable when it begins",
     log: (log) => new EarlyLog(log),
+  },
+  "boastful-disk": {
+    breaks: "D2, D9: on a full disk entries are acknowledged that were not written",
+    log: (log) => new BoastfulLog(log),
+  },
+  "unbounded-disk": {
+    breaks: "D9: entries are taken without room for them, and hold up terms and votes",
+    log: (log) => new CarelessLog(log),
   },
   "forgotten-vote": {
     breaks: "D1: the vote of a term is forgotten by a restart",

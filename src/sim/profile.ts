@@ -43,6 +43,7 @@ export const faultKinds = [
   "clockJump",
   "diskStall",
   "diskError",
+  "diskFull",
   "transfer",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
@@ -57,6 +58,7 @@ const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   clockJump: 1500,
   diskStall: 1200,
   diskError: 3000,
+  diskFull: 1500,
   transfer: 500,
 };
 
@@ -79,7 +81,7 @@ export function drawProfile(random: Prng, nodes: number | undefined): Profile {
     duplication: random.pick([0, 0.02, 0.1]),
     diskDelayed: random.chance(0.85),
     diskMs: { min: minDiskMs, max: minDiskMs * random.pick([2, 10]) },
-    segmentBytes: random.pick([4096, 16_384, 65_536]),
+    segmentBytes: random.pick([2048, 4096, 16_384]),
     tickMs: 15,
     heartbeatIntervalMs: 40,
     electionTimeoutMs: random.pick([120, 200]),

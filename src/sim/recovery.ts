@@ -9,6 +9,12 @@ const WITHIN_EVENTS = 400_000;
 /** What had struck before the last fault ended is felt within so long, in virtual ms. */
 const STRUCK_WITHIN_MS = 100;
 
+function seesRoom({ engine }: SimProcess): boolean {
+  let room = engine.disk.state === "ok";
+  engine.disk.forEachPeer((_peer, state) => (room &&= state === "ok"));
+  return room;
+}
+
 /** What must come back once nothing fails any more (liveness). */
 export class Recovery {
   constructor(private readonly simulation: Simulation) {}
@@ -22,6 +28,7 @@ export class Recovery {
     const struckMs = simulation.scheduler.nowMs + STRUCK_WITHIN_MS;
     this.until("time goes on", () => simulation.scheduler.nowMs >= struckMs);
     this.until("there is one established leader that all follow", () => this.leader() !== undefined);
+    this.until("all nodes know that every disk has room", () => this.processes().every(seesRoom));
     const target = simulation.checks.raft.committedIndex;
     this.until(`all nodes apply entry ${target}`, () =>
       this.processes().every(({ locks }) => locks.appliedIndex >= target),

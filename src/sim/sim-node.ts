@@ -1,5 +1,6 @@
 import { createGroup } from "../engine/create-group.ts";
 import { Engine } from "../engine/engine.ts";
+import { SyncTimes } from "../engine/sync-times.ts";
 import type { GroupHost } from "../engine/group-host.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
@@ -7,7 +8,8 @@ import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { ReplicaId } from "../raft/types.ts";
 import { openLog } from "../wal/open-log.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
-import { MemoryVolume } from "./memory-volume.ts";
+import type { Volume } from "../wal/volume.ts";
+import { MemoryVolume, NO_ROOM } from "./memory-volume.ts";
 import { ObservedLog, ObservedMachine } from "./observed.ts";
 import type { SimEvent } from "./scheduler.ts";
 import { SimClock } from "./sim-clock.ts";
@@ -38,8 +40,11 @@ export class SimNode {
   private turnRequested = false;
   private readonly backlog: SimEvent[] = [];
   private crashAtWrite: CrashKind | undefined;
+  /** What one sync took longest, in ms of virtual time. */
+  slowestDiskMs = 0;
   private diskFactor = 1;
   private diskFails = false;
+  private syncTimes = new SyncTimes();
 
   /** @param crashed told when the process died */
   constructor(
@@ -65,11 +70,11 @@ export class SimNode {
     this.turnRequested = false;
     const life = ++this.life;
     world.trace.add(world.scheduler.nowMs, this.id, "starts");
-    const volume = world.plant?.volume?.(this.volume) ?? this.volume;
+    const volume = this.timed(world.plant?.volume?.(this.volume) ?? this.volume);
     openLog(volume, { identity: () => world.identity(), segmentBytes: world.profile.segmentBytes }, (error, log) => {
       if (life !== this.life) return;
       if (log !== undefined) this.run(log, life);
-      else if (error?.message === DISK_ERROR) this.later(0, () => this.crash("process"));
+      else if (error?.message === DISK_ERROR || error === NO_ROOM) this.later(0, () => this.crash("process"));
       else throw new Violation("D4 a log opens after a crash", error?.message ?? "no log");
     });
   }
@@ -118,6 +123,7 @@ export class SimNode {
   mend(): void {
     this.crashAtWrite = undefined;
     this.diskFactor = 1;
+    this.setRoom(Number.POSITIVE_INFINITY);
     if (this.paused) this.resume();
     // Forgets an error that the disk has not made yet.
     if (this.diskFails) this.crash("process");
@@ -126,6 +132,11 @@ export class SimNode {
 
   slowDisk(factor: number): void {
     this.diskFactor = factor;
+  }
+
+  /** What new files may take on this disk, in bytes. */
+  setRoom(bytes: number): void {
+    this.volume.roomBytes = bytes;
   }
 
   failDisk(): void {
@@ -159,10 +170,11 @@ export class SimNode {
     const scheduler = { requestTurn: () => this.requestTurn() };
     const engine = new Engine(
       id,
-      { clock: this.clock, network: world.network.port(id), scheduler, log },
+      { clock: this.clock, network: world.network.port(id), scheduler, log, syncTimes: this.syncTimes },
       {
         failed: () => this.later(0, () => this.crash("process")),
         leaderChanged: () => {},
+        diskChanged: (state) => world.trace.add(world.scheduler.nowMs, id, `disk ${state}`),
         handingOver: (_group, term, to) =>
           world.trace.add(world.scheduler.nowMs, id, `hands over to node${to}`, { term }),
       },
@@ -201,6 +213,25 @@ export class SimNode {
     if (after !== before) world.trace.add(world.scheduler.nowMs, id, after);
   }
 
+  /** As the edge of a real node measures how long its syncs take. */
+  private timed(volume: Volume): Volume {
+    const syncTimes = (this.syncTimes = new SyncTimes());
+    return {
+      list: () => volume.list(),
+      size: (name) => volume.size(name),
+      read: (name, offset, length) => volume.read(name, offset, length),
+      write: (name, offset, bytes) => volume.write(name, offset, bytes),
+      sync: (name, done) => {
+        const startMs = this.world.scheduler.nowMs;
+        volume.sync(name, (error) => {
+          if (error === undefined) syncTimes.observe(this.world.scheduler.nowMs - startMs);
+          done(error);
+        });
+      },
+      create: (name, size, done) => volume.create(name, size, done),
+    };
+  }
+
   private newVolume(): MemoryVolume {
     return new MemoryVolume({ delayed: this.world.profile.diskDelayed, onPending: () => this.diskIsBusy() });
   }
@@ -211,6 +242,8 @@ export class SimNode {
     const kind = this.crashAtWrite;
     this.crashAtWrite = undefined;
     if (kind !== undefined) this.later(0, () => this.crash(kind));
-    this.later((min + (max - min) * random.next()) * this.diskFactor, () => this.volume.pump());
+    const delayMs = (min + (max - min) * random.next()) * this.diskFactor;
+    this.slowestDiskMs = Math.max(this.slowestDiskMs, delayMs);
+    this.later(delayMs, () => this.volume.pump());
   }
 }

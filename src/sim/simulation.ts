@@ -76,11 +76,15 @@ export class Simulation implements World {
     return this.hash.finish().toString(16).padStart(14, "0");
   }
 
-  /** How far lease time may be behind: what rounds take, and a step for every jump of a clock. */
+  /**
+   * How far lease time may be behind: what rounds take, and a step for every jump of a clock. And what an entry takes to
+   * be durable: its lease runs from when it was proposed, and a sync may have to wait for the one before it.
+   */
   private get lagMs(): number {
     const jumps = this.nodes.reduce((sum, { clock }) => sum + clock.jumps, 0);
     const { electionTimeoutMs, heartbeatIntervalMs } = this.profile;
-    return 2 * electionTimeoutMs + 2 * this.network.slowestMs + 2 * heartbeatIntervalMs * jumps;
+    const diskMs = 2 * Math.max(...this.nodes.map(({ slowestDiskMs }) => slowestDiskMs));
+    return 2 * electionTimeoutMs + 2 * this.network.slowestMs + diskMs + 2 * heartbeatIntervalMs * jumps;
   }
 
   identity(): number {

@@ -1,3 +1,4 @@
+import type { OperationFailure } from "../engine/ingress.ts";
 import { operationOptions } from "../engine/lock-protocol.ts";
 import type { Prng } from "../kernel/prng.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
@@ -149,7 +150,7 @@ export class Workload {
     this.end(attempt, result.type === "error" ? result.code : result.type, false);
   }
 
-  private failed(attempt: Attempt, failure: "no_leader" | "outcome_unknown" | "limit"): void {
+  private failed(attempt: Attempt, failure: OperationFailure): void {
     if (failure !== "outcome_unknown") this.refused(attempt);
     this.end(attempt, failure, true);
   }

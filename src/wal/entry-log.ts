@@ -39,6 +39,10 @@ export class EntryLog implements EntryReader {
     this.segments.set(segment.number, segment);
   }
 
+  get groupCount(): number {
+    return this.groups.size;
+  }
+
   /** Every group's, by the order of their first record. */
   *hardStates(): Generator<readonly [GroupId, HardState]> {
     for (const [group, state] of this.groups) yield [group, state.hardState];

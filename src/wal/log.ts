@@ -5,13 +5,16 @@ import type { Entry, GroupId } from "../raft/types.ts";
 import type { EntryLog } from "./entry-log.ts";
 import { type FlushId, UNIT_HEAD_BYTES, alignUnit, sealUnit } from "./frame.ts";
 import { writeHardState, writeRecord } from "./record-codec.ts";
-import type { LogRecord, WriteAheadLog } from "./records.ts";
+import type { LogRecord, LogRoom, WriteAheadLog } from "./records.ts";
 import { SEGMENT_HEAD_BYTES, type Segment } from "./segment.ts";
 import { type SegmentPool, asError } from "./segment-pool.ts";
 import type { Volume } from "./volume.ts";
 
 /** A buffer that one great flush made larger than this is given back. */
 const KEPT_BUFFER_BYTES = 4 * 1024 * 1024;
+/** What a unit holds beside its entries: its head, and for each group a hard state, twice in a new segment. */
+const UNIT_OVERHEAD_BYTES = 256;
+const GROUP_OVERHEAD_BYTES = 64;
 
 export interface SegmentedLogParts {
   readonly volume: Volume;
@@ -25,7 +28,7 @@ export interface SegmentedLogParts {
 }
 
 /** The log once it is open: writes units one after the other, each durable before the next. */
-export class SegmentedLog implements WriteAheadLog {
+export class SegmentedLog implements WriteAheadLog, LogRoom {
   readonly recovered: ReadonlyMap<GroupId, GroupLog>;
   /** Since the log was opened. */
   flushes = 0;
@@ -55,6 +58,26 @@ export class SegmentedLog implements WriteAheadLog {
     this.pool.prepare();
   }
 
+  get room(): LogRoom {
+    return this;
+  }
+
+  /** A flush that is under way counts as written. */
+  get entryBytes(): number {
+    if (!this.pool.hasReserve) return 0;
+    const rest = this.segment.bytes - this.end - (this.flushing ? this.unit.length : 0);
+    const overhead = UNIT_OVERHEAD_BYTES + GROUP_OVERHEAD_BYTES * this.entries.groupCount;
+    return Math.max(0, Math.max(rest, this.pool.spareBytes) - overhead);
+  }
+
+  get refusal(): Error | undefined {
+    return this.pool.refusal;
+  }
+
+  retry(): void {
+    this.pool.retry();
+  }
+
   read(group: GroupId, from: number, to: number, maxBytes: number): Entry[] {
     return this.entries.read(group, from, to, maxBytes);
   }
@@ -69,14 +92,16 @@ export class SegmentedLog implements WriteAheadLog {
       return;
     }
     this.encode(records, false);
-    if (this.end + this.unit.length <= this.segment.bytes) this.write(records, onDurable);
-    else this.roll(records, onDurable);
+    const essential = records.every(isEssential);
+    const fits = this.end + this.unit.length <= this.segment.bytes;
+    if (fits && (essential || this.pool.hasReserve)) this.write(records, onDurable);
+    else this.roll(records, essential, onDurable);
   }
 
   /** A new segment begins with every group's hard state, in the frame of its first flush (PROTOCOLS D6). */
-  private roll(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
+  private roll(records: readonly LogRecord[], essential: boolean, onDurable: (error?: Error) => void): void {
     this.encode(records, true);
-    this.pool.take(this.unit.length, (error, segment) => {
+    this.pool.take(this.unit.length, essential, (error, segment) => {
       if (segment === undefined) {
         this.fail(error ?? new Error("no segment"), onDurable);
         return;
@@ -135,4 +160,12 @@ export class SegmentedLog implements WriteAheadLog {
     this.failed = true;
     onDurable(error);
   }
+}
+
+/**
+ * What may use up the reserve: terms, votes, truncations, and the entry that opens a term, without which a leader
+ * answers no read. Each is small, and there are few more of them than elections.
+ */
+function isEssential(record: LogRecord): boolean {
+  return record.type !== "entries" || record.entries.every(({ kind }) => kind === "noop");
 }

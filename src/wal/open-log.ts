@@ -8,6 +8,8 @@ import { SegmentPool, asError } from "./segment-pool.ts";
 import type { Volume } from "./volume.ts";
 
 const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
+/** For a few flushes of terms and votes. */
+const HARD_STATE_ROOM_BYTES = 1024;
 const ZEROS = new Uint8Array(64 * 1024);
 
 export interface LogOptions {
@@ -134,11 +136,20 @@ class Opening {
     const segmentBytes = this.options.segmentBytes ?? DEFAULT_SEGMENT_BYTES;
     const pool = new SegmentPool({ volume, segmentBytes, identity: this.options.identity, blank, nextNumber });
     const { last, flush, end } = scan;
-    if (last !== undefined) {
+    // With room for a term and a vote a node starts on a full disk, too: it votes, and follows who has room.
+    if (last !== undefined && last.segment.bytes - end >= HARD_STATE_ROOM_BYTES) {
       this.finish(pool, last.segment, end, flush);
       return;
     }
-    pool.take(0, (error, first) => {
+    pool.demand((error) => {
+      if (error !== undefined) this.done(error, undefined);
+      else if (last !== undefined) this.finish(pool, last.segment, end, flush);
+      else this.begin(pool, flush);
+    });
+  }
+
+  private begin(pool: SegmentPool, flush: FlushId): void {
+    pool.take(0, true, (error, first) => {
       if (first === undefined) this.done(error ?? new Error("no segment"), undefined);
       else this.finish(pool, first, SEGMENT_HEAD_BYTES, flush);
     });

@@ -9,16 +9,28 @@ export type LogRecord =
   /** Continues the group's log without a gap. */
   | { readonly type: "entries"; readonly group: GroupId; readonly entries: readonly Entry[] };
 
+/** How much the log can take whatever the disk says next (PROTOCOLS D9). */
+export interface LogRoom {
+  /** Of entries, in one more flush; 0: nothing but terms, votes and what opens a term. */
+  readonly entryBytes: number;
+  /** Why the disk has no room for one more segment; undefined: it had when it was asked last. */
+  readonly refusal: Error | undefined;
+  /** Asks the disk again. */
+  retry(): void;
+}
+
 /** The node's one write-ahead log, shared by all groups. */
 export interface WriteAheadLog extends EntryReader {
   /** What was found when the log was opened; groups without a record are absent. */
   readonly recovered: ReadonlyMap<GroupId, GroupLog>;
+  readonly room: LogRoom;
   /**
    * Writes the records as one frame and syncs it. `onDurable` is called once, perhaps before `flush`
    * returns; until then the records stay as they are.
    * Invariant: never called while an earlier flush is not durable yet (PROTOCOLS D4).
    *
-   * An error of the disk calls `onDurable` with it; the log then takes nothing more (D9).
+   * An error of the disk calls `onDurable` with it; the log then takes nothing more (D9). No room for a next segment is no
+   * error: a flush with entries that {@link room} did not promise then waits for it.
    */
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void;
 }

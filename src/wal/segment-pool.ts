@@ -16,14 +16,29 @@ export interface SegmentPoolOptions {
 
 type Taken = (error: Error | undefined, segment: Segment | undefined) => void;
 
-/** Blank segments, made ahead of need: zeroed, durable under their name, their head durable. */
+interface Waiting {
+  readonly unitBytes: number;
+  readonly mayTakeReserve: boolean;
+  readonly done: Taken;
+}
+
+/** Blank segments that stand ready when the disk has room: the next one, and behind it the reserve. */
+const READY = 2;
+
+/**
+ * Blank segments, made ahead of need: zeroed, durable under their name, their head durable. The last of them is the
+ * reserve (PROTOCOLS D9): entries go only where another blank one stands behind, so a disk that has no room for
+ * one more is noticed while nothing needs it yet, and a node can go on to write terms and votes for very long.
+ */
 export class SegmentPool {
   private readonly blank: Segment[];
   private nextNumber: number;
   private creating = false;
-  /** The disk had no room: to try at every flush would fill it up and empty it again all the time. */
-  private refused = false;
-  private waiting: { readonly unitBytes: number; readonly done: Taken } | undefined;
+  /** The disk gave none: to try at every flush would fill it up and empty it again all the time. See {@link retry}. */
+  private paused = false;
+  private waiting: Waiting | undefined;
+  /** Why the disk gave no segment when it was asked last; undefined when all are there that should be. */
+  refusal: Error | undefined;
   /** The disk refused a head: fatal for the log, however much room is left (PROTOCOLS D9). */
   failure: Error | undefined;
 
@@ -32,48 +47,95 @@ export class SegmentPool {
     this.nextNumber = options.nextNumber;
   }
 
-  /** Starts to make a segment unless one is ready. If that fails, it is tried once more when one is needed. */
+  /** A blank segment stands ready that no entry may take. */
+  get hasReserve(): boolean {
+    return this.blank.length > 0;
+  }
+
+  /** The longest unit with entries that the next segment would take, in bytes. */
+  get spareBytes(): number {
+    return this.blank.length < READY ? 0 : (this.blank[0]?.bytes ?? 0) - SEGMENT_HEAD_BYTES;
+  }
+
+  /** Starts to make a segment unless enough are ready, or the disk has just said that it has no room. */
   prepare(): void {
-    if (this.blank.length > 0 || this.creating || this.refused || this.failure !== undefined) return;
+    if (this.blank.length >= READY || this.creating || this.paused || this.failure !== undefined) return;
     this.create(this.options.segmentBytes);
   }
 
-  /** Hands out the next segment that has room for the unit, perhaps before it returns. */
-  take(unitBytes: number, done: Taken): void {
-    assert(this.waiting === undefined, "one flush waits at most");
-    for (;;) {
-      const segment = this.blank.shift();
-      if (segment === undefined) break;
-      if (segment.bytes >= SEGMENT_HEAD_BYTES + unitBytes) return done(undefined, segment);
-      // Too small: it stays blank for ever, because the order of numbers is the order of flushes.
-    }
-    this.waiting = { unitBytes, done };
-    if (!this.creating) this.create(Math.max(this.options.segmentBytes, SEGMENT_HEAD_BYTES + unitBytes));
+  /** Asks a disk again that had no room. */
+  retry(): void {
+    this.paused = false;
+    this.prepare();
+    if (this.waiting !== undefined) this.serve();
   }
 
-  private create(bytes: number): void {
+  /** Calls back as soon as one blank segment is ready, or with the error of a disk that gives none. */
+  demand(done: (error: Error | undefined) => void): void {
+    if (this.blank.length > 0) done(undefined);
+    else this.create(this.options.segmentBytes, done);
+  }
+
+  /**
+   * Hands out the next segment that has room for the unit, perhaps before it returns. Waits while the disk has no room.
+   *
+   * @param mayTakeReserve for what a node must be able to write even then: terms and votes
+   */
+  take(unitBytes: number, mayTakeReserve: boolean, done: Taken): void {
+    assert(this.waiting === undefined, "one flush waits at most");
+    this.waiting = { unitBytes, mayTakeReserve, done };
+    this.serve();
+  }
+
+  private serve(): void {
+    const { waiting } = this;
+    if (waiting === undefined) return;
+    const { unitBytes, mayTakeReserve, done } = waiting;
+    if (this.failure !== undefined) {
+      this.waiting = undefined;
+      done(this.failure, undefined);
+      return;
+    }
+    const fits = ({ bytes }: Segment): boolean => bytes >= SEGMENT_HEAD_BYTES + unitBytes;
+    while (this.blank.length >= (mayTakeReserve ? 1 : READY)) {
+      const segment = this.blank.shift();
+      if (segment === undefined) break;
+      // Too small: it stays blank for ever, because the order of numbers is the order of flushes.
+      if (!fits(segment)) continue;
+      this.waiting = undefined;
+      done(undefined, segment);
+      return;
+    }
+    if (this.creating || this.paused) return;
+    const { segmentBytes } = this.options;
+    this.create(this.blank.some(fits) ? segmentBytes : Math.max(segmentBytes, SEGMENT_HEAD_BYTES + unitBytes));
+  }
+
+  private create(bytes: number, done: (error: Error | undefined) => void = () => {}): void {
     const { volume, identity } = this.options;
     const number = this.nextNumber;
     const segment = { number, name: segmentName(number), bytes, salt: identity() };
     this.creating = true;
+    const created = (error: Error | undefined): void => {
+      this.created(error, segment);
+      done(error);
+    };
     volume.create(segment.name, bytes, (error) => {
-      if (error !== undefined) this.created(error, segment);
-      else writeHead(volume, segment, (failure) => this.created((this.failure = failure), segment));
+      if (error !== undefined) created(error);
+      else writeHead(volume, segment, (failure) => created((this.failure = failure)));
     });
   }
 
   private created(error: Error | undefined, segment: Segment): void {
     this.creating = false;
-    this.refused = error !== undefined;
+    this.paused = error !== undefined;
     if (error === undefined) {
       this.blank.push(segment);
       this.nextNumber++;
-    }
-    const { waiting } = this;
-    if (waiting === undefined) return;
-    this.waiting = undefined;
-    if (error !== undefined) waiting.done(error, undefined);
-    else this.take(waiting.unitBytes, waiting.done);
+      if (this.blank.length >= READY) this.refusal = undefined;
+    } else this.refusal = error;
+    this.serve();
+    this.prepare();
   }
 }
 

@@ -1,6 +1,6 @@
 /** `up` as a process, over nodes that are no nodes (test/support/fake-main.ts): what it does with its children. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../support/eventually.ts";
@@ -10,7 +10,9 @@ import { projectRoot } from "../support/source-files.ts";
 const DEADLINE_MS = 20_000;
 
 class Up {
+  /** Of both streams. */
   output = "";
+  stdout = "";
   private readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
 
   constructor(
@@ -25,7 +27,7 @@ class Up {
       env: { ...process.env, ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
-    void this.read(this.child.stdout);
+    void this.read(this.child.stdout, (text) => (this.stdout += text));
     void this.read(this.child.stderr);
   }
 
@@ -55,9 +57,13 @@ class Up {
     }
   }
 
-  private async read(stream: ReadableStream<Uint8Array>): Promise<void> {
+  private async read(stream: ReadableStream<Uint8Array>, keep = (_text: string): unknown => ""): Promise<void> {
     const decoder = new TextDecoder();
-    for await (const chunk of stream) this.output += decoder.decode(chunk, { stream: true });
+    for await (const chunk of stream) {
+      const text = decoder.decode(chunk, { stream: true });
+      this.output += text;
+      keep(text);
+    }
   }
 }
 
@@ -98,6 +104,21 @@ describe("up", () => {
     expect(await cluster.ended()).toBe(0);
     await cluster.says("all nodes have stopped");
     expect(cluster.output.match(/ info {2}stopped/g)).toHaveLength(3);
+  });
+
+  test("takes its settings from a file, and says in one line of JSON when it is ready", async () => {
+    const file = join(folder, "up.toml");
+    writeFileSync(file, 'nodes = 1\ndata = "here"\nlog-format = "json"\n');
+    // A child that read the file of `up` would refuse it.
+    const cluster = up({ MUFAKAT_CONFIG: file }, ["--json"]);
+    await cluster.says('"msg":"listening"');
+    await eventually(() => cluster.stdout.includes("\n"), { what: "a line on standard output" });
+    const url = `http://127.0.0.1:${cluster.port}`;
+    const ready = { leader: "node1", term: 1, data: "here", nodes: [{ node_id: "node1", url }] };
+    cluster.signal("SIGTERM");
+    expect(await cluster.ended()).toBe(0);
+    await cluster.says("all nodes have stopped");
+    expect(cluster.stdout).toBe(`${JSON.stringify(ready)}\n`);
   });
 
   test("starts a node again that was killed", async () => {

@@ -64,7 +64,15 @@ describe("a simulated cluster", () => {
     expect(elections).toBeGreaterThan(60);
     expect(crashes).toBeGreaterThan(60);
     expect(handovers).toBeGreaterThan(30);
-    for (const end of ["granted", "deadlock", "upgrade_conflict", "lock_held", "stale_token", "session_expired"]) {
+    for (const end of [
+      "granted",
+      "deadlock",
+      "upgrade_conflict",
+      "lock_held",
+      "stale_token",
+      "session_expired",
+      "disk_full",
+    ]) {
       expect(ends).toContain(end);
     }
   });

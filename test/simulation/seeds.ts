@@ -24,5 +24,7 @@ export const recordedSeeds: readonly RecordedSeed[] = [
     seed: 207264,
     found: "D2: an answer to an old leader claimed entries that were truncated before they were written",
   },
+  { seed: 108315, found: "checks: a network that goes on to lose frames may lose one request at every try" },
+  { seed: 91, nodes: 1, found: "checks: a lease runs while a slow disk makes the entry durable that granted it" },
   { seed: 300491, found: "checks: a paused node may meet a crash from before the last fault ended" },
 ];

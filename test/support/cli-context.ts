@@ -11,9 +11,11 @@ export interface CliRun {
 /** Signals that a test sends itself. */
 export class TestSignals implements StopSignals {
   private listener: ((signal: StopSignal) => void) | undefined;
+  private names: readonly StopSignal[] = [];
 
-  subscribe(listener: (signal: StopSignal) => void): () => void {
+  subscribe(listener: (signal: StopSignal) => void, names: readonly StopSignal[] = ["SIGINT", "SIGTERM"]): () => void {
     this.listener = listener;
+    this.names = names;
     return () => {
       this.listener = undefined;
     };
@@ -24,7 +26,7 @@ export class TestSignals implements StopSignals {
   }
 
   send(signal: StopSignal): void {
-    this.listener?.(signal);
+    if (this.names.includes(signal)) this.listener?.(signal);
   }
 }
 
@@ -49,6 +51,7 @@ export async function cli(inputs: readonly string[], parts: Partial<CliContext> 
         // Nobody of the group is left.
       }
     },
+    ignores: () => false,
     endOfInput: () => new Promise<void>(() => {}),
     ...parts,
   });

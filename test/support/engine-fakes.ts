@@ -1,5 +1,7 @@
 /** Ports of the engine that a test holds in its hand, and a state machine that is easy to follow. */
 import { Engine, type EngineEvents } from "../../src/engine/engine.ts";
+import type { DiskState } from "../../src/engine/disk-report.ts";
+import { SyncTimes } from "../../src/engine/sync-times.ts";
 import { createGroup } from "../../src/engine/create-group.ts";
 import type { GroupHost } from "../../src/engine/group-host.ts";
 import { type PeerMessage, readPeerMessages, writePeerMessage } from "../../src/engine/peer-messages.ts";
@@ -16,6 +18,7 @@ export type Trace = string[];
 
 export class FakeLog implements WriteAheadLog {
   readonly recovered = new Map<number, GroupLog>();
+  readonly room = { entryBytes: Number.POSITIVE_INFINITY, refusal: undefined as Error | undefined, retry: () => {} };
   /** Flushes stay under way until {@link complete}. */
   slow = false;
   /** The next flush fails. */
@@ -133,6 +136,8 @@ export class FakeNode {
   readonly failures: Error[] = [];
   /** To whom this node said that it hands leadership over. */
   readonly handedTo: ReplicaId[] = [];
+  readonly diskStates: DiskState[] = [];
+  readonly syncTimes = new SyncTimes();
   turnWanted = false;
 
   constructor(
@@ -149,10 +154,15 @@ export class FakeNode {
       failed: (error) => this.failures.push(error),
       leaderChanged: () => {},
       handingOver: (_group, _term, to) => this.handedTo.push(to),
+      diskChanged: (state) => this.diskStates.push(state),
     };
     const clock = { monotonicMs: () => this.nowMs, wallMs: () => this.nowMs };
     const scheduler = { requestTurn: () => void (this.turnWanted = true) };
-    this.engine = new Engine(self, { clock, network: this.network, scheduler, log: this.log }, events);
+    this.engine = new Engine(
+      self,
+      { clock, network: this.network, scheduler, log: this.log, syncTimes: this.syncTimes },
+      events,
+    );
     const protocol = {
       encode: (envelope: object) => new TextEncoder().encode(JSON.stringify(envelope)),
       register: "register",

@@ -58,6 +58,7 @@ const code = await runCli(process.argv.slice(2), {
   },
   hasTerminal: false,
   signalGroup() {},
+  ignores: () => false,
   async endOfInput() {
     for await (const _chunk of Bun.stdin.stream());
   },

@@ -7,7 +7,7 @@ import type { RaftOptions } from "../../src/raft/options.ts";
 import type { Effects } from "../../src/raft/outbox.ts";
 import { type FlushMark, Raft } from "../../src/raft/raft.ts";
 import type { EntryReader, GroupLog, TermRun } from "../../src/raft/storage.ts";
-import type { Entry, HardState, Message, ReplicaId } from "../../src/raft/types.ts";
+import type { Entry, EntryKind, HardState, Message, ReplicaId } from "../../src/raft/types.ts";
 
 export const HEARTBEAT_MS = 50;
 export const ELECTION_MS = 300;
@@ -76,6 +76,10 @@ export class Replica {
   /** What it is to draw for its next election time-out, in [0, 1). */
   draw: number;
   readonly flushes: Flush[] = [];
+  /** Its disk is full: it takes nothing but what opens a term. */
+  fullDisk = false;
+  /** Whether there is room for one more entry. */
+  takes: (kind: EntryKind) => boolean = (kind) => kind === "noop" || !this.fullDisk;
 
   constructor(
     readonly id: ReplicaId,
@@ -158,6 +162,7 @@ export class Replica {
       maxUncommittedBytes: options.maxUncommittedBytes ?? 1024 * 1024,
       maxAppendBytes: options.maxAppendBytes ?? 64 * 1024,
       maxInflightAppends: options.maxInflightAppends ?? 64,
+      room: { take: (kind) => this.takes(kind) },
     };
     const log = new RaftLog(0, this.disk, recovered, options.maxCacheBytes ?? 1024 * 1024);
     return new Raft(raftOptions, log, this.disk.hardState, recovered?.leaseTimeMs ?? 0, nowMs);

@@ -51,11 +51,13 @@ export class ScriptedControlGroup implements ControlGroup {
     commitIndex: 44,
     appliedIndex: 43,
     leaseTimeMs: 1000,
+    disk: { state: "ok", medianSyncUs: 800 },
     members: ["node1", "node2", "node3"].map((nodeId, i) => ({
       nodeId,
       replica: i + 1,
       peerAddress: `127.0.0.1:900${i + 1}`,
       connected: true,
+      disk: "ok" as const,
       matchIndex: undefined,
     })),
     transferringTo: undefined,

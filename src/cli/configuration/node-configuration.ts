@@ -2,26 +2,26 @@ import { StartError } from "../../kernel/start-error.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { HostPort, NodeConfiguration } from "../../server/configuration.ts";
 import type { Environment } from "../context.ts";
-import { formatHostPort, isLoopback, isWildcard, parseHostPort, parsePort } from "./host-port.ts";
+import type { LogFormat, LogLevel } from "../log.ts";
+import { formatHostPort, isLoopback, isWildcard, parseHostPort } from "./host-port.ts";
+import { listenAddress } from "./listen-address.ts";
 import { checkName, parseClientUrls, parsePeers, peerPortOf } from "./members.ts";
-import { Settings, type Setting, variableName } from "./settings.ts";
+import { didYouMean } from "./nearest.ts";
+import { nodeSettings, variableName } from "./definitions.ts";
+import { loadSettings } from "./load-settings.ts";
+import type { Setting, SettingFlags, Settings } from "./settings.ts";
 
-/** The flags of `serve` that say what the node is. All optional: each has a variable and a default. */
-export interface NodeFlags {
-  readonly id?: string;
-  readonly listen?: string;
-  readonly peerListen?: string;
-  readonly advertise?: string;
-  readonly peers?: string;
-  readonly cluster?: string;
-  readonly data?: string;
-  readonly insecure?: boolean;
-  readonly heartbeatMs?: string;
-  readonly electionTimeoutMs?: string;
-}
+/** The flags of `serve` that say what the node is. */
+export type NodeFlags = SettingFlags<typeof nodeSettings> & { readonly config?: string };
+type NodeSettings = Settings<typeof nodeSettings>;
 
 export interface CheckedConfiguration {
   readonly configuration: NodeConfiguration;
+  /** The file that settings came from, if one was named. */
+  readonly configurationFile: string | undefined;
+  /** Undefined: as it suits standard output. */
+  readonly logFormat: LogFormat | undefined;
+  readonly logLevel: LogLevel;
   /** Sentences for the person: nothing that stops the node, each worth knowing. */
   readonly notices: readonly string[];
 }
@@ -30,23 +30,25 @@ export interface CheckedConfiguration {
 const MINIMUM_HEARTBEATS_PER_ELECTION = 3;
 
 /**
- * Flags, then `MUFAKAT_…`, then the older system's variables, then defaults: checked, and made one.
+ * Flags, then `MUFAKAT_…`, then the configuration file, then the older system's variables, then defaults: checked, and
+ * made one.
  *
  * @throws {StartError} at the first value that cannot be, with one sentence that says what to change
  */
 export function nodeConfiguration(flags: NodeFlags, environment: Environment): CheckedConfiguration {
-  const settings = new Settings({ ...flags }, environment);
-  const nodeId = readName(settings.find("id", "NODE_ID"), "node1");
+  const { settings, configurationFile } = loadSettings("serve", flags, environment);
+  const nodeId = readName(settings.find("id"), "node1");
   const clusterName = readName(settings.find("cluster"), "mufakat");
   const insecure = settings.switch("insecure");
-  const listen = readListen(settings);
-  const peerListenSetting = settings.find("peerListen");
-  const peerListen = readPeerListen(peerListenSetting, listen);
+  const listen = listenAddress(settings.find("listen"));
+  const peerListen = readPeerListen(settings, listen);
   const members = readMembers(settings, nodeId, peerListen);
-  checkMembers(members, nodeId, peerListen, peerListenSetting);
-  if (!insecure) refuseBeyondLoopback(listen, peerListen, members);
+  checkMembers(members, nodeId, peerListen, settings);
+  if (!insecure) refuseBeyondLoopback(listen, peerListen, members, settings);
   const data = settings.find("data")?.text ?? `.mufakat/${nodeId}`;
-  if (data.includes("\0")) throw new StartError("--data must not hold a zero byte.");
+  if (data === "" || data.includes("\0")) {
+    throw new StartError(`${settings.source("data")} must be the path of a directory.`);
+  }
   const configuration: NodeConfiguration = {
     nodeId,
     clusterName,
@@ -58,7 +60,13 @@ export function nodeConfiguration(flags: NodeFlags, environment: Environment): C
     insecure,
     ...readTimes(settings),
   };
-  return { configuration, notices: notices(configuration, environment) };
+  return {
+    configuration,
+    configurationFile,
+    logFormat: settings.choice("logFormat"),
+    logLevel: settings.choice("logLevel") ?? "info",
+    notices: notices(configuration, environment),
+  };
 }
 
 /** Members that must agree before anything is acknowledged. */
@@ -70,19 +78,13 @@ function readName(setting: Setting | undefined, fallback: string): string {
   return setting === undefined ? fallback : checkName(setting.text, setting.source);
 }
 
-function readListen(settings: Settings): HostPort {
-  const setting = settings.find("listen", "PORT");
-  if (setting === undefined) return { host: "127.0.0.1", port: 8001 };
-  if (setting.source === "PORT") return { host: "127.0.0.1", port: parsePort(setting.text, setting.source) };
-  return parseHostPort(setting.text, setting.source);
-}
-
-function readPeerListen(setting: Setting | undefined, listen: HostPort): HostPort {
+function readPeerListen(settings: NodeSettings, listen: HostPort): HostPort {
+  const setting = settings.find("peerListen");
   if (setting !== undefined) return parseHostPort(setting.text, setting.source);
-  return { host: listen.host, port: peerPortOf(listen.port, "--listen") };
+  return { host: listen.host, port: peerPortOf(listen.port, settings.source("listen")) };
 }
 
-function readAdvertise(settings: Settings, listen: HostPort, self: HostPort | undefined): HostPort {
+function readAdvertise(settings: NodeSettings, listen: HostPort, self: HostPort | undefined): HostPort {
   const setting = settings.find("advertise");
   if (setting !== undefined) {
     const address = parseHostPort(setting.text, setting.source);
@@ -93,8 +95,8 @@ function readAdvertise(settings: Settings, listen: HostPort, self: HostPort | un
   return { host: self?.host ?? "127.0.0.1", port: listen.port };
 }
 
-function readMembers(settings: Settings, nodeId: string, peerListen: HostPort): Map<string, HostPort> {
-  const setting = settings.find("peers", "ALL_NODES");
+function readMembers(settings: NodeSettings, nodeId: string, peerListen: HostPort): Map<string, HostPort> {
+  const setting = settings.find("peers");
   if (setting === undefined) {
     const host = isWildcard(peerListen.host) ? "127.0.0.1" : peerListen.host;
     return new Map([[nodeId, { host, port: peerListen.port }]]);
@@ -115,67 +117,65 @@ function checkMembers(
   members: ReadonlyMap<string, HostPort>,
   nodeId: string,
   peerListen: HostPort,
-  peerListenSetting: Setting | undefined,
+  settings: NodeSettings,
 ): void {
   const self = members.get(nodeId);
-  if (self === undefined || self.port === peerListen.port || peerListenSetting !== undefined) return;
+  if (self === undefined || self.port === peerListen.port || settings.find("peerListen") !== undefined) return;
+  const source = settings.source("peers");
   throw new StartError(
-    `--peers has ${nodeId} at ${formatHostPort(self)}, but it would listen for peers on ${formatHostPort(peerListen)}: ` +
-      `give --peer-listen ${formatHostPort({ host: peerListen.host, port: self.port })}, or change --peers.`,
+    `${source} has ${nodeId} at ${formatHostPort(self)}, but it would listen for peers on ${formatHostPort(peerListen)}: ` +
+      `give --peer-listen ${formatHostPort({ host: peerListen.host, port: self.port })}, or change ${source}.`,
   );
 }
 
-function refuseBeyondLoopback(listen: HostPort, peerListen: HostPort, members: ReadonlyMap<string, HostPort>): void {
+function refuseBeyondLoopback(
+  listen: HostPort,
+  peerListen: HostPort,
+  members: ReadonlyMap<string, HostPort>,
+  settings: NodeSettings,
+): void {
   const remedy = "use a loopback address, or add --insecure if the network is trusted: there is no TLS yet";
-  if (!isLoopback(listen.host)) {
-    throw new StartError(`--listen ${formatHostPort(listen)} is open to other machines: ${remedy}.`);
-  }
-  if (!isLoopback(peerListen.host)) {
-    throw new StartError(`--peer-listen ${formatHostPort(peerListen)} is open to other machines: ${remedy}.`);
+  for (const [name, address] of [
+    ["listen", listen],
+    ["peerListen", peerListen],
+  ] as const) {
+    if (isLoopback(address.host)) continue;
+    throw new StartError(`${settings.source(name)} opens ${formatHostPort(address)} to other machines: ${remedy}.`);
   }
   for (const [id, address] of members) {
     if (isLoopback(address.host)) continue;
-    throw new StartError(`--peers has ${id} on another machine, ${formatHostPort(address)}: ${remedy}.`);
+    throw new StartError(
+      `${settings.source("peers")} has ${id} on another machine, ${formatHostPort(address)}: ${remedy}.`,
+    );
   }
 }
 
-function readTimes(settings: Settings): { heartbeatIntervalMs: number; electionTimeoutMs: number } {
-  const heartbeatIntervalMs = settings.integer("heartbeatMs", { minimum: 5, maximum: 10_000, default: 50 });
-  const electionTimeoutMs = settings.integer("electionTimeoutMs", { minimum: 15, maximum: 60_000, default: 300 });
+function readTimes(settings: NodeSettings): { heartbeatIntervalMs: number; electionTimeoutMs: number } {
+  const heartbeatIntervalMs = settings.integer("heartbeatMs");
+  const electionTimeoutMs = settings.integer("electionTimeoutMs");
   const minimum = heartbeatIntervalMs * MINIMUM_HEARTBEATS_PER_ELECTION;
   if (electionTimeoutMs >= minimum) return { heartbeatIntervalMs, electionTimeoutMs };
   throw new StartError(
-    `--election-timeout-ms ${electionTimeoutMs} must be at least three heartbeats: ` +
-      `set it to ${minimum} or more, or lower --heartbeat-ms ${heartbeatIntervalMs}.`,
+    `${settings.source("electionTimeoutMs")} is ${electionTimeoutMs} and must be at least three heartbeats: ` +
+      `set it to ${minimum} or more, or lower ${settings.source("heartbeatMs")}, which is ${heartbeatIntervalMs}.`,
   );
 }
 
 /** Variables that other parts of this program read. */
 const OTHER_VARIABLES = [
   "MUFAKAT_URL",
-  "MUFAKAT_LOG_FORMAT",
-  "MUFAKAT_LOG_LEVEL",
+  "MUFAKAT_CONFIG",
   // What `lock run` gives its command, which may be a node.
   "MUFAKAT_LOCK",
   "MUFAKAT_FENCING_TOKEN",
   "MUFAKAT_LOCK_SESSION",
 ];
 
-const NODE_FLAGS = [
-  "id",
-  "listen",
-  "peerListen",
-  "advertise",
-  "peers",
-  "cluster",
-  "data",
-  "insecure",
-  "heartbeatMs",
-  "electionTimeoutMs",
-] as const satisfies readonly (keyof NodeFlags)[];
-
 /** The variables that say what one node is: `up` keeps them from its children. */
-export const nodeVariables: readonly string[] = [...NODE_FLAGS.map(variableName), "PORT", "NODE_ID", "ALL_NODES"];
+export const nodeVariables: readonly string[] = [
+  ...Object.keys(nodeSettings).map(variableName),
+  ...Object.values(nodeSettings).flatMap((definition) => ("alias" in definition ? [definition.alias] : [])),
+];
 
 function notices(configuration: NodeConfiguration, environment: Environment): string[] {
   const said: string[] = [];
@@ -193,9 +193,10 @@ function notices(configuration: NodeConfiguration, environment: Environment): st
   if (environment["REDIS_HOST"] !== undefined || environment["REDIS_PORT"] !== undefined) {
     said.push("REDIS_HOST and REDIS_PORT are accepted and have no meaning yet: nothing here uses Redis.");
   }
-  const known = new Set([...nodeVariables, ...OTHER_VARIABLES]);
+  const known = [...nodeVariables, ...OTHER_VARIABLES];
   for (const name of Object.keys(environment)) {
-    if (name.startsWith("MUFAKAT_") && !known.has(name)) said.push(`${name} is not a setting and is ignored.`);
+    if (!name.startsWith("MUFAKAT_") || known.includes(name)) continue;
+    said.push(`${name} is not a setting and is ignored${didYouMean(name, known)}.`);
   }
   return said;
 }

@@ -1,68 +1,103 @@
 import { StartError } from "../../kernel/start-error.ts";
 import type { Environment } from "../context.ts";
+import type { ConfigurationFile } from "./configuration-file.ts";
+import { kebabCase, type SettingDefinitions, variableName } from "./definitions.ts";
 
 /** A setting as the person wrote it, and where. */
 export interface Setting {
   readonly text: string;
-  /** For errors: `--listen` or `MUFAKAT_LISTEN`. */
+  /** For errors: `--listen`, `MUFAKAT_LISTEN`, or `listen in mufakat.toml:3`. */
   readonly source: string;
 }
 
-/** Looks a setting up: the flag, then `MUFAKAT_…`, then the older system's name. An empty variable counts as unset. */
-export class Settings {
+/** The flags that a table of settings makes. All optional: what is absent may be a variable, stand in a file, or be a default. */
+export type SettingFlags<Definitions extends SettingDefinitions> = {
+  readonly [Name in keyof Definitions]?: Definitions[Name]["type"] extends "switch" ? boolean : string;
+};
+
+type NameOf<Definitions extends SettingDefinitions, Type extends string> = {
+  [Name in keyof Definitions]: Definitions[Name]["type"] extends Type ? Name : never;
+}[keyof Definitions] &
+  string;
+
+type ChoiceOf<Definition> = Definition extends { readonly choices: readonly (infer Choice extends string)[] }
+  ? Choice
+  : never;
+
+interface Sources<Definitions extends SettingDefinitions> {
+  readonly flags: SettingFlags<Definitions>;
+  readonly environment: Environment;
+  readonly file: ConfigurationFile;
+}
+
+/**
+ * Looks a setting up: the flag, then `MUFAKAT_…`, then the configuration file, then the older system's variable. An empty
+ * variable counts as unset.
+ */
+export class Settings<Definitions extends SettingDefinitions> {
   constructor(
-    private readonly flags: Readonly<Record<string, string | boolean | undefined>>,
-    private readonly environment: Environment,
+    private readonly definitions: Definitions,
+    private readonly sources: Sources<Definitions>,
   ) {}
 
-  /** @param flag in camelCase, as in the flags object */
-  find(flag: string, alias?: string): Setting | undefined {
-    const given = this.flags[flag];
-    if (given !== undefined) return { text: String(given), source: `--${kebabCase(flag)}` };
-    return this.findVariable(variableName(flag)) ?? (alias === undefined ? undefined : this.findVariable(alias));
+  find(name: keyof Definitions & string): Setting | undefined {
+    const { flags, environment, file } = this.sources;
+    const given = flags[name];
+    if (given !== undefined) return { text: String(given), source: flagOf(name) };
+    const definition = this.definitions[name];
+    const alias = definition !== undefined && "alias" in definition ? definition.alias : undefined;
+    return (
+      findVariable(environment, variableName(name)) ??
+      file.get(name) ??
+      (alias === undefined ? undefined : findVariable(environment, alias))
+    );
+  }
+
+  /** For errors: what set it, or the flag that could. */
+  source(name: keyof Definitions & string): string {
+    return this.find(name)?.source ?? flagOf(name);
   }
 
   /** @throws {StartError} */
-  integer(flag: string, bounds: { minimum: number; maximum: number; default: number }): number {
-    const setting = this.find(flag);
-    if (setting === undefined) return bounds.default;
+  integer(name: NameOf<Definitions, "integer">): number {
+    const definition = this.definitions[name];
+    if (definition?.type !== "integer") throw new TypeError(`${name} is no integer`);
+    const setting = this.find(name);
+    if (setting === undefined) return definition.default;
     const value = /^\d+$/.test(setting.text) ? Number(setting.text) : Number.NaN;
-    if (value >= bounds.minimum && value <= bounds.maximum) return value;
-    const range = `a whole number from ${bounds.minimum} to ${bounds.maximum}`;
+    if (value >= definition.minimum && value <= definition.maximum) return value;
+    const range = `a whole number from ${definition.minimum} to ${definition.maximum}`;
     throw new StartError(`${setting.source} must be ${range}, not "${setting.text}".`);
   }
 
   /** @throws {StartError} */
-  choice<T extends string>(flag: string, choices: readonly T[]): T | undefined {
-    const setting = this.find(flag);
+  choice<Name extends NameOf<Definitions, "choice">>(name: Name): ChoiceOf<Definitions[Name]> | undefined {
+    const definition = this.definitions[name];
+    if (definition?.type !== "choice") throw new TypeError(`${name} is no choice`);
+    const setting = this.find(name);
     if (setting === undefined) return undefined;
-    const chosen = choices.find((choice) => choice === setting.text);
-    if (chosen !== undefined) return chosen;
-    throw new StartError(`${setting.source} must be one of ${choices.join(", ")}, not "${setting.text}".`);
+    const chosen = definition.choices.find((choice) => choice === setting.text);
+    if (chosen !== undefined) return chosen as ChoiceOf<Definitions[Name]>;
+    throw new StartError(`${setting.source} must be one of ${definition.choices.join(", ")}, not "${setting.text}".`);
   }
 
   /** @throws {StartError} */
-  switch(flag: string): boolean {
-    const setting = this.find(flag);
+  switch(name: NameOf<Definitions, "switch">): boolean {
+    const setting = this.find(name);
     if (setting === undefined) return false;
     const text = setting.text.toLowerCase();
     if (["true", "1", "yes", "on"].includes(text)) return true;
     if (["false", "0", "no", "off"].includes(text)) return false;
     throw new StartError(`${setting.source} must be true or false, not "${setting.text}".`);
   }
-
-  private findVariable(name: string): Setting | undefined {
-    const text = this.environment[name];
-    return text === undefined || text === "" ? undefined : { text, source: name };
-  }
 }
 
-/** `peerListen` → `MUFAKAT_PEER_LISTEN`. */
-export function variableName(flag: string): string {
-  return `MUFAKAT_${kebabCase(flag).replaceAll("-", "_").toUpperCase()}`;
+function flagOf(name: string): string {
+  return `--${kebabCase(name)}`;
 }
 
-/** `peerListen` → `peer-listen`. */
-export function kebabCase(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+/** A variable that is set, and not to nothing. */
+export function findVariable(environment: Environment, name: string): Setting | undefined {
+  const text = environment[name];
+  return text === undefined || text === "" ? undefined : { text, source: name };
 }

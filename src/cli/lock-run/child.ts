@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { constants } from "node:os";
 import type { CliContext } from "../context.ts";
 import { exitCode } from "../exit-code.ts";
@@ -31,22 +32,25 @@ export class Child {
     environment: Record<string, string | undefined>,
   ) {
     this.isGroup = !context.hasTerminal;
+    const [program = ""] = command;
+    const path = pathOf(program, environment);
     try {
-      this.running = Bun.spawn([...command], {
-        stdin: "inherit",
-        stdout: "inherit",
-        stderr: "inherit",
-        env: environment,
-        detached: this.isGroup,
-      });
+      this.running = this.spawn(command, environment);
     } catch (error) {
-      const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new NotStarted(
-        `cannot run ${command[0]}: ${isMissing ? "there is no such command" : reason}.`,
-        isMissing ? exitCode.commandNotFound : exitCode.cannotExecute,
-      );
+      if (path === undefined || errorCodeOf(error) !== "ENOEXEC") throw notStarted(program, path, error);
+      // A script without #!: execvp(3), and so every shell, gives it to sh.
+      this.running = this.spawn(["/bin/sh", path, ...command.slice(1)], environment);
     }
+  }
+
+  private spawn(command: readonly string[], environment: Record<string, string | undefined>) {
+    return Bun.spawn([...command], {
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+      env: environment,
+      detached: this.isGroup,
+    });
   }
 
   /** Its exit code, or 128 and the number of the signal that ended it. */
@@ -70,6 +74,31 @@ export class Child {
     this.send("SIGKILL");
     await this.running.exited;
   }
+}
+
+/** Where the command is, as a shell finds it; undefined: nowhere. */
+function pathOf(program: string, environment: Record<string, string | undefined>): string | undefined {
+  if (program.includes("/")) return existsSync(program) ? program : undefined;
+  return Bun.which(program, { PATH: environment["PATH"] ?? "" }) ?? undefined;
+}
+
+function notStarted(program: string, path: string | undefined, error: unknown): NotStarted {
+  const code = errorCodeOf(error);
+  const said = `cannot run "${program}"`;
+  if (code === "ENOENT" && path === undefined) {
+    return new NotStarted(`${said}: there is no such command.`, exitCode.commandNotFound);
+  }
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: "the interpreter that its first line names does not exist",
+    EACCES: "it is no program, or may not be executed",
+    E2BIG: "its arguments and the environment are too long",
+  };
+  const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
+  return new NotStarted(`${said}: ${reason}.`, exitCode.cannotExecute);
+}
+
+function errorCodeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? "";
 }
 
 /** What a shell makes of an end by that signal. */

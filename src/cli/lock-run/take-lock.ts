@@ -2,12 +2,12 @@ import type { acquireLock } from "../../api/locks.ts";
 import type { OperationOutput } from "../../api/operation.ts";
 import { type ClientAnswer, type ClusterClient, errorCode, errorMessage, Unreachable } from "../cluster-client.ts";
 import { pause } from "../pause.ts";
-import { describeHolders } from "./holders.ts";
 import { SessionKeeper } from "./session-keeper.ts";
 
 export interface LockWish {
   readonly client: ClusterClient;
-  readonly name: string;
+  /** Of the lock, in the HTTP interface. */
+  readonly path: string;
   readonly lockType: "exclusive" | "shared";
   readonly ttlMs: number;
   readonly graceMs: number;
@@ -21,7 +21,7 @@ export interface LockWish {
 
 export type Taken =
   | { readonly type: "granted"; readonly keeper: SessionKeeper; readonly fencingToken: number }
-  | { readonly type: "held"; readonly sentence: string }
+  | { readonly type: "held"; readonly answer: ClientAnswer }
   | { readonly type: "refused"; readonly sentence: string }
   | { readonly type: "stopped" };
 
@@ -102,7 +102,7 @@ async function waitForGrant(keeper: SessionKeeper, wish: LockWish, signal: Abort
     const code = errorCode(step);
     if (code === "session_expired") return undefined;
     if (code !== "lock_held" && code !== "cancelled") return { type: "refused", sentence: errorMessage(step) };
-    if (isLast) return { type: "held", sentence: describeHolders(wish.name, step) };
+    if (isLast) return { type: "held", answer: step };
     older = undefined;
   }
 }
@@ -137,7 +137,7 @@ async function ask(keeper: SessionKeeper, wish: LockWish, endsAtMs: number, sign
   try {
     return await wish.client.call({
       method: "POST",
-      target: () => `/lock/${encodeURIComponent(wish.name)}?${fields}&timeout=${leftSeconds()}`,
+      target: () => `${wish.path}?${fields}&timeout=${leftSeconds()}`,
       attemptMs: Math.max(0, endsAtMs - performance.now()) + SLACK_MS,
       // A longer silence loses the session, which ends this, too.
       untilMs: endsAtMs,

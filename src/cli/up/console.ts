@@ -10,32 +10,38 @@ const WIDTH = 5;
 export class UpConsole {
   private readonly colours = new Map<string, string>();
 
+  /** @param asJson keeps standard output for the one line of JSON that says that the cluster is ready */
   constructor(
     private readonly context: CliContext,
     private readonly format: LogFormat,
+    readonly asJson: boolean,
   ) {}
 
   /** A line of a node's log, as the node wrote it. In JSON it says itself whose it is. */
   nodeLine(node: string, line: string): void {
-    if (this.format === "json") this.context.process.stdout.write(`${line}\n`);
-    else this.context.process.stdout.write(`${this.prefix(node)}${line}\n`);
+    const { stdout, stderr } = this.context.process;
+    const stream = this.asJson ? stderr : stdout;
+    stream.write(this.format === "json" ? `${line}\n` : `${this.prefix(node)}${line}\n`);
   }
 
   /** What `up` itself has to say. Beside a log in JSON it goes to stderr. */
   own(text: string): void {
-    if (this.format === "json") this.context.process.stderr.write(`${text}\n`);
-    else this.context.process.stdout.write(`${this.prefix("up")}${text}\n`);
+    const { stdout, stderr } = this.context.process;
+    if (this.format === "json") stderr.write(`${text}\n`);
+    else (this.asJson ? stderr : stdout).write(`${this.prefix("up")}${text}\n`);
   }
 
-  /** A block of text of its own, without a prefix, so that it can be copied. */
-  block(text: string): void {
+  /** Said once, when the cluster can be used: text of its own, without a prefix, so that it can be copied. */
+  ready(text: string): void {
     const { stdout, stderr } = this.context.process;
-    (this.format === "json" ? stderr : stdout).write(`\n${text}\n`);
+    if (this.asJson) stdout.write(text);
+    else (this.format === "json" ? stderr : stdout).write(`\n${text}\n`);
   }
 
   private prefix(name: string): string {
     const label = `${name.padEnd(WIDTH)} | `;
-    if (!usesColour(this.context.process.stdout, this.context.environment)) return label;
+    const { stdout, stderr } = this.context.process;
+    if (!usesColour(this.asJson ? stderr : stdout, this.context.environment)) return label;
     return `${this.colourOf(name)}${label}${RESET}`;
   }
 

@@ -22,3 +22,9 @@ export function greeting(plan: ClusterPlan, leader: KnownLeader, program: string
     "",
   ].join("\n");
 }
+
+/** The same for a program: one line, so that it can be waited for. */
+export function readyLine({ nodes, dataDirectory }: ClusterPlan, leader: KnownLeader): string {
+  const shown = nodes.map(({ id, port }) => ({ node_id: id, url: `http://127.0.0.1:${port}` }));
+  return `${JSON.stringify({ leader: leader.id, term: leader.term, data: dataDirectory, nodes: shown })}\n`;
+}

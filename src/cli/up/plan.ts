@@ -1,8 +1,10 @@
 import { StartError } from "../../kernel/start-error.ts";
-import { limits } from "../../kernel/limits.ts";
 import { PEER_PORT_OFFSET } from "../configuration/members.ts";
-import { kebabCase, type Settings } from "../configuration/settings.ts";
-import { logFormats, logLevels, type LogFormat } from "../log.ts";
+import { type clusterSettings, kebabCase } from "../configuration/definitions.ts";
+import type { Settings } from "../configuration/settings.ts";
+import type { LogFormat } from "../log.ts";
+
+type ClusterSettings = Settings<typeof clusterSettings>;
 
 /** What `up` starts. */
 export interface ClusterPlan {
@@ -20,17 +22,17 @@ export interface NodePlan {
 }
 
 /** @throws {StartError} */
-export function planCluster(settings: Settings): ClusterPlan {
-  const count = settings.integer("nodes", { minimum: 1, maximum: limits.maxNodes, default: 3 });
-  const firstPort = settings.integer("port", { minimum: 1, maximum: 65_535, default: 8001 });
+export function planCluster(settings: ClusterSettings): ClusterPlan {
+  const count = settings.integer("nodes");
+  const firstPort = settings.integer("port");
   const lastPort = 65_535 - PEER_PORT_OFFSET - count + 1;
   if (firstPort > lastPort) {
     throw new StartError(
-      `--port ${firstPort} leaves no room for ${count} nodes and their peer ports: choose ${lastPort} or less.`,
+      `${settings.source("port")} ${firstPort} leaves no room for ${count} nodes and their peer ports: choose ${lastPort} or less.`,
     );
   }
   const dataDirectory = settings.find("data")?.text ?? ".mufakat";
-  const logFormat = settings.choice("logFormat", logFormats) ?? "text";
+  const logFormat = settings.choice("logFormat") ?? "text";
   const shared = [...sharedInputs(settings), "--log-format", logFormat];
   const ids = Array.from({ length: count }, (_, index) => `node${index + 1}`);
   const peers = ids.map((id, index) => `${id}=127.0.0.1:${firstPort + PEER_PORT_OFFSET + index}`).join(",");
@@ -45,10 +47,10 @@ export function planCluster(settings: Settings): ClusterPlan {
 }
 
 /** Settings that all nodes have alike, handed through as they were written: each node checks them itself. */
-function sharedInputs(settings: Settings): string[] {
-  const level = settings.choice("logLevel", logLevels);
+function sharedInputs(settings: ClusterSettings): string[] {
+  const level = settings.choice("logLevel");
   const inputs = level === undefined ? [] : ["--log-level", level];
-  for (const flag of ["cluster", "heartbeatMs", "electionTimeoutMs"]) {
+  for (const flag of ["cluster", "heartbeatMs", "electionTimeoutMs"] as const) {
     const setting = settings.find(flag);
     if (setting !== undefined) inputs.push(`--${kebabCase(flag)}`, setting.text);
   }

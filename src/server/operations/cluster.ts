@@ -100,6 +100,7 @@ function clusterView(status: NodeStatus) {
       peer_address: member.peerAddress,
       connected: member.connected,
       is_leader: member.nodeId === leader,
+      disk: member.disk ?? null,
       match_index: member.matchIndex ?? null,
     })),
     groups: [

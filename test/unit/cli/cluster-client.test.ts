@@ -52,6 +52,7 @@ function cluster(nodeId: string, clusterId: string, members: Readonly<Record<str
       peer_address: `127.0.0.1:${port + 1000}`,
       connected: true,
       is_leader: false,
+      disk: "ok",
       match_index: null,
     })),
     groups: [],
@@ -121,6 +122,21 @@ describe("a cluster's client", () => {
     expect(new Set(one.asked)).toEqual(new Set(["PUT /x k"]));
     failures = 100;
     await expect(call(new ClusterClient([one.url]))).rejects.toThrow("answered 504");
+  });
+
+  test("says what a node answered rather than that another did not", async () => {
+    const body = { detail: "x", error: { code: "no_leader", message: "No leader." } };
+    const one = fake("node1", { answer: () => Response.json(body, { status: 503 }) });
+    const gone = fake("node2");
+    await gone.stop();
+    for (const urls of [
+      [one.url, gone.url],
+      [gone.url, one.url],
+    ]) {
+      const failure = call(new ClusterClient(urls));
+      await expect(failure).rejects.toThrow(`${one.url} answered 503: No leader.`);
+      await expect(failure).rejects.toMatchObject({ lastCode: "no_leader" });
+    }
   });
 
   test("says when the request that was answered was sent", async () => {

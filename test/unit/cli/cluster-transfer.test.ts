@@ -50,19 +50,24 @@ describe("cluster transfer", () => {
     );
     const refused = await cli(["cluster", "transfer", "node2", "--url", url]);
     expect(refused).toEqual({ code: 1, stdout: "", stderr: `mufakat: ${detail}\n` });
-    expect(JSON.parse((await cli(["cluster", "transfer", "--json", "--url", url])).stdout)).toMatchObject({ detail });
+    const asJson = await cli(["cluster", "transfer", "--json", "--url", url]);
+    expect({ ...asJson, stderr: JSON.parse(asJson.stderr) as unknown }).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: { error: { code: "transfer_refused", message: detail } },
+    });
   });
 
-  test("exits 1 when something else answers, and 2 when nobody does", async () => {
+  test("exits 69 when something else answers, or nobody does", async () => {
     const url = node(() => new Response("hello"));
     const other = await cli(["cluster", "transfer", "--url", url]);
     expect([other.code, other.stderr]).toEqual([
-      1,
+      69,
       `mufakat: ${url} answered 200, but not as a node of this version does.\n`,
     ]);
     await Promise.all(servers.splice(0).map((server) => server.stop(true)));
     const nobody = await cli(["cluster", "transfer", "--url", url]);
-    expect([nobody.code, nobody.stdout]).toEqual([2, ""]);
+    expect([nobody.code, nobody.stdout]).toEqual([69, ""]);
     expect(nobody.stderr).toStartWith(`mufakat: ${url} does not answer: `);
   });
 

@@ -64,9 +64,9 @@ describe("lock ls", () => {
     for (const control of ["\x1b", "\u202e"]) expect(stdout).not.toContain(control);
   });
 
-  test("exits 2 when no node answers", async () => {
+  test("exits 69 when no node answers", async () => {
     const { code, stdout, stderr } = await cli(["lock", "ls", "--url", "http://127.0.0.1:1"]);
-    expect([code, stdout]).toEqual([2, ""]);
+    expect([code, stdout]).toEqual([69, ""]);
     expect(stderr).toMatch(/^mufakat: http:\/\/127\.0\.0\.1:1 does not answer[^\n]*\n$/);
   }, 20_000);
 

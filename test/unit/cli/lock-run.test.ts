@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ClusterClient } from "../../../src/cli/cluster-client.ts";
+import { isIgnored } from "../../../src/cli/ignored-signals.ts";
 import { takeLock } from "../../../src/cli/lock-run/take-lock.ts";
 import { cli, TestSignals } from "../../support/cli-context.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -121,7 +122,7 @@ describe("a lock that is not free", () => {
     success(await node.client.acquire("steps", { owner: "a" }));
     const taking = takeLock({
       client: new ClusterClient([node.url]),
-      name: "steps",
+      path: "/lock/steps",
       lockType: "exclusive",
       ttlMs: 10_000,
       graceMs: 1_000,
@@ -144,12 +145,33 @@ describe("a lock that is not free", () => {
 
 describe("a command that cannot be started", () => {
   test("is told apart as shells do, and the lock is released", async () => {
-    const gone = await run(["start", "--", file("nowhere")]);
-    expect(gone).toMatchObject({ code: 127, stderr: expect.stringContaining("there is no such command") });
-    writeFileSync(file("text"), "no program");
-    chmodSync(file("text"), 0o600);
-    expect((await run(["start", "--", file("text")])).code).toBe(126);
+    for (const missing of [file("nowhere"), "no-such-command", ""]) {
+      const sentence = `mufakat: cannot run "${missing}": there is no such command.\n`;
+      expect(await run(["start", "--", missing])).toEqual({ code: 127, stdout: "", stderr: sentence });
+    }
+    writeFileSync(file("text"), "no program", { mode: 0o600 });
+    writeFileSync(file("foreign"), "#!/no/such/interpreter\n", { mode: 0o700 });
+    expect(await run(["start", "--", file("text")])).toMatchObject({
+      code: 126,
+      stderr: expect.stringContaining("it is no program, or may not be executed"),
+    });
+    expect(await run(["start", "--", directory.path])).toMatchObject({ code: 126 });
+    expect(await run(["start", "--", file("foreign")])).toMatchObject({
+      code: 126,
+      stderr: expect.stringContaining("the interpreter that its first line names does not exist"),
+    });
+    expect(await run(["start", "--", "true", "x".repeat(3_000_000)])).toMatchObject({
+      code: 126,
+      stderr: expect.stringContaining("too long"),
+    });
     await free("start");
+    expect(node.group.state.counts.sessions).toBe(0);
+  });
+
+  test("is not one that is a script without a first line for the system: sh runs it, as from a shell", async () => {
+    writeFileSync(file("plain"), `echo "$0 $1" > '${file("plain-out")}'\nexit 4\n`, { mode: 0o700 });
+    expect((await run(["plain", "--", file("plain"), "a b"])).code).toBe(4);
+    expect(await written("plain-out")).toBe(`${file("plain")} a b`);
   });
 });
 
@@ -214,22 +236,45 @@ describe("a stop signal", () => {
   });
 });
 
+describe("a signal that was ignored from the start", () => {
+  test("is told by the mask that Linux shows", () => {
+    const status = "Name:\tmufakat\nSigIgn:\t0000000001001001\nSigCgt:\t0000000188004006\n";
+    expect([1, 2, 13, 15].map((number) => isIgnored(status, number))).toEqual([true, false, true, false]);
+    expect(isIgnored("", 1)).toBe(false);
+  });
+
+  test("is neither passed on nor ends a wait", async () => {
+    const signals = new TestSignals();
+    const text = `trap 'exit 8' TERM; : > '${file("nohup")}'; while :; do sleep 0.02; done`;
+    const running = run(["nohup", ...script(text)], { signals, ignores: (signal) => signal === "SIGHUP" });
+    await eventually(() => existsSync(file("nohup")), { what: "the command" });
+    signals.send("SIGHUP");
+    signals.send("SIGTERM");
+    expect((await running).code).toBe(8);
+  });
+});
+
 describe("what cannot be run", () => {
   test.each([
-    [["x"], "at least 2"],
+    [["x"], 'lock run needs a command behind "--"'],
+    [["x", "--"], 'lock run needs a command behind "--"'],
+    [["--", "sh", "x"], "NAME is missing"],
+    [["a", "b", "--", "true"], '"b" is one argument too many'],
+    [["--json", "x", "--", "true"], "there is no flag --json"],
     [["--ttl", "0.5", "x", "--", "true"], "--ttl must be a number of seconds from 1 to 86400"],
     [["--wait", "-1", "x", "--", "true"], "--wait must be a number of seconds"],
     [["--conflict-exit-code", "256", "x", "--", "true"], "--conflict-exit-code must be a number from 0 to 255"],
-    [["x", "ls", "-l"], "there is no flag -l"],
+    [["--grace", "16", "x", "--", "true"], "--grace must be at most half of --ttl"],
+    [["x", "ls", "-l"], 'lock run needs a command behind "--"'],
+    [["x", "ls", "--ttl", "9"], 'lock run needs a command behind "--"'],
+    [["..", "--", "true"], 'a lock cannot be named ".."'],
+    [["", "--", "true"], "the name of a lock must be text of 1 to 512 bytes"],
+    [["x".repeat(513), "--", "true"], "the name of a lock must be text of 1 to 512 bytes"],
   ])("%p is refused with one sentence", async (inputs, sentence) => {
     const { code, stderr } = await run(inputs);
     expect(code).toBe(64);
     expect(stderr).toContain(sentence);
     expect(stderr.trim().split("\n")).toHaveLength(1);
-  });
-
-  test("a grace beyond half of the TTL", async () => {
-    expect((await run(["--ttl", "4", "--grace", "2.5", "x", "--", "true"])).code).toBe(78);
   });
 
   test("without any node, with 69", async () => {
@@ -240,9 +285,7 @@ describe("what cannot be run", () => {
     expect(stderr).toMatch(/^mufakat: x was not acquired: http[^\n]*\n$/);
   });
 
-  test("a name that the cluster refuses, with its reason", async () => {
-    const { code, stderr } = await run(["x".repeat(600), "--", "true"]);
-    expect(code).toBe(1);
-    expect(stderr).toContain("lock_name: must be text of 1 to 512 bytes");
+  test("has its help without a command", async () => {
+    expect(await run(["--help"])).toMatchObject({ code: 0, stdout: expect.stringContaining("-- COMMAND [ARG…]") });
   });
 });

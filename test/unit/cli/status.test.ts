@@ -26,6 +26,7 @@ function cluster(nodeId: string, leader: string | null, ports: Readonly<Record<s
       peer_address: `127.0.0.1:${port + 1000}`,
       connected: true,
       is_leader: id === leader,
+      disk: "ok",
       match_index: null,
     })),
     groups: [
@@ -65,6 +66,16 @@ describe("status", () => {
     expect(stdout).not.toContain("\x1b[");
   });
 
+  test("shows whose disk is full", async () => {
+    const ports = { node1: freePort() };
+    const status = cluster("node1", "node1", ports);
+    const members = status.members.map((member) => ({ ...member, disk: "exhausted" }));
+    const url = serve(ports.node1, () => Response.json({ ...status, members }));
+    const { stdout } = await cli(["status", "--url", url]);
+    expect(stdout).toMatch(/node .* disk .* version/);
+    expect(stdout).toMatch(/node1 .* leader .* exhausted /);
+  });
+
   test("gives the same as JSON", async () => {
     const ports = { node1: freePort() };
     const url = serve(ports.node1, () => Response.json(cluster("node1", "node1", ports)));
@@ -84,11 +95,11 @@ describe("status", () => {
     expect(stdout).toContain("no leader");
   });
 
-  test("exits 2 when nobody answers, or somebody else", async () => {
+  test("exits 69 when nobody answers, or somebody else", async () => {
     const url = serve(0, () => new Response("hello"));
-    expect(await cli(["status", "--url", url])).toMatchObject({ code: 2, stdout: "" });
+    expect(await cli(["status", "--url", url])).toMatchObject({ code: 69, stdout: "" });
     const gone = await cli(["status", "--url", `http://127.0.0.1:${freePort()}`]);
-    expect(gone.code).toBe(2);
+    expect(gone.code).toBe(69);
     expect(gone.stderr).toMatch(/^mufakat: http:\/\/127\.0\.0\.1:\d+ does not answer[^\n]*\n$/);
   });
 

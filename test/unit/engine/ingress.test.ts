@@ -1,80 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { Ingress, LEADER_WAIT_MS, type OperationOptions } from "../../../src/engine/ingress.ts";
-import type { ForwardedProposal } from "../../../src/engine/peer-messages.ts";
+import { LEADER_WAIT_MS } from "../../../src/engine/ingress.ts";
 import { limits } from "../../../src/kernel/limits.ts";
-
-interface Envelope {
-  readonly sequence: number;
-  readonly floor: number;
-  readonly command: string;
-}
-
-/** What happens to one submitted operation. */
-interface Ticket {
-  readonly sequence: number | undefined;
-  readonly ends: string[];
-}
-
-/** An ingress, the leader that it speaks to, and time. */
-class Desk {
-  nowMs = 0;
-  /** Everything proposed, decoded, in order. */
-  readonly proposed: (Envelope & { attempt: number; reserved: boolean })[] = [];
-  answer: "sent" | "unsent" | "overloaded" = "sent";
-  readonly ingress = new Ingress<string, string>(77, {
-    encode: (envelope) => new TextEncoder().encode(JSON.stringify(envelope)),
-    register: "register",
-    cancel: (_ingress, sequence) => `cancel ${sequence}`,
-    isStale: (result) => result === "stale",
-  });
-
-  submit(command: string, options: OperationOptions = {}): Ticket {
-    const ends: string[] = [];
-    const sequence = this.ingress.submit(command, this.nowMs, options, (end) => {
-      ends.push("result" in end ? end.result : end.failure);
-    });
-    return { sequence, ends };
-  }
-
-  /** @returns the commands that went out */
-  pump(): string[] {
-    const before = this.proposed.length;
-    this.ingress.pump(this.nowMs, (operation: ForwardedProposal) => {
-      const envelope = JSON.parse(new TextDecoder().decode(operation.payload)) as Envelope;
-      this.proposed.push({ ...envelope, attempt: operation.attempt, reserved: operation.reserved });
-      return this.answer;
-    });
-    return this.proposed.slice(before).map(({ command }) => command);
-  }
-
-  apply(sequence: number | undefined, result?: string): void {
-    this.ingress.outcome(sequence ?? 0, result);
-  }
-
-  register(): void {
-    this.pump();
-    this.apply(this.proposed.at(-1)?.sequence, "registered");
-  }
-
-  /** Time goes on; there is a leader unless the caller says otherwise. */
-  pass(ms: number, options: { leader: boolean } = { leader: true }): void {
-    for (const endMs = this.nowMs + ms; this.nowMs < endMs;) {
-      this.nowMs += 10;
-      this.ingress.sweep(this.nowMs);
-      if (options.leader) this.pump();
-    }
-  }
-
-  refuse(reason: "notLeader" | "overloaded", attempts = this.proposed.slice(-1)): void {
-    this.ingress.refused(attempts, reason, this.nowMs);
-  }
-}
-
-function registeredDesk(): Desk {
-  const desk = new Desk();
-  desk.register();
-  return desk;
-}
+import { Desk, registeredDesk } from "../../support/ingress-desk.ts";
 
 describe("a process that takes requests in", () => {
   test("registers before anything else is proposed", () => {
@@ -274,6 +201,42 @@ describe("a refusal", () => {
       desk.ingress.repropose();
       expect(desk.pump()).toEqual([]);
     }
+  });
+
+  test("for want of room is definite, at the leader and elsewhere, and names its reason", () => {
+    for (const where of ["here", "there"]) {
+      const desk = registeredDesk();
+      const a = desk.submit("a");
+      if (where === "here") desk.answer = "diskFull";
+      desk.pump();
+      if (where === "there") desk.refuse("diskFull");
+      expect([where, a.ends]).toEqual([where, ["disk_full"]]);
+    }
+  });
+
+  test("for want of room ends what is reserved only when its time is over", () => {
+    const desk = registeredDesk();
+    const a = desk.submit("keepalive", { reserved: true });
+    desk.answer = "diskFull";
+    desk.pass(LEADER_WAIT_MS - 100);
+    expect(a.ends).toEqual([]);
+    desk.pass(200);
+    expect(a.ends).toEqual(["disk_full"]);
+  });
+
+  test("for want of room of a registration is one of all that waits for it", () => {
+    const desk = new Desk();
+    desk.answer = "diskFull";
+    const a = desk.submit("a");
+    desk.pump();
+    expect(a.ends).toEqual(["disk_full"]);
+    desk.answer = "sent";
+    desk.pass(200);
+    desk.apply(desk.proposed.at(-1)?.sequence, "registered");
+    const b = desk.submit("b");
+    desk.pump();
+    desk.apply(b.sequence, "done");
+    expect(b.ends).toEqual(["done"]);
   });
 
   test("for load of what may already be in a log is none", () => {

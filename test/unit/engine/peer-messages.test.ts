@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type PeerMessage, readPeerMessages, writePeerMessage } from "../../../src/engine/peer-messages.ts";
+import { diskStates } from "../../../src/engine/disk-report.ts";
 import { transferRefusals } from "../../../src/engine/transfers.ts";
 import { ByteWriter } from "../../../src/kernel/bytes.ts";
 
@@ -24,7 +25,7 @@ const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
   fc.record({
     type: fc.constant("refused" as const),
     group: whole,
-    reason: fc.constantFrom("notLeader" as const, "overloaded" as const),
+    reason: fc.constantFrom("notLeader" as const, "overloaded" as const, "diskFull" as const),
     ingress: whole,
     attempts: fc.array(fc.record({ sequence: whole, attempt: whole }), { maxLength: 8 }),
   }),
@@ -37,6 +38,7 @@ const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
     id: whole,
     reason: fc.constantFrom(...transferRefusals),
   }),
+  fc.record({ type: fc.constant("disk" as const), state: fc.constantFrom(...diskStates), medianSyncUs: whole }),
 );
 
 function encode(messages: readonly PeerMessage[]): Uint8Array {
@@ -85,11 +87,21 @@ describe("a frame of peer messages", () => {
     );
   });
 
-  test("with a flag that is none is refused", () => {
-    const bytes = encode([{ type: "refused", group: 0, reason: "overloaded", ingress: 1, attempts: [] }]);
-    expect(bytes[2]).toBe(1);
-    bytes[2] = 2;
+  test("with a code or a flag that is none is refused", () => {
+    const bytes = encode([{ type: "refused", group: 0, reason: "diskFull", ingress: 1, attempts: [] }]);
+    expect(bytes[2]).toBe(2);
+    bytes[2] = 3;
     expect(readPeerMessages(bytes)).toBeUndefined();
+    const payload = new Uint8Array(0);
+    const proposal = { ingress: 1, sequence: 1, attempt: 1, reserved: true, payload };
+    const flagged = encode([{ type: "proposals", group: 0, proposals: [proposal] }]);
+    expect(flagged[6]).toBe(1);
+    flagged[6] = 2;
+    expect(readPeerMessages(flagged)).toBeUndefined();
+  });
+
+  test("keeps its codes: nodes of two releases share a cluster while it is upgraded", () => {
+    expect([...encode([{ type: "disk", state: "exhausted", medianSyncUs: 5 }])]).toEqual([8, 2, 5]);
   });
 
   test("that announces more than it holds allocates nothing", () => {

@@ -70,6 +70,19 @@ describe("FileVolume", () => {
     await volume.close();
   });
 
+  test("refuses a file for which there is no room before it writes anything", async () => {
+    using temporary = temporaryDirectory();
+    const volume = new FileVolume(temporary.path);
+    expect(await created(volume, "a", 2 ** 52)).toMatchObject({ code: "ENOSPC" });
+    expect(readdirSync(temporary.path)).toEqual([]);
+    // Want of room is no error of the disk: what is there can be written.
+    await created(volume, "b", 100);
+    const errors: unknown[] = [];
+    volume.sync("b", (error) => errors.push(error));
+    expect(errors).toEqual([undefined]);
+    await volume.close();
+  });
+
   test("passes an error of fdatasync on, and never tries again", async () => {
     using temporary = temporaryDirectory();
     const volume = new FileVolume(temporary.path);

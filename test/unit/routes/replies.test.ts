@@ -295,6 +295,7 @@ describe("refusals of the group", () => {
     ["no_leader", 503, "no_leader"],
     ["outcome_unknown", 504, "outcome_unknown"],
     ["limit", 429, "limit"],
+    ["disk_full", 507, "disk_full"],
   ] as const)("%s", async (reason, status, code) => {
     const group = new ScriptedControlGroup();
     group.answer = () => {
@@ -332,9 +333,31 @@ test("what was not expected is told to the node and not to the client", async ()
   expect(internalErrors).toEqual([secret]);
 });
 
-test("409, 423 and 503 are definite, 504 is not (PROTOCOLS Q2)", () => {
+test("a refusal for want of room names the nodes that need some, and says when to come back", async () => {
+  const group = new ScriptedControlGroup();
+  group.answer = () => {
+    throw new GroupError("disk_full");
+  };
+  const members = group.nodeStatus.members.map((member, i) => ({
+    ...member,
+    disk: i === 1 ? undefined : ("full" as const),
+  }));
+  group.nodeStatus = { ...group.nodeStatus, members };
+  const { status, body, headers } = await ask(group, "POST", "/lock/x?owner=a");
+  expect({ status, error: body.error }).toEqual({
+    status: 507,
+    error: {
+      code: "disk_full",
+      message: "No room on the disk of node1, node3: nothing has happened. Make room there.",
+      details: { nodes: ["node1", "node3"] },
+    },
+  });
+  expect(headers.get("Retry-After")).toBe("1");
+});
+
+test("409, 423, 503 and 507 are definite, 504 is not (PROTOCOLS Q2)", () => {
   for (const { status, outcome } of Object.values(errorCodes)) {
-    if (([409, 423, 503] as number[]).includes(status)) expect(outcome).toBe("definite");
+    if (([409, 423, 503, 507] as number[]).includes(status)) expect(outcome).toBe("definite");
     if (status === 504) expect(outcome as string).toBe("unknown");
   }
 });

@@ -156,7 +156,8 @@ describe("segments", () => {
     flush(log, hardState(0, 3, 1), hardState(4, 8, 2));
     flush(log, hardState(4, 9, 0));
     for (let index = 1; index <= 60; index++) flush(log, entries(0, entry(index, 3, filler(90))));
-    const names = volume.list().sort().slice(1, -1);
+    // Behind the newest with a flush two stand blank.
+    const names = volume.list().sort().slice(1, -2);
     expect(names.length).toBeGreaterThan(2);
     for (const name of names) {
       const found = new Map<number, unknown>();
@@ -223,41 +224,6 @@ describe("errors of the disk", () => {
     expect(reports).toHaveLength(1);
   });
 
-  test("a segment that cannot be made ahead of need is tried again when it is needed", () => {
-    const volume = new MemoryVolume();
-    const log = open(volume, { segmentBytes: 2048 });
-    flush(log, entries(0, entry(1, 1, filler(1200))));
-    volume.failNextCreate(new Error("ENOSPC"));
-    flush(log, entries(0, entry(2, 1, filler(1200))));
-    flush(log, entries(0, entry(3, 1, filler(1200))));
-    volume.failNextCreate(new Error("ENOSPC"));
-    flush(log, entries(0, entry(4, 1, filler(100))));
-    expect(log.read(0, 1, 4, 1e9)).toHaveLength(4);
-  });
-
-  test("a segment that cannot be made ahead of need is not tried again at every flush", () => {
-    const volume = new MemoryVolume();
-    const log = open(volume, { segmentBytes: 2048 });
-    let tries = 0;
-    volume.create = (_name, _size, done) => {
-      tries++;
-      done(new Error("ENOSPC"));
-    };
-    // The second needs the blank segment, and wants another one made.
-    for (let index = 1; index <= 2; index++) flush(log, entries(0, entry(index, 1, filler(1200))));
-    for (let index = 3; index <= 4; index++) flush(log, entries(0, entry(index, 1)));
-    expect(tries).toBe(1);
-  });
-
-  test("a flush that finds no room at all fails", () => {
-    const volume = new MemoryVolume();
-    const log = open(volume, { segmentBytes: 2048 });
-    volume.create = (_name, _size, done) => done(new Error("ENOSPC"));
-    expect(() => {
-      for (let index = 1; index < 9; index++) flush(log, entries(0, entry(index, 1, filler(600))));
-    }).toThrow("ENOSPC");
-  });
-
   test("a segment's head that could not be synced is fatal at the next flush", () => {
     const volume = new MemoryVolume({ delayed: true });
     let log: ReturnType<typeof open> | undefined;
@@ -275,6 +241,101 @@ describe("errors of the disk", () => {
     const volume = new MemoryVolume();
     volume.failNextCreate(new Error("EACCES"));
     expect(() => open(volume)).toThrow("EACCES");
+  });
+});
+
+describe("a full disk", () => {
+  const noRoom = new Error("ENOSPC");
+
+  /** The next segment cannot be made; entries have gone as far as they may. */
+  function filled(volume: MemoryVolume): { log: ReturnType<typeof open>; last: number } {
+    const log = open(volume, { segmentBytes: 2048 });
+    volume.roomBytes = 0;
+    let last = 0;
+    while (log.room.entryBytes >= 300) flush(log, entries(0, entry(++last, 1, filler(200))));
+    return { log, last };
+  }
+
+  test("is noticed when a segment cannot be made ahead of need: what was promised still fits", () => {
+    const { log, last } = filled(new MemoryVolume());
+    expect(last).toBeGreaterThan(5);
+    expect(log.room.refusal).toMatchObject({ code: "ENOSPC" });
+    flush(log, entries(0, entry(last + 1, 1, filler(Math.max(0, log.room.entryBytes - 64)))));
+    expect(log.read(0, 1, last + 1, 1e9)).toHaveLength(last + 1);
+  });
+
+  test("keeps terms, votes, truncations and what opens a term writable, in the segment that was reserved for them", () => {
+    const volume = new MemoryVolume();
+    const { log, last } = filled(volume);
+    for (let term = 2; term < 12; term++) flush(log, hardState(0, term, 1));
+    flush(log, truncate(0, last));
+    flush(log, entries(0, { ...entry(last, 12, new Uint8Array(0)), kind: "noop" }));
+    expect(log.room.entryBytes).toBe(0);
+    volume.roomBytes = 2048;
+    const { hardState: kept, lastIndex, termRuns } = open(volume, { segmentBytes: 2048 }).recovered.get(0)!;
+    expect(kept).toEqual({ term: 11, vote: 1 });
+    expect({ lastIndex, term: termRuns.at(-1)?.term }).toEqual({ lastIndex: last, term: 12 });
+  });
+
+  test("lets no entry into the reserve: a flush that was not promised waits, and is written when there is room", () => {
+    const volume = new MemoryVolume();
+    const { log, last } = filled(volume);
+    const ends: unknown[] = [];
+    log.flush([entries(0, entry(last + 1, 1, filler(600)))], (error) => ends.push(error ?? "durable"));
+    log.room.retry();
+    expect(ends).toEqual([]);
+    volume.roomBytes = Number.POSITIVE_INFINITY;
+    log.room.retry();
+    expect(ends).toEqual(["durable"]);
+    expect(log.room.refusal).toBeUndefined();
+    expect(readAll(open(volume, { segmentBytes: 2048 }))).toHaveLength(last + 1);
+  });
+
+  test("is asked for room when somebody says so, not at every flush", () => {
+    const volume = new MemoryVolume();
+    const { log, last } = filled(volume);
+    let tries = 0;
+    volume.create = (_name, _size, done) => {
+      tries++;
+      done(noRoom);
+    };
+    for (let term = 2; term < 6; term++) flush(log, hardState(0, term, 1));
+    expect(tries).toBe(0);
+    log.room.retry();
+    expect(tries).toBe(1);
+    expect(last).toBeGreaterThan(0);
+  });
+
+  test("does not keep a log with a reserve from opening, and its reserve is no more than it was", () => {
+    const volume = new MemoryVolume();
+    const { last } = filled(volume);
+    const again = open(volume, { segmentBytes: 2048 });
+    expect(readAll(again)).toHaveLength(last);
+    expect(again.room.refusal).toMatchObject({ code: "ENOSPC" });
+    expect(again.room.entryBytes).toBeLessThan(300);
+    flush(again, hardState(0, 2, 1));
+  });
+
+  test("has room again for both blank segments before it counts as having any", () => {
+    const volume = new MemoryVolume();
+    const { log } = filled(volume);
+    for (let term = 2; term < 12; term++) flush(log, hardState(0, term, 1));
+    volume.roomBytes = 2048;
+    log.room.retry();
+    // The reserve is there again, and nothing beyond it.
+    expect(log.room.refusal).toBeDefined();
+    expect(log.room.entryBytes).toBeGreaterThan(200);
+    volume.roomBytes = 2048;
+    log.room.retry();
+    expect(log.room.refusal).toBeUndefined();
+  });
+
+  test("keeps a log from opening that has nowhere left to write a vote", () => {
+    const volume = new MemoryVolume();
+    const { log } = filled(volume);
+    for (let term = 2; log.room.entryBytes > 0; term++) flush(log, hardState(0, term, 1));
+    for (let term = 1000; term < 1015; term++) flush(log, hardState(0, term, 1));
+    expect(() => open(volume, { segmentBytes: 2048 })).toThrow("no room");
   });
 });
 

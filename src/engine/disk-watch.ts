@@ -1,0 +1,183 @@
+import { majority } from "../raft/quorum.ts";
+import type { EntryRoom } from "../raft/options.ts";
+import type { EntryKind, ReplicaId } from "../raft/types.ts";
+import type { LogRoom } from "../wal/records.ts";
+import { type DiskReport, type DiskState, isSlowDisk } from "./disk-report.ts";
+import type { SyncTimes } from "./sync-times.ts";
+
+/** Whether this node, as a leader, should append: `elsewhere`: another node could, and is about to lead. */
+export type Admission = "yes" | "elsewhere" | "diskFull";
+
+/** What an entry takes in a flush beside its payload, at most. */
+const ENTRY_BYTES = 64;
+/** A disk without room is asked again after so long, then after twice that, and so on. */
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 4_000;
+/** Reports are repeated, since each may be lost, and a peer that sends none any more is unknown. */
+const REPORT_MS = 1_000;
+const STALE_MS = 5_000;
+/** For so long a disk must be slow without a break. */
+const SLOW_FOR_MS = 3_000;
+/** Between two attempts to hand over because of a full disk, and because of a slow one. */
+const FULL_PAUSE_MS = 1_000;
+const SLOW_PAUSE_MS = 60_000;
+
+/**
+ * What the node knows of its own disk and of its peers', and what follows (PROTOCOLS D9): which entries find room, which
+ * proposals a leader takes, and when it had better not lead. All peers are voters of all groups.
+ */
+export class DiskWatch implements EntryRoom {
+  private readonly peers = new Map<ReplicaId, DiskReport & { readonly heardAtMs: number }>();
+  /** No peer has said otherwise. */
+  private peersHaveRoom = true;
+  /** Of entries that were appended since the last flush began. */
+  private pendingBytes = 0;
+  /** Room that was left when an entry found none on a full disk: until there is more, none is taken. */
+  private exhaustedAtBytes: number | undefined;
+  private retryAtMs = 0;
+  private retryMs = FIRST_RETRY_MS;
+  private reported: DiskState = "ok";
+  private reportedAtMs: number | undefined;
+  private slowSinceMs: number | undefined;
+  private handOverNotBeforeMs = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly room: LogRoom,
+    private readonly syncs: SyncTimes,
+    private readonly peerIds: readonly ReplicaId[],
+  ) {}
+
+  get state(): DiskState {
+    const { refusal, entryBytes } = this.room;
+    if (refusal === undefined) return "ok";
+    if (entryBytes === 0) return "exhausted";
+    return this.exhaustedAtBytes !== undefined && entryBytes <= this.exhaustedAtBytes ? "exhausted" : "full";
+  }
+
+  get report(): DiskReport {
+    return { state: this.state, medianSyncUs: this.syncs.medianUs };
+  }
+
+  /** Why there is no room; undefined while there is some. */
+  get refusal(): Error | undefined {
+    return this.room.refusal;
+  }
+
+  /** Undefined: not heard of late. */
+  peerReport(peer: ReplicaId): DiskReport | undefined {
+    return this.peers.get(peer);
+  }
+
+  /** No majority, or not this node, can take even what keeps leases alive: lease time must not run. */
+  get isStalled(): boolean {
+    if (this.peersHaveRoom && this.room.refusal === undefined) return false;
+    return this.state === "exhausted" || !this.isMajority((state) => state !== "exhausted");
+  }
+
+  take(kind: EntryKind, payloadBytes: number): boolean {
+    const bytes = payloadBytes + ENTRY_BYTES;
+    if (kind !== "noop" && !this.fits(bytes)) {
+      if (this.room.refusal !== undefined) this.exhaustedAtBytes = this.room.entryBytes;
+      return false;
+    }
+    this.pendingBytes += bytes;
+    return true;
+  }
+
+  /** Everything taken so far is handed to the log, which counts it from now on. */
+  handedOver(): void {
+    this.pendingBytes = 0;
+  }
+
+  /** @param reserved keepalive, release, cancel and time: what is left on a full disk is theirs (PROTOCOLS R9) */
+  admission(reserved: boolean): Admission {
+    if (this.peersHaveRoom && this.room.refusal === undefined) return "yes";
+    const takes = (state: DiskState): boolean => state === "ok" || (reserved && state === "full");
+    if (!this.isMajority(takes)) return "diskFull";
+    return takes(this.state) ? "yes" : "elsewhere";
+  }
+
+  /** A time entry would be taken now. */
+  get takesTime(): boolean {
+    return this.fits(ENTRY_BYTES) && this.admission(true) === "yes";
+  }
+
+  heard(peer: ReplicaId, report: DiskReport, nowMs: number): void {
+    const { state, medianSyncUs } = report;
+    this.peers.set(peer, { state, medianSyncUs, heardAtMs: nowMs });
+    this.countPeers();
+  }
+
+  forEachPeer(visit: (peer: ReplicaId, state: DiskState | undefined) => void): void {
+    for (const peer of this.peerIds) visit(peer, this.peers.get(peer)?.state);
+  }
+
+  forget(peer: ReplicaId): void {
+    this.peers.delete(peer);
+    this.countPeers();
+  }
+
+  tick(nowMs: number): void {
+    for (const [peer, { heardAtMs }] of this.peers) if (nowMs - heardAtMs >= STALE_MS) this.forget(peer);
+    this.askForRoom(nowMs);
+    const medians = [...this.peers.values()].map(({ medianSyncUs }) => medianSyncUs);
+    if (!isSlowDisk(this.syncs.medianUs, medians)) this.slowSinceMs = undefined;
+    else this.slowSinceMs ??= nowMs;
+  }
+
+  /** What the peers should hear now, if anything: a change at once, all else now and then. */
+  due(nowMs: number): DiskReport | undefined {
+    const { state } = this;
+    this.reportedAtMs ??= nowMs;
+    if (state === this.reported && nowMs - this.reportedAtMs < REPORT_MS) return undefined;
+    this.reported = state;
+    this.reportedAtMs = nowMs;
+    return this.report;
+  }
+
+  /**
+   * To whom this leader should hand over because of its disk; 0: to nobody now.
+   *
+   * @param successor the eligible replica that could lead soonest, or 0
+   */
+  betterLeader(nowMs: number, successor: (eligible: (replica: ReplicaId) => boolean) => ReplicaId): ReplicaId {
+    const isFull = this.state !== "ok";
+    const isSlow = this.slowSinceMs !== undefined && nowMs - this.slowSinceMs >= SLOW_FOR_MS;
+    if ((!isFull && !isSlow) || nowMs < this.handOverNotBeforeMs) return 0;
+    const { medianUs } = this.syncs;
+    const to = successor((replica) => {
+      const peer = this.peers.get(replica);
+      return peer?.state === "ok" && (isFull || isSlowDisk(medianUs, [peer.medianSyncUs]));
+    });
+    if (to !== 0) this.handOverNotBeforeMs = nowMs + (isFull ? FULL_PAUSE_MS : SLOW_PAUSE_MS);
+    return to;
+  }
+
+  private fits(bytes: number): boolean {
+    return this.state !== "exhausted" && this.pendingBytes + bytes <= this.room.entryBytes;
+  }
+
+  private countPeers(): void {
+    this.peersHaveRoom = true;
+    for (const { state } of this.peers.values()) if (state !== "ok") this.peersHaveRoom = false;
+  }
+
+  /** Of all voters. One that was not heard of has room as far as we know. */
+  private isMajority(takes: (state: DiskState) => boolean): boolean {
+    let count = takes(this.state) ? 1 : 0;
+    for (const peer of this.peerIds) if (takes(this.peers.get(peer)?.state ?? "ok")) count++;
+    return count >= majority(this.peerIds.length + 1);
+  }
+
+  private askForRoom(nowMs: number): void {
+    if (this.room.refusal === undefined) {
+      this.retryMs = FIRST_RETRY_MS;
+      this.retryAtMs = nowMs + FIRST_RETRY_MS;
+      this.exhaustedAtBytes = undefined;
+    } else if (nowMs >= this.retryAtMs) {
+      this.retryAtMs = nowMs + this.retryMs;
+      this.retryMs = Math.min(2 * this.retryMs, LAST_RETRY_MS);
+      this.room.retry();
+    }
+  }
+}

@@ -1,8 +1,9 @@
 import { checkAnswers } from "./checks/answers.ts";
 import { checkExits, checkLeaders, checkRecovery, checkReplicas } from "./checks/cluster.ts";
+import { checkCircles, checkDeadlocks } from "./checks/deadlocks.ts";
 import { checkFences } from "./checks/fences.ts";
 import { checkHoldsAreKept, checkLeases, checkReleases } from "./checks/leases.ts";
-import { checkDeadlocks, checkFifo } from "./checks/queues.ts";
+import { checkFifo } from "./checks/queues.ts";
 import { checkReadHolds, checkReadOrder } from "./checks/reads.ts";
 import { checkRetries } from "./checks/retries.ts";
 import { checkSessionEnds, checkSessionLeases } from "./checks/sessions.ts";
@@ -25,6 +26,7 @@ const checks: readonly Check[] = [
   checkReadHolds,
   checkFifo,
   checkDeadlocks,
+  checkCircles,
   checkLeaders,
   checkExits,
   checkRecovery,

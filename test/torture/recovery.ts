@@ -4,6 +4,7 @@ import { type NodeClient, success } from "../support/node-client.ts";
 import type { ProcessCluster } from "../support/process-cluster.ts";
 import type { TortureClient } from "./client.ts";
 import type { Fields, History, RecoveryRecord, ReplicaRecord } from "./history.ts";
+import { locks, resources } from "./workload/names.ts";
 
 /** For elections, replays of logs, reconnections; what each needs is far less. */
 const DEADLINE_MS = 45_000;
@@ -59,6 +60,16 @@ export class Recovery {
       );
       for (const replica of replicas) this.history.add<ReplicaRecord>(replica);
     });
+  }
+
+  /** The end, as every node tells it: for the judge, and of fences as of locks. A token of 1 is refused with the highest. */
+  async everyNodeShows(client: TortureClient): Promise<void> {
+    for (const id of this.cluster.ids) {
+      const node = { id, url: this.cluster.url(id) };
+      await client.settle("locks.list", {}, { first: { node } });
+      const guarded = [...resources, ...locks.map((lock) => `of-${lock}`)];
+      for (const resource of guarded) await client.settle("fences.check", { resource, token: 1 }, { first: { node } });
+    }
   }
 
   private async serves(client: TortureClient, id: string): Promise<boolean> {

@@ -1,25 +1,24 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { self, startOf, sweepNamespaces } from "../support/namespace-network.ts";
 
-const NODES = "mufakat-torture-nodes-";
+const RUN = "mufakat-torture-run-";
 
-/**
- * A folder for the nodes, which carries our process in its name, and one for the history, which outlives us.
- *
- * @param keep the history's folder, or undefined for a new one
- */
-export function runFolders(keep: string | undefined, seed: number): { nodes: string; history: string } {
-  const nodes = mkdtempSync(join(tmpdir(), `${NODES}${self()}-`));
-  if (keep !== undefined) mkdirSync(keep, { recursive: true });
-  return { nodes, history: keep ?? mkdtempSync(join(tmpdir(), `mufakat-torture-${seed}-`)) };
+/** A folder for all that a run makes; it carries our process in its name, and goes with the run. */
+export function runFolder(): string {
+  return mkdtempSync(join(tmpdir(), `${RUN}${self()}-`));
+}
+
+/** A new folder for what outlives a run. */
+export function keptFolder(seed: number): string {
+  return mkdtempSync(join(tmpdir(), `mufakat-torture-seed-${seed}-`));
 }
 
 /** Ends the nodes, and removes the folders and namespaces, of runs that were killed. @returns what there was, in words */
 export function sweepLeftovers(): string[] {
   const folders = readdirSync(tmpdir()).filter((name) => {
-    const [, pid, start] = new RegExp(`^${NODES}(\\d+)-(\\d+)-`).exec(name) ?? [];
+    const [, pid, start] = new RegExp(`^${RUN}(\\d+)-(\\d+)-`).exec(name) ?? [];
     return pid !== undefined && startOf(pid) !== start;
   });
   for (const folder of folders) {

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Prng } from "../../src/kernel/prng.ts";
 import { version } from "../../src/server/version.ts";
@@ -21,7 +21,7 @@ import { judge } from "./judge.ts";
 import { heal, Nemesis } from "./nemesis.ts";
 import { Observer } from "./observer.ts";
 import { Recovery } from "./recovery.ts";
-import { runFolders } from "./run-folders.ts";
+import { keptFolder, runFolder } from "./run-folders.ts";
 import { drawKind } from "./workload/kinds.ts";
 import { Sentinels } from "./workload/sentinels.ts";
 
@@ -58,22 +58,22 @@ const CLIENTS_END_MS = 90_000;
  * @throws when the cluster cannot be started, or the signal came
  */
 export async function torture(options: TortureOptions): Promise<TortureReport> {
-  const folders = runFolders(options.keep, options.seed);
-  const history = new History(join(folders.history, "history.jsonl"));
-  let violations: readonly Violation[] | undefined;
+  const folder = runFolder();
+  if (options.keep !== undefined) mkdirSync(options.keep, { recursive: true });
+  const history = new History(join(options.keep ?? folder, "history.jsonl"));
   try {
-    const run = new Run(options, history, folders.nodes);
+    const run = new Run(options, history, join(folder, "nodes"));
     await using cluster = await run.start();
     await Promise.race([run.go(cluster), aborted(options.signal)]);
-    violations = judge(history.records);
-    if (violations.length > 0) await keepNodes(cluster, folders.history);
+    const { records } = history;
+    const violations = judge(records);
+    const keptAt = options.keep ?? (violations.length > 0 ? keptFolder(options.seed) : undefined);
+    if (keptAt !== undefined && violations.length > 0) await keep(cluster, history, keptAt);
+    return { records, violations, keptAt };
   } finally {
     await history.close();
-    rmSync(folders.nodes, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
-  const keptAt = violations.length > 0 || options.keep !== undefined ? folders.history : undefined;
-  if (keptAt === undefined) rmSync(folders.history, { recursive: true, force: true });
-  return { records: history.records, violations, keptAt };
 }
 
 class Run {
@@ -130,6 +130,7 @@ class Run {
     await recovery.nothingIsLeft();
     await recovery.compareReplicas();
     await sentinels.end();
+    await recovery.everyNodeShows(client("last"));
     await observer.stop();
     history.add<EndRecord>({ type: "end", healed_us: healedUs, at_us: history.nowUs() });
   }
@@ -179,16 +180,21 @@ async function leaveHold(client: TortureClient): Promise<void> {
 /** Never resolves; rejects when the signal comes. */
 function aborted(signal: AbortSignal | undefined): Promise<never> {
   return new Promise((_, reject) => {
-    signal?.addEventListener("abort", () => reject(new Error("interrupted")), { once: true });
+    const interrupt = () => reject(new Error("interrupted"));
+    if (signal?.aborted === true) interrupt();
+    signal?.addEventListener("abort", interrupt, { once: true });
   });
 }
 
-/** What a search for the cause begins with: what the nodes said, and their logs. */
-async function keepNodes(cluster: ProcessCluster, folder: string): Promise<void> {
+/** A search for the cause begins with the history, what the nodes said, and their logs. */
+async function keep(cluster: ProcessCluster, history: History, folder: string): Promise<void> {
+  await history.close();
+  const kept = join(folder, "history.jsonl");
+  if (history.path !== kept) copyFileSync(history.path, kept);
   for (const { id, output, dataDirectory } of cluster.nodes) {
     await cluster.kill(id);
     mkdirSync(join(folder, id), { recursive: true });
     writeFileSync(join(folder, id, "output.txt"), output);
-    renameSync(dataDirectory, join(folder, id, "data"));
+    cpSync(dataDirectory, join(folder, id, "data"), { recursive: true });
   }
 }

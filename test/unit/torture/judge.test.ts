@@ -232,6 +232,26 @@ describe("queues", () => {
   });
 });
 
+describe("circles", () => {
+  test("that are shown, and do not exist, are found", () => {
+    const waits = (owner: string, lock_name: string, blocked_by: string) => ({ owner, lock_name, blocked_by });
+    const deadlock = (...cycle: object[]) => {
+      const error = { code: "deadlock", message: "", details: { cycle } };
+      return acquire(50, 0, {}, { ...refused("deadlock", 409), output: { detail: "", error } });
+    };
+    const other = { owner: "b", lock: "y", timeout: 1 };
+    const pending = acquire(40, 2, other, { to_us: 90_000 });
+    const ended = acquire(10, 2, other);
+    const circle = [waits("a", "x", "b"), waits("b", "y", "a")];
+    const rule = "a circle that is shown exists";
+    expect(broken(pending, deadlock(...circle))).toEqual([]);
+    expect(broken(ended, deadlock(...circle))).toEqual([rule]);
+    expect(broken(pending, deadlock(waits("a", "x", "b"), waits("b", "y", "c")))).toEqual([rule]);
+    expect(broken(pending, deadlock(...circle.toReversed()))).toEqual([rule]);
+    expect(broken(pending, deadlock())).toEqual([rule]);
+  });
+});
+
 describe("the cluster", () => {
   const view = (node: string, role: string, term: number): HistoryRecord => ({
     ...{ type: "view", n: 0, node, role, term, leader: null, from_us: 0, to_us: 1 },

@@ -1,5 +1,6 @@
 import { Prng } from "../../src/kernel/prng.ts";
 import { unreachable } from "../../src/kernel/assert.ts";
+import { eventually } from "../support/eventually.ts";
 import { call } from "../support/node-client.ts";
 import type { NamespaceNetwork } from "../support/namespace-network.ts";
 import type { ProcessCluster } from "../support/process-cluster.ts";
@@ -160,6 +161,8 @@ export class Nemesis {
   /** Stops a node as an operator does, and waits until it is back, if it can be. */
   private async restart(node: string): Promise<void> {
     const { cluster, history } = this.tools;
+    // A process that has just been started dies of what it cannot hear yet.
+    await eventually(() => cluster.root(node), { deadlineMs: STOP_MS, what: `${node} answers` });
     const from_us = history.nowUs();
     const code = await Promise.race([cluster.stop(node), Bun.sleep(STOP_MS).then(() => "late" as const)]);
     if (code !== 0) {

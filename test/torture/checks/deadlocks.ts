@@ -1,60 +1,66 @@
-import { type Grant, type Holds, numberOf, principalOf } from "../holds.ts";
+import type { Fields } from "../history.ts";
+import type { Holds } from "../holds.ts";
 import type { Request } from "../requests.ts";
-import { type Check, type Violation, violation } from "./violation.ts";
+import { type Check, violation } from "./violation.ts";
 
-/** A wait that lasted its whole time-out: of whom, for what, and from when until when it certainly stood in the queue. */
-interface Wait {
-  readonly principal: string;
-  readonly lock: string;
-  readonly fromUs: number;
-  readonly untilUs: number;
-  readonly request: Request;
+/** What a read of all locks shows of one. */
+interface ShownLock {
+  readonly type?: string;
+  readonly owners: readonly string[];
+  readonly waiters: readonly (readonly [owner: string, type: string])[];
 }
 
 /**
- * Two holders of exclusive locks never wait for each other's: the request that closes the circle is refused at once. Judged
- * where both waited until their time-outs: a wait began its time-out before its end at the latest, and ended that after its
- * beginning at the earliest.
+ * No read of all locks shows a circle of waits: whoever would close one is refused at once, and never waits. A waiter waits for
+ * every incompatible holder and every incompatible waiter before it (PROTOCOLS L4).
  */
-export const checkDeadlocks: Check = ({ holds }) => {
-  const waits = holds.requests.flatMap(waitOf);
-  const byLock = Map.groupBy(waits, ({ lock }) => lock);
-  const byHolder = Map.groupBy(holds.grants, ({ principal }) => principal);
-  const held = (principal: string, lock: string | undefined, wait: Wait) =>
-    (byHolder.get(principal) ?? []).filter(
-      (grant) => grant.mode === "exclusive" && grant.lock === (lock ?? grant.lock) && stoodDuring(grant, wait, holds),
-    );
-  const found: Violation[] = [];
-  for (const wait of waits) {
-    for (const mine of held(wait.principal, undefined, wait)) {
-      for (const other of byLock.get(mine.lock) ?? []) {
-        const together = Math.max(wait.fromUs, other.fromUs) < Math.min(wait.untilUs, other.untilUs);
-        // Each circle is found from both sides: told once.
-        if (!together || wait.request.invokedUs > other.request.invokedUs) continue;
-        const [theirs] = held(other.principal, wait.lock, other);
-        if (theirs === undefined || other.principal === wait.principal) continue;
-        const what = `${wait.principal} and ${other.principal} waited for each other`;
-        const shown = [mine.request, theirs.request, wait.request, other.request];
-        found.push(violation("a circle of waits is refused", what, ...shown));
-      }
-    }
-  }
-  return found;
+export const checkDeadlocks: Check = ({ records, holds }) => {
+  const [run] = records;
+  // Requests in nobody's name are shown as the node that took them in; many share that name, and none waits while it holds.
+  const nodes = new Set(run?.type === "run" ? run.nodes : []);
+  return holds.requests.flatMap((read) => {
+    if (read.operation !== "locks.list" || read.outcome !== "ok") return [];
+    const circle = circleIn(waitsOf(read.output["locks"] as Readonly<Record<string, ShownLock & Fields>>, nodes));
+    if (circle === undefined) return [];
+    return [violation("a circle of waits is refused", `${circle.join(" waits for ")}`, read)];
+  });
 };
 
-function stoodDuring(grant: Grant, { fromUs, untilUs }: Wait, holds: Holds): boolean {
-  return grant.returnedUs <= fromUs && holds.standsUntilUs(grant) >= untilUs;
+/** Who waits for whom. */
+function waitsOf(locks: Readonly<Record<string, ShownLock>>, nameless: ReadonlySet<string>): Map<string, Set<string>> {
+  const waits = new Map<string, Set<string>>();
+  for (const { type = "shared", owners, waiters } of Object.values(locks)) {
+    const before = owners.map((owner) => [owner, type] as const);
+    for (const [owner, wanted] of waiters) {
+      const known = waits.get(owner) ?? new Set<string>();
+      for (const [other, has] of before) {
+        const together = wanted === "shared" && has === "shared";
+        if (!together && other !== owner && !nameless.has(other)) known.add(other);
+      }
+      if (!nameless.has(owner)) waits.set(owner, known);
+      before.push([owner, wanted]);
+    }
+  }
+  return waits;
 }
 
-function waitOf(request: Request): Wait[] {
-  const { operation, input, attempts, answer } = request;
-  const principal = principalOf(input);
-  const waitUs = (numberOf(input, "timeout") ?? 10) * 1e6;
-  const timedOut = operation === "locks.acquire" && attempts.length === 1 && answer?.code === "lock_held" && waitUs > 0;
-  if (!timedOut || principal === undefined) return [];
-  const fromUs = answer.to_us - waitUs;
-  const untilUs = answer.from_us + waitUs;
-  return fromUs < untilUs ? [{ principal, lock: String(input["lock_name"]), fromUs, untilUs, request }] : [];
+function circleIn(waits: ReadonlyMap<string, ReadonlySet<string>>): string[] | undefined {
+  const finished = new Set<string>();
+  const search = (path: readonly string[]): string[] | undefined => {
+    const last = path.at(-1) ?? "";
+    for (const next of waits.get(last) ?? []) {
+      if (path.includes(next)) return [...path.slice(path.indexOf(next)), next];
+      const found = finished.has(next) ? undefined : search([...path, next]);
+      if (found !== undefined) return found;
+    }
+    finished.add(last);
+    return undefined;
+  };
+  for (const start of waits.keys()) {
+    const found = finished.has(start) ? undefined : search([start]);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** As a refusal shows it: who waits for which lock, and because of whom. */

@@ -100,7 +100,7 @@ export const checkReleases: Check = ({ holds }) => {
   return found;
 };
 
-/** Finds a grant to anybody else, with a larger token, that had been given before the release was sent. */
+/** Finds a grant with a larger token, to whomever, that had been given before the release was sent. */
 function highestTokens(holds: Holds): (release: Request, token: number) => Grant | undefined {
   const byLock = Map.groupBy(
     holds.grants.toSorted((a, b) => a.returnedUs - b.returnedUs),
@@ -117,12 +117,8 @@ function highestTokens(holds: Holds): (release: Request, token: number) => Grant
     const grants = byLock.get(lock) ?? [];
     const before = lowerBound(grants, release.invokedUs);
     const top = highest.get(lock)?.[before - 1];
-    return top !== undefined && top.token > token && !isOf(release, top) ? top : undefined;
+    return top !== undefined && top.token > token ? top : undefined;
   };
-}
-
-function isOf({ input }: Request, { principal }: Grant): boolean {
-  return principal === `owner:${String(input["owner"])}` || principal.endsWith(`:${String(input["session"])}`);
 }
 
 /** How many of the grants, which are in the order of their return, had returned before. */

@@ -9,9 +9,16 @@ export const deadlocks: WorkloadKind = {
   async round(client) {
     const first = client.prng.int(pairs.length);
     const [one = "", two = ""] = [pairs[first], pairs[(first + 1) % pairs.length]];
-    await Promise.all([takeBoth(client.another(1), one, two), takeBoth(client.another(2), two, one)]);
+    const both = [takeBoth(client.another(1), one, two), takeBoth(client.another(2), two, one)];
+    await Promise.all([...both, look(client)]);
   },
 };
+
+/** A circle that nobody had refused would show, until the first of the two gives up. */
+async function look(client: TortureClient): Promise<void> {
+  await Bun.sleep(200);
+  if (client.prng.chance(0.5)) await client.send("locks.list", {});
+}
 
 async function takeBoth(client: TortureClient, outer: string, inner: string): Promise<void> {
   const owner = client.fresh();

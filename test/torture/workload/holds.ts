@@ -26,6 +26,13 @@ export const holds: WorkloadKind = {
     if (prng.chance(0.15)) await client.settle("locks.acquire", { ...asked, owner });
     const release = { lock_name: lock, owner, ...(prng.chance(0.8) ? { fencing_token: token } : {}) };
     await client.settle("locks.release", release, { keyed });
-    if (prng.chance(0.3)) await client.settle("locks.release", { lock_name: lock, owner, fencing_token: token });
+    const stale = { lock_name: lock, owner, fencing_token: token };
+    if (prng.chance(0.3)) await client.settle("locks.release", stale);
+    if (!prng.chance(0.15)) return;
+    // The same owner in another life: what it had before releases nothing of what it has now.
+    const again = await client.settle("locks.acquire", { ...asked, owner, timeout: 0.5 });
+    if (again.outcome !== "ok") return;
+    await client.settle("locks.release", stale);
+    await client.settle("locks.release", { ...stale, fencing_token: again.output?.["fencing_token"] });
   },
 };

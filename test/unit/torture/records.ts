@@ -94,6 +94,21 @@ export function inspect(
   return operation("locks.inspect", atMs, { lock_name: "x" }, output);
 }
 
+/** One lock in a {@link list}. */
+export function lockState(
+  type: "exclusive" | "shared",
+  owners: readonly string[],
+  waiters: readonly (readonly [string, string])[] = [],
+) {
+  return { status: "held", type, owners, waiters, fencing_token: 1, holders: [], queue: [] };
+}
+
+export function list(atMs: number, index: number, locks: Fields) {
+  const table = { locks, lock_table: locks, wait_for_graph: {}, as_of_index: index };
+  const node = { node_id: "node1", raft_state: "leader", leader: "node1", current_leader: "node1", is_leader: true };
+  return operation("locks.list", atMs, {}, { ...node, ...table });
+}
+
 export const unknown: Changes = { outcome: "unknown", code: "ECONNRESET" };
 
 export function refused(code: string, status: number): Changes {

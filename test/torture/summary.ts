@@ -1,8 +1,10 @@
 import Table from "cli-table3";
+import type { Violation } from "./checks/violation.ts";
 import type { HistoryRecord, OperationRecord } from "./history.ts";
 import type { TortureReport } from "./torture.ts";
 
-const SHOWN_VIOLATIONS = 10;
+/** Of each rule. */
+const SHOWN_VIOLATIONS = 3;
 const SHOWN_RECORDS = 6;
 
 /** What happened in a run, and what is wrong with it, as lines of text. */
@@ -14,15 +16,19 @@ export function summaryOf({ records, violations, keptAt }: TortureReport): strin
     `faults: ${counted(records.flatMap((record) => (record.type === "fault" ? [record.fault] : [])))}`,
     `elections: ${elections(records)}; longest time without a change that was acknowledged: ${longestGap(operations)}`,
     `${operations.length} operations, ${grants.length} grants checked`,
-    ...violations.slice(0, SHOWN_VIOLATIONS).map((found) => {
-      const shown = records.filter(({ n }) => found.records.includes(n));
-      const lines = shown.slice(0, SHOWN_RECORDS).map((record) => `  ${JSON.stringify(record)}`);
-      return [`\nVIOLATION: ${found.rule}\n  ${found.what}`, ...lines].join("\n");
-    }),
-    ...(violations.length > SHOWN_VIOLATIONS ? [`… and ${violations.length - SHOWN_VIOLATIONS} more`] : []),
+    ...[...Map.groupBy(violations, ({ rule }) => rule)].map(([rule, broken]) => told(rule, broken, records)),
     ...(keptAt === undefined ? [] : [`history: ${keptAt}/history.jsonl`]),
     violations.length === 0 ? "no violation" : `${violations.length} violations`,
   ].join("\n");
+}
+
+function told(rule: string, broken: readonly Violation[], records: readonly HistoryRecord[]): string {
+  const shown = broken.slice(0, SHOWN_VIOLATIONS).flatMap((found) => {
+    const proof = records.filter(({ n }) => found.records.includes(n)).slice(0, SHOWN_RECORDS);
+    return [`  ${found.what}`, ...proof.map((record) => `    ${JSON.stringify(record)}`)];
+  });
+  const more = broken.length - SHOWN_VIOLATIONS;
+  return [`\nVIOLATION: ${rule}`, ...shown, ...(more > 0 ? [`  … and ${more} more of this rule`] : [])].join("\n");
 }
 
 function operationTable(operations: readonly OperationRecord[]): string {

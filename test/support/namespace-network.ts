@@ -20,8 +20,8 @@ export function namespacesMissing(): string | undefined {
 }
 
 /**
- * A network namespace for each node and a bridge, in a namespace of its own, between them. Clients stand outside: a way of
- * their own leads to the bridge, so that they reach every node whatever comes between two nodes. Packets are dropped
+ * A network namespace for each node and a bridge, in a namespace of its own, between them. Clients stand outside: a way
+ * of their own leads to the bridge, so that they reach every node whatever comes between two nodes. Packets are dropped
  * where they arrive, so one direction can be cut without the other.
  *
  * Every name carries our process, by which {@link sweepNamespaces} knows what a dead one has left.

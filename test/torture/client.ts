@@ -107,8 +107,8 @@ export class TortureClient {
   }
 
   /**
-   * Asks, one node after the other, until the state machine has decided; for a minute at most. What may have happened is asked
-   * for again as it was, under the same key if it has one. What has not is asked for anew.
+   * Asks, one node after the other, until the state machine has decided; for a minute at most. What may have happened
+   * is asked for again as it was, under the same key if it has one. What has not is asked for anew.
    *
    * @param input of each new request, by number: a principal that was refused definitely must never be seen to hold
    */

@@ -70,7 +70,7 @@ export interface ExitRecord {
   readonly at_us: number;
 }
 
-/** Something that must be so by a deadline once every fault is over: a leader, a ready node, a table without leftovers. */
+/** Something that must be so by a deadline once every fault is over: a leader, a ready node, no leftovers. */
 export interface RecoveryRecord {
   readonly type: "recovery";
   readonly n: number;

@@ -68,8 +68,8 @@ export class Holds {
   }
 
   /**
-   * Until when the grant certainly stood: its lease, counted from before it or its last acknowledged renewal was asked for,
-   * unless something before that may have ended it.
+   * Until when the grant certainly stood: its lease, counted from before it or its last acknowledged renewal was asked
+   * for, unless something before that may have ended it.
    */
   standsUntilUs(grant: Grant): number {
     const known = this.ends.get(grant) ?? this.endOf(grant);

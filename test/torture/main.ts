@@ -1,6 +1,6 @@
 /**
- * `npm run torture -- --minutes M`: a cluster of real processes under load and faults, whose history is then judged. Ends with 0 only
- * without a violation. docs/testing.md says what is done, what is judged, and how to read a history.
+ * `npm run torture -- --minutes M`: a cluster of real processes under load and faults, whose history is then judged.
+ * Ends with 0 only without a violation. docs/testing.md says what is done, what is judged, how to read a history.
  */
 import { parseArgs } from "node:util";
 import { defaultProgram, sourceProgram } from "../support/process-cluster.ts";

@@ -62,7 +62,7 @@ export class Recovery {
     });
   }
 
-  /** The end, as every node tells it: for the judge, and of fences as of locks. A token of 1 is refused with the highest. */
+  /** The end, as every node tells it, for the judge: of fences, too, which refuse a token of 1 with the highest. */
   async everyNodeShows(client: TortureClient): Promise<void> {
     for (const id of this.cluster.ids) {
       const node = { id, url: this.cluster.url(id) };

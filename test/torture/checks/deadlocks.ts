@@ -11,12 +11,12 @@ interface ShownLock {
 }
 
 /**
- * No read of all locks shows a circle of waits: whoever would close one is refused at once, and never waits. A waiter waits for
- * every incompatible holder and every incompatible waiter before it (PROTOCOLS L4).
+ * No read of all locks shows a circle of waits: whoever would close one is refused at once, and never waits. A waiter
+ * waits for every incompatible holder and every incompatible waiter before it (PROTOCOLS L4).
  */
 export const checkDeadlocks: Check = ({ records, holds }) => {
   const [run] = records;
-  // Requests in nobody's name are shown as the node that took them in; many share that name, and none waits while it holds.
+  // Requests in nobody's name are shown as the node that took them in: many share it, and none waits while it holds.
   const nodes = new Set(run?.type === "run" ? run.nodes : []);
   return holds.requests.flatMap((read) => {
     if (read.operation !== "locks.list" || read.outcome !== "ok") return [];

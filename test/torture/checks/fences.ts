@@ -9,8 +9,8 @@ interface Offer {
 }
 
 /**
- * A fence is a max-register: some order of the offers to one resource, which keeps the order of those that did not overlap,
- * gives each the largest token so far.
+ * A fence is a max-register: some order of the offers to one resource, which keeps the order of those that did not
+ * overlap, gives each the largest token so far.
  *
  * Such an order exists exactly if what is answered never falls in real-time order, is never below the token offered, and
  * was offered by somebody before it was answered: sort by answer, who offered it first.

@@ -11,7 +11,7 @@ export const checkLeases: Check = ({ holds }) => {
   const found: Violation[] = [];
   for (const grants of Map.groupBy(holds.grants, ({ lock }) => lock).values()) {
     const byToken = grants.toSorted((a, b) => b.token - a.token);
-    /** Those granted first, of the larger tokens: the first of all, and the first of another principal than that one's. */
+    /** Of the larger tokens that granted first, and the first of those of other principals than that one's. */
     let first: Grant | undefined;
     let other: Grant | undefined;
     for (const same of Map.groupBy(byToken, (grant) => grant.token).values()) {
@@ -46,8 +46,8 @@ export const checkHoldsAreKept: Check = ({ holds }) => {
       const during = ({ invokedUs, returnedUs }: Request) => invokedUs >= grant.returnedUs && returnedUs < untilUs;
       for (const request of [...acquires, ...releases]) {
         if (request === grant.request || !during(request) || !deniesHold(request, grant)) continue;
-        const [{ code = "another token" } = {}] = request.attempts;
-        const what = `${described(grant)} stood, and its holder was told ${request.outcome === "ok" ? "another token" : code}`;
+        const told = request.outcome === "ok" ? "another token" : request.answer?.code;
+        const what = `${described(grant)} stood, and its holder was told ${told}`;
         found.push(violation("an acknowledged hold is not lost", what, grant.request, request));
       }
     }

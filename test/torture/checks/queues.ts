@@ -4,9 +4,9 @@ import { described } from "./tokens.ts";
 import { type Check, type Violation, violation } from "./violation.ts";
 
 /**
- * Waiters are served first come, first served. Who came first is known from a read that shows the queue: those in it are served in
- * its order, and before whoever asks after the read. Judged for owners that asked once and were served: who asks again, or
- * goes away and comes back, may stand elsewhere by then.
+ * Waiters are served first come, first served. Who came first is known from a read that shows the queue: those in it are
+ * served in its order, and before whoever asks after the read. Judged for owners that asked once and were served: who
+ * asks again, or goes away and comes back, may stand elsewhere by then.
  */
 export const checkFifo: Check = ({ holds }) => {
   const served = new Map<string, Grant>();

@@ -2,7 +2,7 @@ import { misordered } from "../../support/lock-history.ts";
 import type { Grant } from "../holds.ts";
 import { type Check, type Violation, violation } from "./violation.ts";
 
-/** For conflicting grants, g1 returned before g2 was asked for ⇒ token1 < token2; nor do the tokens of readers ever fall. */
+/** For conflicting grants, g1 returned before g2 was asked for ⇒ token1 < token2; nor do those of readers ever fall. */
 export const checkTokenOrder: Check = ({ holds }) => {
   const grants = holds.grants.map((grant) => ({
     ...{ lock: grant.lock, mode: grant.mode, token: grant.token, owner: grant.principal, grant },

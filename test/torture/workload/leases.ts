@@ -1,7 +1,7 @@
 import type { WorkloadKind } from "./kind.ts";
 import { kept, locks } from "./names.ts";
 
-/** Lets a short lease run out under a holder that never releases, while somebody waits; then the holder comes back, too late. */
+/** Lets a short lease run out under a holder that never releases, while somebody waits; then that one comes back. */
 export const leases: WorkloadKind = {
   name: "leases",
   weight: 2,

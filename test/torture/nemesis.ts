@@ -161,12 +161,15 @@ export class Nemesis {
   /** Stops a node as an operator does, and waits until it is back, if it can be. */
   private async restart(node: string): Promise<void> {
     const { cluster, history } = this.tools;
-    // A process that has just been started dies of what it cannot hear yet.
-    await eventually(() => cluster.root(node), { deadlineMs: STOP_MS, what: `${node} answers` });
     const from_us = history.nowUs();
-    const code = await Promise.race([cluster.stop(node), Bun.sleep(STOP_MS).then(() => "late" as const)]);
+    // A process that has just been started dies of what it cannot hear yet.
+    const answers = eventually(() => cluster.root(node), { deadlineMs: STOP_MS, what: `${node} answers` });
+    const code = await answers.then(
+      () => Promise.race([cluster.stop(node), Bun.sleep(STOP_MS).then(() => "late" as const)]),
+      () => "silent" as const,
+    );
     if (code !== 0) {
-      const what = code === "late" ? `${node} stops when asked` : `${node} stops with code 0, not ${String(code)}`;
+      const what = `${node}, asked to stop, ends with code 0 (${String(code)})`;
       history.add<RecoveryRecord>({ type: "recovery", what, done: false, from_us, to_us: history.nowUs() });
       await cluster.kill(node);
     }

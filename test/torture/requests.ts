@@ -21,12 +21,23 @@ export interface Request {
   readonly output: Fields;
 }
 
-/** Definite ends by which nothing is remembered of a request: under the same key it is carried out anew. */
-const forgotten = new Set(["no_leader", "not_ready", "limit", "cancelled", "bad_request", "ECONNREFUSED"]);
+/**
+ * Refusals by the state machine, which it remembers under a key. After any other definite end (`no_leader`, `disk_full`,
+ * `limit`, `cancelled` …) nothing is remembered of a request: under the same key it is carried out anew.
+ */
+const decisions = new Set([
+  "lock_held",
+  "deadlock",
+  "upgrade_conflict",
+  "session_expired",
+  "not_owner",
+  "not_held",
+  "stale_token",
+]);
 
 /** True when the state machine has decided the request, and will tell every retry the same. */
 export function isDecided({ outcome, code }: OperationRecord): boolean {
-  return outcome === "ok" || (outcome === "error" && !forgotten.has(code ?? ""));
+  return outcome === "ok" || (outcome === "error" && decisions.has(code ?? ""));
 }
 
 export function requestsOf(records: readonly HistoryRecord[]): Request[] {

@@ -20,28 +20,40 @@ export interface Hold {
  */
 export function faultsOf(holds: readonly Hold[]): string[] {
   const byLock = Map.groupBy(holds, (hold) => hold.lock);
-  return [...byLock.values()].flatMap((ofLock) => [...tokenFaults(ofLock), ...overlaps(ofLock)]);
+  const wrong = misordered(holds).map(
+    ([earlier, later]) => `${described(later)} was asked for after ${described(earlier)} had been granted`,
+  );
+  return [...wrong, ...[...byLock.values()].flatMap(overlaps)];
 }
 
-function tokenFaults(holds: readonly Hold[]): string[] {
-  const faults: string[] = [];
-  const byInvocation = holds.toSorted((a, b) => a.invokedMs - b.invokedMs);
-  const byReturn = holds.toSorted((a, b) => a.grantedMs - b.grantedMs);
-  const largest: Partial<Record<Hold["mode"], Hold>> = {};
+/** What a hold must be for the order of its token to be judged. */
+export type Granted = Omit<Hold, "releasedMs">;
+
+/** Grants of one lock whose tokens deny that the earlier had been granted before the later was asked for. */
+export function misordered<G extends Granted>(grants: readonly G[]): [earlier: G, later: G][] {
+  return [...Map.groupBy(grants, ({ lock }) => lock).values()].flatMap(misorderedOfLock);
+}
+
+function misorderedOfLock<G extends Granted>(grants: readonly G[]): [earlier: G, later: G][] {
+  const wrong: [G, G][] = [];
+  const byInvocation = grants.toSorted((a, b) => a.invokedMs - b.invokedMs);
+  const byReturn = grants.toSorted((a, b) => a.grantedMs - b.grantedMs);
+  const largest: Partial<Record<Hold["mode"], G>> = {};
   let returned = 0;
-  for (const hold of byInvocation) {
-    for (; byReturn[returned] !== undefined && byReturn[returned]!.grantedMs < hold.invokedMs; returned++) {
+  for (const grant of byInvocation) {
+    for (; byReturn[returned] !== undefined && byReturn[returned]!.grantedMs < grant.invokedMs; returned++) {
       const earlier = byReturn[returned]!;
       if (earlier.token > (largest[earlier.mode]?.token ?? 0)) largest[earlier.mode] = earlier;
     }
     for (const earlier of [largest.exclusive, largest.shared]) {
-      if (earlier === undefined || earlier.token < hold.token) continue;
-      // Readers of one phase share its token.
-      if (hold.mode === "shared" && earlier.mode === "shared" && earlier.token === hold.token) continue;
-      faults.push(`${described(hold)} was asked for after ${described(earlier)} had been granted`);
+      if (earlier === undefined || earlier.token < grant.token) continue;
+      // Readers of one phase share its token, and who holds a lock already is told its token again.
+      const together = earlier.owner === grant.owner || (earlier.mode === "shared" && grant.mode === "shared");
+      if (earlier.token === grant.token && together) continue;
+      wrong.push([earlier, grant]);
     }
   }
-  return faults;
+  return wrong;
 }
 
 function overlaps(holds: readonly Hold[]): string[] {

@@ -1,5 +1,6 @@
 import { Prng } from "../../src/kernel/prng.ts";
 import type { Hold } from "./lock-history.ts";
+import { NodeChoice } from "./node-choice.ts";
 import { NodeClient, type Reply } from "./node-client.ts";
 
 export interface LoadOptions {
@@ -13,7 +14,6 @@ const CALL_TIMEOUT_MS = 20_000;
 /** Far longer than a hold lasts here, so that no lease ever runs out. */
 const TTL_SECONDS = 300;
 const WAIT_SECONDS = 2;
-const AVOID_MS = 300;
 
 /**
  * Clients that lock, write through a fence, and release, each through any node. What has no definite answer (504, a
@@ -31,14 +31,12 @@ export class LockLoad {
   turnedAway = 0;
   /** The longest that anybody was without a definite answer, asking again included. */
   longestMs = 0;
-  /** By node: it has just said that it is stopping, or does not run. As any client would, ours ask others first. */
-  private readonly avoidUntilMs = new Map<NodeClient, number>();
   private stopping = false;
   private readonly running: Promise<void>[] = [];
-  private readonly nodes: readonly NodeClient[];
+  private readonly nodes: NodeChoice<NodeClient>;
 
   constructor(private readonly options: LoadOptions) {
-    this.nodes = options.urls.map((url) => new NodeClient(url));
+    this.nodes = new NodeChoice(options.urls.map((url) => new NodeClient(url)));
     for (let i = 0; i < options.clients; i++) this.running.push(this.client(i));
   }
 
@@ -78,15 +76,9 @@ export class LockLoad {
     await this.settle(prng, `${owner} releases ${token} once more`, [403, 404, 409], release);
   }
 
-  private pick(prng: Prng): NodeClient {
-    const nowMs = performance.now();
-    const open = this.nodes.filter((node) => (this.avoidUntilMs.get(node) ?? 0) <= nowMs);
-    return prng.pick(open.length > 0 ? open : this.nodes);
-  }
-
   private turnAway(node: NodeClient): void {
     this.turnedAway++;
-    this.avoidUntilMs.set(node, performance.now() + AVOID_MS);
+    this.nodes.turnAway(node);
   }
 
   /** Asks until there is a definite answer. @returns it, or undefined when it is none of those expected */
@@ -106,7 +98,7 @@ export class LockLoad {
       const headers = { "Idempotency-Key": `${what} ${key}` };
       let reply: Reply<Body> | undefined;
       let why = "504";
-      const node = this.pick(prng);
+      const node = this.nodes.pick(prng);
       try {
         reply = await ask(node, { headers, timeoutMs: CALL_TIMEOUT_MS }, key);
       } catch (error) {

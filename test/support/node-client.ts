@@ -150,11 +150,11 @@ export function success<Body>(reply: Reply<Body>): Body {
   throw new Error(`${reply.status} instead of 200: ${JSON.stringify(reply.body)}`);
 }
 
-function segment(name: string): string {
+export function segment(name: string): string {
   return encodeURIComponent(name);
 }
 
-function query(fields: object): string {
+export function query(fields: object): string {
   const pairs = Object.entries(fields).filter(([, value]) => value !== undefined);
   return pairs.length === 0 ? "" : `?${new URLSearchParams(pairs.map(([name, value]) => [name, String(value)]))}`;
 }

@@ -1,10 +1,10 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type ClusterNetwork, LoopbackNetwork, type NetworkFactory, ProxyNetwork } from "./cluster-network.ts";
 import { eventually } from "./eventually.ts";
 import { freePorts } from "./free-ports.ts";
 import { NodeClient } from "./node-client.ts";
-import { TcpProxy } from "./tcp-proxy.ts";
 
 /** How a node is started: the sources under Bun, or the built executable. */
 export type Program = readonly string[];
@@ -25,6 +25,12 @@ export interface ClusterOptions {
   readonly program?: Program;
   /** Peers reach each other through proxies that {@link ProcessCluster.partition} can block. */
   readonly proxied?: boolean;
+  /** Another network than loopback, with proxies or without. */
+  readonly network?: NetworkFactory;
+  /** Of the data directories, and removed at the end. A new one where nothing is said. */
+  readonly directory?: string;
+  /** Told of every process that ends although nobody sent it a signal. */
+  readonly onOwnExit?: (id: string, code: number | null) => void;
   readonly flags?: readonly string[];
   /** The nodes that run from the start; all where nothing is said. Without a majority no leader is waited for. */
   readonly startOnly?: readonly string[];
@@ -46,6 +52,8 @@ interface NodeProcess {
   process: Bun.Subprocess<"ignore", "pipe", "pipe"> | undefined;
   /** Stopped by SIGSTOP. */
   paused: boolean;
+  /** Was sent a signal that ends it. */
+  ending: boolean;
   /** Standard output and error of every process of this node so far, the newest part. */
   output: string;
 }
@@ -54,12 +62,13 @@ const MAX_OUTPUT = 200_000;
 
 /** A cluster of real node processes on loopback, each with a data directory of its own. */
 export class ProcessCluster implements AsyncDisposable {
-  readonly directory = mkdtempSync(join(tmpdir(), "mufakat-cluster-"));
+  readonly directory: string;
   readonly nodes: NodeProcess[] = [];
-  /** By `from>to`: the proxy through which `from` reaches `to`. */
-  private readonly proxies = new Map<string, TcpProxy>();
+  private network: ClusterNetwork = new LoopbackNetwork();
 
-  private constructor(private readonly options: ClusterOptions) {}
+  private constructor(private readonly options: ClusterOptions) {
+    this.directory = options.directory ?? mkdtempSync(join(tmpdir(), "mufakat-cluster-"));
+  }
 
   /** Starts the nodes and waits until every one knows the same leader. */
   static async start(options: ClusterOptions): Promise<ProcessCluster> {
@@ -77,7 +86,7 @@ export class ProcessCluster implements AsyncDisposable {
   }
 
   url(id: string): string {
-    return `http://127.0.0.1:${this.node(id).clientPort}`;
+    return `http://${this.network.host(id)}:${this.node(id).clientPort}`;
   }
 
   client(id: string): NodeClient {
@@ -101,23 +110,21 @@ export class ProcessCluster implements AsyncDisposable {
   /** The command line of a node, for tests that start it themselves. `changed` replaces what is given to a flag. */
   command(id: string, changed: Readonly<Record<string, string>> = {}): string[] {
     const node = this.node(id);
-    const peers = this.nodes.map((peer) => `${peer.id}=127.0.0.1:${this.peerPortSeenBy(id, peer)}`);
+    const host = this.network.host(id);
+    const peers = this.nodes.map((peer) => `${peer.id}=${this.network.peerAddress(id, peer.id, peer.peerPort)}`);
     const flags = {
       "--id": id,
       "--cluster": "test",
       "--data": node.dataDirectory,
-      "--listen": `127.0.0.1:${node.clientPort}`,
-      "--peer-listen": `127.0.0.1:${node.peerPort}`,
+      "--listen": `${host}:${node.clientPort}`,
+      "--peer-listen": `${host}:${node.peerPort}`,
       "--peers": peers.join(","),
       "--log-format": "json",
       ...changed,
     };
-    return [
-      ...(this.options.program ?? defaultProgram()),
-      "serve",
-      ...Object.entries(flags).flat(),
-      ...(this.options.flags ?? []),
-    ];
+    const program = this.network.programAt(id, this.options.program ?? defaultProgram());
+    const others = [...this.network.flags, ...(this.options.flags ?? [])];
+    return [...program, "serve", ...Object.entries(flags).flat(), ...others];
   }
 
   startNode(id: string): void {
@@ -130,6 +137,10 @@ export class ProcessCluster implements AsyncDisposable {
     });
     node.process = child;
     node.paused = false;
+    node.ending = false;
+    void child.exited.then((code) => {
+      if (node.process === child && !node.ending) this.options.onOwnExit?.(id, code);
+    });
     void collect(child.stdout, node);
     void collect(child.stderr, node);
   }
@@ -148,6 +159,7 @@ export class ProcessCluster implements AsyncDisposable {
 
   signal(id: string, signal: NodeJS.Signals): void {
     const node = this.node(id);
+    if (["SIGKILL", "SIGTERM", "SIGINT"].includes(signal)) node.ending = true;
     node.process?.kill(signal);
     if (signal === "SIGSTOP" || signal === "SIGCONT") node.paused = signal === "SIGSTOP";
   }
@@ -189,27 +201,29 @@ export class ProcessCluster implements AsyncDisposable {
       .map((node) => node.id);
   }
 
-  /** The groups no longer hear each other. Needs `proxied`. */
+  /** The groups no longer hear each other. Needs a network that can be cut, as the next three. */
   partition(...groups: readonly (readonly string[])[]): void {
-    for (const [pair, proxy] of this.proxies) {
-      const [from = "", to = ""] = pair.split(">");
-      const together = groups.some((group) => group.includes(from) && group.includes(to));
-      if (together) proxy.heal();
-      else proxy.block();
+    for (const from of this.ids) {
+      for (const to of this.others(from)) {
+        const together = groups.some((group) => group.includes(from) && group.includes(to));
+        if (together) this.network.unblock(from, to);
+        else this.network.block(from, to);
+      }
     }
   }
 
-  /** The node hears nobody, and everybody hears it. Needs `proxied`. */
+  /** What the one node sends no longer reaches the other; the way back stays open. */
+  blockOneWay(from: string, to: string): void {
+    this.network.block(from, to);
+  }
+
+  /** The node hears nobody, and everybody hears it. */
   deafen(id: string): void {
-    for (const [pair, proxy] of this.proxies) {
-      const [from, to] = pair.split(">");
-      if (to === id) proxy.blockDirection("toTarget");
-      if (from === id) proxy.blockDirection("fromTarget");
-    }
+    for (const other of this.others(id)) this.network.block(other, id);
   }
 
   heal(): void {
-    for (const proxy of this.proxies.values()) proxy.heal();
+    this.network.heal();
   }
 
   outputs(): string {
@@ -218,11 +232,12 @@ export class ProcessCluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const node of this.nodes) {
+      node.ending = true;
       node.process?.kill("SIGCONT");
       node.process?.kill("SIGKILL");
     }
     await Promise.all(this.nodes.map((node) => node.process?.exited));
-    for (const proxy of this.proxies.values()) proxy.close();
+    this.network.close();
     rmSync(this.directory, { recursive: true, force: true });
   }
 
@@ -232,20 +247,12 @@ export class ProcessCluster implements AsyncDisposable {
       const id = `node${i + 1}`;
       const [clientPort = 0, peerPort = 0] = ports.slice(2 * i);
       const dataDirectory = join(this.directory, id);
-      this.nodes.push({ id, clientPort, peerPort, dataDirectory, process: undefined, paused: false, output: "" });
+      const state = { process: undefined, paused: false, ending: false, output: "" };
+      this.nodes.push({ id, clientPort, peerPort, dataDirectory, ...state });
     }
-    if (this.options.proxied !== true) return;
-    for (const from of this.nodes) {
-      for (const to of this.nodes) {
-        if (from === to) continue;
-        const proxy = new TcpProxy("127.0.0.1", to.peerPort);
-        this.proxies.set(`${from.id}>${to.id}`, proxy);
-      }
-    }
-  }
-
-  private peerPortSeenBy(id: string, peer: NodeProcess): number {
-    return this.proxies.get(`${id}>${peer.id}`)?.port ?? peer.peerPort;
+    const { network, proxied } = this.options;
+    if (network !== undefined) this.network = network(this.nodes);
+    else if (proxied === true) this.network = new ProxyNetwork(this.nodes);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Socket, TCPSocketListener } from "bun";
 
-type Direction = "toTarget" | "fromTarget";
+export type Direction = "toTarget" | "fromTarget";
 
 /** One way through the proxy. What the sink does not take is held; meanwhile the source is not read. */
 class Flow {
@@ -128,12 +128,11 @@ export class TcpProxy {
   /** Everything flows again, what was held back first. */
   heal(): void {
     this.blocked.clear();
-    for (const pair of this.pairs) {
-      // Whoever gave up in the meantime never reached the target.
-      if (pair.clientClosed && !pair.dialed) this.pairs.delete(pair);
-      else this.dial(pair);
-      pair.pump();
-    }
+    this.resume();
+  }
+
+  unblockDirection(direction: Direction): void {
+    if (this.blocked.delete(direction)) this.resume();
   }
 
   /** Resets all connections. New ones pass. */
@@ -145,6 +144,15 @@ export class TcpProxy {
   close(): void {
     this.server.stop();
     this.cut();
+  }
+
+  private resume(): void {
+    for (const pair of this.pairs) {
+      // Whoever gave up in the meantime never reached the target.
+      if (pair.clientClosed && !pair.dialed) this.pairs.delete(pair);
+      else this.dial(pair);
+      pair.pump();
+    }
   }
 
   private onClient(client: Socket<Pair>): void {

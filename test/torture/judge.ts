@@ -1,0 +1,41 @@
+import { checkAnswers } from "./checks/answers.ts";
+import { checkExits, checkLeaders, checkRecovery, checkReplicas } from "./checks/cluster.ts";
+import { checkCircles, checkDeadlocks } from "./checks/deadlocks.ts";
+import { checkFences } from "./checks/fences.ts";
+import { checkHoldsAreKept, checkLeases, checkReleases } from "./checks/leases.ts";
+import { checkFifo } from "./checks/queues.ts";
+import { checkReadHolds, checkReadOrder } from "./checks/reads.ts";
+import { checkRetries } from "./checks/retries.ts";
+import { checkSessionEnds, checkSessionLeases } from "./checks/sessions.ts";
+import { checkTokenOrder, checkTokenOwners } from "./checks/tokens.ts";
+import type { Check, Violation } from "./checks/violation.ts";
+import type { HistoryRecord } from "./history.ts";
+import { Holds } from "./holds.ts";
+
+const checks: readonly Check[] = [
+  checkTokenOrder,
+  checkTokenOwners,
+  checkLeases,
+  checkHoldsAreKept,
+  checkReleases,
+  checkSessionLeases,
+  checkSessionEnds,
+  checkFences,
+  checkRetries,
+  checkReadOrder,
+  checkReadHolds,
+  checkFifo,
+  checkDeadlocks,
+  checkCircles,
+  checkLeaders,
+  checkExits,
+  checkRecovery,
+  checkReplicas,
+  checkAnswers,
+];
+
+/** Everything that is wrong with a history (PROTOCOLS, "What histories are checked against"); empty when nothing is. */
+export function judge(records: readonly HistoryRecord[]): Violation[] {
+  const evidence = { records, holds: new Holds(records) };
+  return checks.flatMap((check) => check(evidence));
+}

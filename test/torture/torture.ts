@@ -1,0 +1,200 @@
+import { copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Prng } from "../../src/kernel/prng.ts";
+import { version } from "../../src/server/version.ts";
+import { NamespaceNetwork } from "../support/namespace-network.ts";
+import { NodeChoice } from "../support/node-choice.ts";
+import { type Program, ProcessCluster } from "../support/process-cluster.ts";
+import type { Violation } from "./checks/violation.ts";
+import { type Surroundings, TortureClient } from "./client.ts";
+import { type FaultKind, networkFaults, planFaults, processFaults } from "./faults.ts";
+import {
+  type EndRecord,
+  type ExitRecord,
+  History,
+  HISTORY_FORMAT,
+  type HistoryRecord,
+  type RecoveryRecord,
+  type RunRecord,
+} from "./history.ts";
+import { judge } from "./judge.ts";
+import { heal, Nemesis } from "./nemesis.ts";
+import { Observer } from "./observer.ts";
+import { Recovery } from "./recovery.ts";
+import { keptFolder, runFolder } from "./run-folders.ts";
+import { drawKind } from "./workload/kinds.ts";
+import { Sentinels } from "./workload/sentinels.ts";
+
+export interface TortureOptions {
+  readonly minutes: number;
+  readonly nodes: number;
+  readonly clients: number;
+  readonly seed: number;
+  readonly faults: readonly FaultKind[];
+  readonly network: "proxy" | "namespaces";
+  readonly program: Program;
+  /** Where the history stays; without it only one with a violation does, in a folder of its own. */
+  readonly keep: string | undefined;
+  /** Told of everything that happens, a line at a time. */
+  readonly log: (line: string) => void;
+  /** Ends the run at once, without a verdict. */
+  readonly signal?: AbortSignal;
+}
+
+export interface TortureReport {
+  readonly records: readonly HistoryRecord[];
+  readonly violations: readonly Violation[];
+  /** Where the history is; undefined when it was not kept. */
+  readonly keptAt: string | undefined;
+}
+
+/** Rounds of one client are apart by so much at most: the nodes remember keys for ten minutes, and not too many. */
+const THINK_MS = 60;
+const CLIENTS_END_MS = 90_000;
+
+/**
+ * Runs a cluster of real processes, clients and faults, demands recovery, and judges the history.
+ *
+ * @throws when the cluster cannot be started, or the signal came
+ */
+export async function torture(options: TortureOptions): Promise<TortureReport> {
+  const folder = runFolder();
+  if (options.keep !== undefined) mkdirSync(options.keep, { recursive: true });
+  const history = new History(join(options.keep ?? folder, "history.jsonl"));
+  try {
+    const run = new Run(options, history, join(folder, "nodes"));
+    await using cluster = await run.start();
+    await Promise.race([run.go(cluster), aborted(options.signal)]);
+    const { records } = history;
+    const violations = judge(records);
+    const keptAt = options.keep ?? (violations.length > 0 ? keptFolder(options.seed) : undefined);
+    if (keptAt !== undefined && violations.length > 0) await keep(cluster, history, keptAt);
+    return { records, violations, keptAt };
+  } finally {
+    await history.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+class Run {
+  private namespaces: NamespaceNetwork | undefined;
+  private readonly prng: Prng;
+
+  constructor(
+    private readonly options: TortureOptions,
+    private readonly history: History,
+    private readonly directory: string,
+  ) {
+    this.prng = new Prng(options.seed);
+  }
+
+  start(): Promise<ProcessCluster> {
+    const { options, history, directory } = this;
+    const size = options.nodes;
+    history.add<RunRecord>({
+      ...{ type: "run", format: HISTORY_FORMAT, seed: options.seed, clients: options.clients, faults: options.faults },
+      nodes: Array.from({ length: size }, (_, i) => `node${i + 1}`),
+      ...{ network: options.network, program: options.program.join(" "), version },
+      started_at: new Date().toISOString(),
+    });
+    const onOwnExit = (node: string, code: number | null) => {
+      this.log(`${node} ended by itself with code ${code}`);
+      history.add<ExitRecord>({ type: "exit", node, code, at_us: history.nowUs() });
+    };
+    const { program } = options;
+    return ProcessCluster.start({
+      ...{ size, program, directory, onOwnExit, proxied: options.network === "proxy" },
+      ...(options.network === "namespaces" && {
+        network: (nodes) => (this.namespaces = new NamespaceNetwork(nodes)),
+      }),
+    });
+  }
+
+  async go(cluster: ProcessCluster): Promise<void> {
+    const { history, options } = this;
+    const nodes = cluster.ids.map((id) => ({ id, url: cluster.url(id) }));
+    const surroundings: Surroundings = { history, nodes: new NodeChoice(nodes), stopping: false };
+    const client = (name: string) => new TortureClient(name, new Prng(this.prng.uint32()), surroundings);
+    const observer = new Observer(cluster, history);
+    const sentinels = await Sentinels.take(client("sentinel"));
+    const clients = Array.from({ length: options.clients }, (_, i) => client(`c${i + 1}`));
+    const working = Promise.all(clients.map(work));
+    await this.strike(cluster, observer);
+    const healedUs = history.nowUs();
+
+    const recovery = new Recovery(cluster, history);
+    await recovery.everyNodeServes(client("recovery"));
+    surroundings.stopping = true;
+    await this.ended(working);
+    await Promise.all(clients.map(leaveHold));
+    await recovery.nothingIsLeft();
+    await recovery.compareReplicas();
+    await sentinels.end();
+    await recovery.everyNodeShows(client("last"));
+    await observer.stop();
+    history.add<EndRecord>({ type: "end", healed_us: healedUs, at_us: history.nowUs() });
+  }
+
+  /** Faults of both kinds at the same time, until the time is up; then there are none any more. */
+  private async strike(cluster: ProcessCluster, observer: Observer): Promise<void> {
+    const { namespaces, history, options } = this;
+    const onFault = (what: string) => this.log(what);
+    const striking = [processFaults, networkFaults].map((lane) => {
+      const kinds = lane.filter((kind) => options.faults.includes(kind));
+      const nemesis = new Nemesis({ cluster, history, observer, namespaces, onFault }, kinds.length);
+      setTimeout(() => nemesis.stop(), options.minutes * 60_000);
+      return nemesis.run(planFaults(kinds, new Prng(this.prng.uint32())));
+    });
+    await Promise.all([...striking, Bun.sleep(options.minutes * 60_000)]);
+    heal(cluster);
+    this.log("healed: from here on everything must work");
+  }
+
+  private async ended(working: Promise<unknown>): Promise<void> {
+    const from_us = this.history.nowUs();
+    const late = Bun.sleep(CLIENTS_END_MS).then(() => "late");
+    if ((await Promise.race([working, late])) !== "late") return;
+    const what = "every client gets a definite answer";
+    this.history.add<RecoveryRecord>({ type: "recovery", what, done: false, from_us, to_us: this.history.nowUs() });
+  }
+
+  private log(what: string): void {
+    this.options.log(`${(this.history.nowUs() / 1e6).toFixed(1).padStart(7)} s  ${what}`);
+  }
+}
+
+async function work(client: TortureClient): Promise<void> {
+  while (!client.stopping) {
+    await drawKind(client.prng).round(client);
+    await client.think(THINK_MS);
+  }
+}
+
+/** Something for the replicas to agree on. */
+async function leaveHold(client: TortureClient): Promise<void> {
+  const owner = client.fresh();
+  const lock_type = client.prng.chance(0.5) ? "shared" : "exclusive";
+  await client.settle("locks.acquire", { lock_name: `residue-${client.name}`, owner, lock_type, ttl: 3_600 });
+}
+
+/** Never resolves; rejects when the signal comes. */
+function aborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    const interrupt = () => reject(new Error("interrupted"));
+    if (signal?.aborted === true) interrupt();
+    signal?.addEventListener("abort", interrupt, { once: true });
+  });
+}
+
+/** A search for the cause begins with the history, what the nodes said, and their logs. */
+async function keep(cluster: ProcessCluster, history: History, folder: string): Promise<void> {
+  await history.close();
+  const kept = join(folder, "history.jsonl");
+  if (history.path !== kept) copyFileSync(history.path, kept);
+  for (const { id, output, dataDirectory } of cluster.nodes) {
+    await cluster.kill(id);
+    mkdirSync(join(folder, id), { recursive: true });
+    writeFileSync(join(folder, id, "output.txt"), output);
+    cpSync(dataDirectory, join(folder, id, "data"), { recursive: true });
+  }
+}

@@ -1,0 +1,122 @@
+import type { Fields, HistoryRecord, OperationName, OperationRecord } from "../../torture/history.ts";
+
+type Changes = Partial<Omit<OperationRecord, "type" | "operation">>;
+
+const MS = 1_000;
+
+/** Numbers the records as a history does. */
+export function historyOf(...records: readonly HistoryRecord[]): HistoryRecord[] {
+  return records.map((record, i) => ({ ...record, n: i + 1 }));
+}
+
+/** An operation from `atMs` to 5 ms later that went well, unless `changes` says otherwise. */
+function operation(name: OperationName, atMs: number, input: Fields, output: Fields, changes: Changes = {}) {
+  const failed = changes.outcome !== undefined && changes.outcome !== "ok";
+  const answered = failed ? {} : { status: 200, output };
+  const times = { from_us: atMs * MS, to_us: (atMs + 5) * MS };
+  const { code } = changes;
+  const refusal = failed && code !== undefined ? { output: { detail: code, error: { code, message: code } } } : {};
+  const record: OperationRecord = {
+    ...{ type: "operation", n: 0, client: "c1", node: "node1", operation: name, input, outcome: "ok" },
+    ...times,
+    ...answered,
+    ...refusal,
+    ...changes,
+  };
+  return record;
+}
+
+export interface Asked {
+  readonly owner?: string;
+  readonly session?: string;
+  readonly lock?: string;
+  readonly mode?: "exclusive" | "shared";
+  /** In seconds. */
+  readonly ttl?: number;
+  readonly timeout?: number;
+}
+
+/** Of owner `a` for lock `x` with a TTL of 10 s. */
+export function acquire(atMs: number, token: number, asked: Asked = {}, changes: Changes = {}): OperationRecord {
+  const { lock = "x", mode = "exclusive", session, ttl = 10, timeout = 1 } = asked;
+  const owner = session === undefined ? (asked.owner ?? "a") : undefined;
+  const who = owner === undefined ? { session } : { owner, ttl };
+  const output = {
+    ...{ status: "acquired", lock_name: lock, lock_type: mode, fencing_token: token, expires_in_ms: ttl * 1_000 },
+    ...{ owner: owner ?? `session-${session}`, session: session ?? `owner:${owner}`, leader: "node1", term: 1 },
+  };
+  return operation("locks.acquire", atMs, { lock_name: lock, lock_type: mode, timeout, ...who }, output, changes);
+}
+
+export function release(atMs: number, token: number | undefined, asked: Asked = {}, changes: Changes = {}) {
+  const { lock = "x", session } = asked;
+  const who = session === undefined ? { owner: asked.owner ?? "a" } : { session };
+  const named = token === undefined ? {} : { fencing_token: token };
+  const output = { status: "released", lock_name: lock, released_by: who.owner ?? "session-1", granted_to: null };
+  return operation("locks.release", atMs, { lock_name: lock, ...who, ...named }, output, changes);
+}
+
+export function openSession(atMs: number, session: string, ttl: number, changes: Changes = {}) {
+  return operation("sessions.open", atMs, { ttl }, { session, expires_in_ms: ttl * 1_000 }, changes);
+}
+
+export function renewSession(atMs: number, session: string, changes: Changes = {}) {
+  return operation("sessions.renew", atMs, { session }, { session, expires_in_ms: 1_000 }, changes);
+}
+
+export function closeSession(atMs: number, session: string, changes: Changes = {}) {
+  return operation(
+    "sessions.close",
+    atMs,
+    { session },
+    { status: "released", session, released: [], released_semaphores: [] },
+    changes,
+  );
+}
+
+export function offer(atMs: number, token: number, changes: Changes = {}) {
+  return operation("fences.check", atMs, { resource: "r", token }, { accepted: true, highest: token }, changes);
+}
+
+/** A refusal of {@link offer}. */
+export function highestIs(highest: number): Changes {
+  const error = { code: "stale_token", message: "", details: { highest } };
+  return { outcome: "error", status: 409, code: "stale_token", output: { detail: "", error } };
+}
+
+/** What a read of lock `x` shows. */
+export function inspect(
+  atMs: number,
+  index: number,
+  shown: { readonly owners?: readonly string[]; readonly token?: number; readonly waiters?: readonly string[] } = {},
+) {
+  const { owners = [], token, waiters = [] } = shown;
+  const output = {
+    ...{ lock_name: "x", status: owners.length === 0 ? "available" : "held", as_of_index: index },
+    ...(owners.length === 0 ? {} : { type: "exclusive" }),
+    ...{ owners, waiters: waiters.map((owner) => [owner, "exclusive"]), fencing_token: token ?? null },
+    ...{ holders: [], queue: [], revision: 1 },
+  };
+  return operation("locks.inspect", atMs, { lock_name: "x" }, output);
+}
+
+/** One lock in a {@link list}. */
+export function lockState(
+  type: "exclusive" | "shared",
+  owners: readonly string[],
+  waiters: readonly (readonly [string, string])[] = [],
+) {
+  return { status: "held", type, owners, waiters, fencing_token: 1, holders: [], queue: [], revision: 1 };
+}
+
+export function list(atMs: number, index: number, locks: Fields) {
+  const table = { locks, lock_table: locks, wait_for_graph: {}, as_of_index: index };
+  const node = { node_id: "node1", raft_state: "leader", leader: "node1", current_leader: "node1", is_leader: true };
+  return operation("locks.list", atMs, {}, { ...node, ...table });
+}
+
+export const unknown: Changes = { outcome: "unknown", code: "ECONNRESET" };
+
+export function refused(code: string, status: number): Changes {
+  return { outcome: "error", status, code };
+}

@@ -10,6 +10,7 @@ import { lockRoutes } from "./locks.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { nodeRoutes } from "./node.ts";
 import { refuse } from "./refusal.ts";
+import { semaphoreRoutes } from "./semaphores.ts";
 import { sessionRoutes } from "./sessions.ts";
 
 /** The whole HTTP surface: `app.fetch(request, server)` answers a request. */
@@ -19,6 +20,7 @@ export function createApp(options: ApplicationOptions): Hono<HttpEnv> {
   const api = new Hono<HttpEnv>({ getPath: rawPath });
   nodeRoutes(api, tools);
   lockRoutes(api, tools);
+  semaphoreRoutes(api, tools);
   sessionRoutes(api, tools);
   fenceRoutes(api, tools);
   clusterRoutes(api, tools);

@@ -90,7 +90,7 @@ export function validated(
       // The validator takes one source; this makes path, query and body one, so that one schema covers them all.
       c.req.param = () => input as never;
       await next();
-      route.observe(c.res.status, performance.now() - startMs);
+      route.observe(countedStatus(c.res.status, request), performance.now() - startMs);
     } catch (error) {
       // What fails behind `next` is a reply already; this is what failed here.
       observeFailure(route, error, startMs);
@@ -108,6 +108,14 @@ export function validated(
     { validationFunction: (definition, value) => definition.safeParse(value) },
   );
   return [door, validate as MiddlewareHandler<HttpEnv>];
+}
+
+/** As nginx counts it: the client went away before there was an answer. */
+const CLIENT_CLOSED_REQUEST = 499;
+
+/** A client that stopped waiting is no time-out of ours. Its signal is looked at only then: making it costs. */
+function countedStatus(status: number, request: Request): number {
+  return status === 504 && request.signal.aborted ? CLIENT_CLOSED_REQUEST : status;
 }
 
 function observeFailure(route: RouteStatistics, error: unknown, startMs: number): void {
@@ -135,7 +143,7 @@ class HttpContext implements RunContext {
 function invalidInput(issues: readonly z.core.$ZodIssue[]): ApiError {
   const fields = issues.flatMap((issue) =>
     issue.code === "unrecognized_keys"
-      ? issue.keys.map((key) => ({ field: key.slice(0, 64), message: "unknown field" }))
+      ? issue.keys.map((key) => ({ field: [...issue.path, key.slice(0, 64)].join("."), message: "unknown field" }))
       : [{ field: issue.path.join("."), message: issue.message }],
   );
   const shown = fields.slice(0, 10);

@@ -16,11 +16,17 @@ export const errorCodes = {
     outcome: "definite",
     message: "Shared becomes exclusive only for a sole holder: release the lock first.",
   },
+  semaphore_limit: { status: 409, outcome: "definite", message: "The semaphore exists with another limit." },
+  permits_conflict: {
+    status: 409,
+    outcome: "definite",
+    message: "Another number of permits is held: release them first.",
+  },
   stale_token: { status: 409, outcome: "definite", message: "This fencing token is not the newest one." },
   transfer_refused: { status: 409, outcome: "definite", message: "Leadership was not handed over." },
   cancelled: { status: 409, outcome: "definite", message: "The request was cancelled before it was granted." },
   too_large: { status: 413, outcome: "definite", message: "The body is too large." },
-  lock_held: { status: 423, outcome: "definite", message: "The lock is held." },
+  lock_held: { status: 423, outcome: "definite", message: "The lock is held: ask again later." },
   limit: { status: 429, outcome: "definite", message: "A limit has been reached: try again later." },
   internal: { status: 500, outcome: "unknown", message: "Something went wrong inside the node; its log says what." },
   no_leader: {

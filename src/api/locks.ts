@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { identity, leaseholder, oneIdentity, oneLease } from "./identity.ts";
 import {
   Consistency,
   defaultWaitMs,
@@ -6,23 +7,15 @@ import {
   LockType,
   Name,
   NamePart,
-  Owner,
   PageLimit,
-  SessionId,
-  Ttl,
+  Revision,
+  Value,
   Wait,
 } from "./names.ts";
 import { operation } from "./operation.ts";
 
 const Owners = z.array(z.string()).readonly();
 const Waiters = z.array(z.tuple([z.string(), LockType])).readonly();
-
-/** Identity is one thing: a session, or an owner's name, or neither. */
-const oneIdentity = {
-  check: (input: { readonly owner?: string | undefined; readonly session?: string | undefined }) =>
-    input.owner === undefined || input.session === undefined,
-  params: { error: "`session` and `owner` exclude each other", path: ["session"] },
-};
 
 export const acquireLock = operation({
   name: "locks.acquire",
@@ -32,15 +25,15 @@ export const acquireLock = operation({
       lock_name: Name,
       lock_type: LockType.default("exclusive"),
       timeout: Wait.default(defaultWaitMs),
-      /** Absent: 30 s, or the session's own. */
-      ttl: Ttl.optional(),
-      owner: Owner.optional(),
-      session: SessionId.optional(),
+      ...leaseholder,
+      /** Shown to everybody while the lock is held: who leads, and where to reach it. */
+      value: Value.optional(),
     })
     .refine(oneIdentity.check, oneIdentity.params)
-    .refine((input) => input.ttl === undefined || input.session === undefined, {
-      error: "a session's holds live by the session: `ttl` and `session` exclude each other",
-      path: ["ttl"],
+    .refine(oneLease.check, oneLease.params)
+    .refine((input) => input.value === undefined || input.lock_type === "exclusive", {
+      error: "goes with an exclusive lock alone: readers of a shared one would have many",
+      path: ["value"],
     }),
   output: z.strictObject({
     status: z.literal("acquired"),
@@ -72,8 +65,7 @@ export const releaseLock = operation({
   input: z
     .strictObject({
       lock_name: Name,
-      owner: Owner.optional(),
-      session: SessionId.optional(),
+      ...identity,
       fencing_token: FencingToken.optional(),
     })
     .refine(oneIdentity.check, oneIdentity.params),
@@ -111,13 +103,36 @@ const LockState = z.strictObject({
   fencing_token: z.int().nullable(),
   holders: Holders,
   queue: Queue,
+  /** Log index of what last changed who holds the lock or its value; 0 while nobody holds it. */
+  revision: z.int(),
 });
 
 export const inspectLock = operation({
   name: "locks.inspect",
-  summary: "Who holds a lock and who waits for it.",
-  input: z.strictObject({ lock_name: Name, consistency: Consistency.default("linearizable") }),
-  output: LockState.extend({ lock_name: z.string(), as_of_index: z.int() }),
+  summary: "Who holds a lock and who waits for it; with `wait`, as soon as its revision is not `after`.",
+  input: z
+    .strictObject({
+      lock_name: Name,
+      consistency: Consistency.default("linearizable"),
+      /** How long to wait for a change; then the state is told as it is. */
+      wait: Wait.optional(),
+      /** The revision that the client has seen last. */
+      after: Revision.optional(),
+    })
+    .refine((input) => input.after === undefined || input.wait !== undefined, {
+      error: "goes with `wait`: say for how many seconds to wait for another revision",
+      path: ["after"],
+    })
+    .refine((input) => input.wait === undefined || input.after !== undefined, {
+      error: "goes with `after`: say the `revision` that you have seen last, 0 if nobody held the lock",
+      path: ["wait"],
+    }),
+  output: LockState.extend({
+    lock_name: z.string(),
+    /** Omitted when its holder gave none. */
+    value: z.string().optional(),
+    as_of_index: z.int(),
+  }),
   errors: ["no_leader", "disk_full"],
 });
 

@@ -19,6 +19,11 @@ function text(maxBytes: number) {
 
 /** A lock's or resource's name. */
 export const Name = text(limits.maxNameBytes);
+const SHOWN_CHARACTERS = 64;
+/** A name in a sentence: in quotes, and as much of it as a reader needs. */
+export function shownName(name: string): string {
+  return JSON.stringify(name.length > SHOWN_CHARACTERS ? `${name.slice(0, SHOWN_CHARACTERS)}…` : name);
+}
 /** The label of an implicit cluster-wide session. */
 export const Owner = text(limits.maxOwnerBytes);
 /** A session's id as `sessions.open` gave it, or the `session` of a grant. */
@@ -28,6 +33,11 @@ export const SessionName = z
   .string()
   .regex(/^session-\d{1,15}$/, { error: "must be the name of a session, such as session-7" })
   .transform((name) => Number(name.slice("session-".length)));
+const valueError = `must be text of at most ${limits.maxValueBytes} bytes of UTF-8`;
+/** What an exclusive holder lets others see; may be empty. */
+export const Value = z
+  .string({ error: valueError })
+  .refine((value) => value.isWellFormed() && utf8Length(value) <= limits.maxValueBytes, { error: valueError });
 export const LockType = z.enum(["exclusive", "shared"], { error: 'must be "exclusive" or "shared"' });
 /** `linearizable` reads cost a round to a majority; `local` ones may be old (PROTOCOLS Q3). */
 export const Consistency = z.enum(["linearizable", "local"], { error: 'must be "linearizable" or "local"' });
@@ -61,8 +71,7 @@ export const defaultTtlMs = 30_000;
 export const defaultWaitMs = 10_000;
 
 /** An integer, as a JSON number or plain digits in a string. */
-function integer(min: number, max: number) {
-  const error = `must be an integer from ${min} to ${max}`;
+function integer(min: number, max: number, error = `must be an integer from ${min} to ${max}`) {
   return z.union([z.number({ error }), z.string({ error })], { error }).transform((value, context) => {
     const number = typeof value === "number" ? value : /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
     if (Number.isSafeInteger(number) && number >= min && number <= max) return number;
@@ -71,6 +80,16 @@ function integer(min: number, max: number) {
   });
 }
 
+/** How many permits of a semaphore a request asks for. */
+export const Permits = integer(1, limits.maxPermits);
+/** How many there are. */
+export const PermitLimit = integer(
+  1,
+  limits.maxPermits,
+  `must say how many permits the semaphore has, from 1 to ${limits.maxPermits}`,
+);
+/** Of a lock, as `GET /lock/:name` shows it. */
+export const Revision = integer(0, Number.MAX_SAFE_INTEGER);
 export const FencingToken = integer(1, Number.MAX_SAFE_INTEGER);
 export const PageLimit = integer(1, 1000);
 /** Compared by code unit and shown nowhere, so also a part of a name will do; empty is none. */

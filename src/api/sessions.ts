@@ -29,6 +29,8 @@ export const closeSession = operation({
     session: z.string(),
     /** Names of the locks that it held. */
     released: z.array(z.string()).readonly(),
+    /** Names of the semaphores that it held permits of. */
+    released_semaphores: z.array(z.string()).readonly(),
   }),
   errors: ["session_expired", "no_leader", "disk_full", "outcome_unknown"],
 });

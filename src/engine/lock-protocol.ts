@@ -16,8 +16,11 @@ export function lockProtocol(nodeId: string): OperationProtocol<LockCommand, Loc
 export function operationOptions(command: LockCommand, idempotencyKey: string | undefined): OperationOptions {
   switch (command.type) {
     case "acquire":
+    case "acquireAll":
+    case "acquirePermits":
       return { idempotencyKey, cancellable: true, waitMs: command.waitMs };
     case "release":
+    case "releasePermits":
     case "keepalive":
     case "closeSession":
     case "cancel":

@@ -17,17 +17,24 @@ export const limits = {
   /** The longest wait for a lock, in ms. */
   maxWaitMs: 60_000,
 
-  /** Locks held or waited for at once. */
+  /** Names in one request for several locks. */
+  maxLocksPerRequest: 64,
+  /** Permits of one semaphore. */
+  maxPermits: 1024,
+  /** What a holder of a lock is known by, in bytes of UTF-8. */
+  maxValueBytes: 4096,
+
+  /** Locks and semaphores held or waited for at once. */
   maxLocks: 1_000_000,
-  /** Holds at once, checked when a lock is asked for: what waiters are granted later comes on top. */
+  /** Holds of locks and of permits at once, checked when a lock is asked for: what waiters are granted later comes on top. */
   maxHolds: 1_000_000,
   /** Names in one result: holders or waiters with their ages, or those that a lock went to. The oldest are shown. */
   maxShownHolders: 100,
   /** Names in a reply to a read: holders and waiters of one lock each, and of all locks of a page before it ends. */
   maxListedNames: 10_000,
-  /** Waiters on one lock. */
+  /** Waiters on one lock or semaphore. */
   maxWaitersPerLock: 200_000,
-  /** Waiters on all locks. */
+  /** Places in all queues: who waits for several locks at once has one in each. */
   maxWaiters: 400_000,
   maxSessions: 200_000,
   /** Sessions that one entry of the log keeps alive: with ids of the greatest length within `maxProposalBytes`. */
@@ -47,6 +54,8 @@ export const limits = {
 
   /** Operations that one node has proposed and not yet seen applied. */
   maxOutstandingOperations: 16_384,
+  /** Requests of one node that wait for a lock to change. */
+  maxObservers: 10_000,
   /** Requests that one node answers at once, waiting ones included. */
   maxPendingRequests: 150_000,
   /** Bytes proposed to a group and not yet committed; a tenth is kept for keepalive, release, cancel and time (R9). */

@@ -1,4 +1,5 @@
 import { canHaveKey, fingerprint, KeyRecord } from "./idempotency.ts";
+import type { Claimant } from "./claimants.ts";
 import { answeredAgain, attach, finish, STALE_OPERATION } from "./operations.ts";
 import type { Operation } from "./records.ts";
 import { registerIngress } from "./registration.ts";
@@ -51,7 +52,7 @@ function admitByKey(state: LockState, keyless: Operation, key: string, command: 
       finish(state, keyless, { type: "error", code: "limit", limit: "maxIdempotencyKeys" });
       return undefined;
     }
-    const principal = command.type === "acquire" ? command.principal : undefined;
+    const principal = isAcquire(command) ? command.principal : undefined;
     const record = new KeyRecord(key, print, principal, state.nextSerial());
     state.keys.add(record);
     return { ...keyless, key: record };
@@ -66,19 +67,36 @@ function admitByKey(state: LockState, keyless: Operation, key: string, command: 
 
 /** A retry of a request that is over gets its result; of one that waits, it waits in the same place. */
 function repeat(state: LockState, operation: Operation, known: KeyRecord, command: LockCommand): void {
-  const { result, waiter, principal } = known;
+  const { result, wait, principal } = known;
   if (result !== undefined) {
-    if (result.type === "granted" && principal !== undefined) {
-      // Either attempt may have been heard: a late cancel of one must not take the lock from the other.
-      const hold = state.claimants.findPrincipal(principal)?.hold(result.lock);
-      if (hold?.lock.token === result.fencingToken) answeredAgain(state, hold);
-    }
+    // Either attempt may have been heard: a late cancel of one must not take the lock from the other.
+    if (principal !== undefined) holdOnTo(state, state.claimants.findPrincipal(principal), result);
     finish(state, operation, result);
-  } else if (waiter !== undefined && command.type === "acquire") {
+  } else if (wait !== undefined && isAcquire(command)) {
     if (state.waitingOperations < state.limits.maxWaiters)
-      attach(state, waiter, operation, command.waitMs, command.ttlMs);
+      attach(state, wait, operation, command.waitMs, command.ttlMs);
     else finish(state, { ...operation, key: undefined }, { type: "error", code: "limit", limit: "maxWaiters" });
   }
+}
+
+/** What the result says was granted is the answer to one request more, as far as it is still held. */
+function holdOnTo(state: LockState, claimant: Claimant | undefined, result: LockResult): void {
+  if (claimant === undefined) return;
+  if (result.type === "permitsGranted") {
+    const hold = claimant.permitHold(result.semaphore);
+    if (hold?.token === result.fencingToken) answeredAgain(state, hold);
+  }
+  const grants = result.type === "granted" ? [result] : result.type === "grantedAll" ? result.grants : [];
+  for (const { lock, fencingToken } of grants) {
+    const hold = claimant.hold(lock);
+    if (hold?.lock.token === fencingToken) answeredAgain(state, hold);
+  }
+}
+
+type AnyAcquire = Extract<LockCommand, { type: "acquire" | "acquireAll" | "acquirePermits" }>;
+
+function isAcquire(command: LockCommand): command is AnyAcquire {
+  return command.type === "acquire" || command.type === "acquireAll" || command.type === "acquirePermits";
 }
 
 function windowFor(state: LockState, command: LockCommand): number {
@@ -89,6 +107,7 @@ function windowFor(state: LockState, command: LockCommand): number {
 function reserved(limit: number, { type }: LockCommand): number {
   const gives =
     type === "release" ||
+    type === "releasePermits" ||
     type === "closeSession" ||
     type === "cancel" ||
     type === "keepalive" ||

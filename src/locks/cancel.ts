@@ -1,6 +1,10 @@
-import { grantWaiting, removeHold, removeWaiter } from "./grants.ts";
+import { grantFreed } from "./grants.ts";
+import { removeHold } from "./holds.ts";
 import { CANCELLED, detach, forgetKey } from "./operations.ts";
-import type { Waiter } from "./records.ts";
+import { removePermitHold } from "./permits.ts";
+import { removeWait } from "./queues.ts";
+import type { Hold, Wait } from "./records.ts";
+import type { PermitHold } from "./semaphores.ts";
 import type { LockState } from "./state.ts";
 
 /** Nobody listens to that operation any more: it leaves no waiter and no hold behind (PROTOCOLS L7). */
@@ -9,19 +13,19 @@ export function cancelOperation(state: LockState, id: number, sequence: number):
   // The operations of an unknown ingress are never executed.
   if (ingress === undefined) return;
   const { window } = ingress;
-  const waiter = ingress.waiting.get(sequence);
-  if (waiter !== undefined) {
-    detachOperation(state, waiter, id, sequence);
-    if (waiter.operations.length === 0) leave(state, waiter);
+  const wait = ingress.waiting.get(sequence);
+  if (wait !== undefined) {
+    detachOperation(state, wait, id, sequence);
+    if (wait.operations.length === 0) removeWait(state, wait, CANCELLED);
+    grantFreed(state);
     return;
   }
-  const hold = ingress.granted.get(sequence);
-  const operation = hold?.onlyAnswered;
-  if (hold !== undefined && operation?.ingress === id && operation.sequence === sequence) {
-    if (operation.key !== undefined) forgetKey(state, operation.key);
+  const granted = ingress.granted.get(sequence);
+  if (granted !== undefined) {
     window.record(sequence, CANCELLED);
-    removeHold(state, hold);
-    grantWaiting(state, hold.lock);
+    // Removing a hold takes it out of the set.
+    for (const hold of granted instanceof Set ? [...granted] : [granted]) giveBack(state, hold);
+    grantFreed(state);
     return;
   }
   // Not seen yet: it may still come, and must not be executed then.
@@ -29,12 +33,19 @@ export function cancelOperation(state: LockState, id: number, sequence: number):
     window.record(sequence, CANCELLED);
 }
 
-function leave(state: LockState, waiter: Waiter): void {
-  removeWaiter(state, waiter, CANCELLED);
-  grantWaiting(state, waiter.lock);
+function giveBack(state: LockState, hold: Hold | PermitHold): void {
+  const key = hold.onlyAnswered?.key;
+  if (key !== undefined) forgetKey(state, key);
+  if (hold.kind === "hold") {
+    removeHold(state, hold);
+    state.freed.add(hold.lock);
+  } else {
+    removePermitHold(state, hold);
+    state.freed.add(hold.semaphore);
+  }
 }
 
-export function detachOperation(state: LockState, waiter: Waiter, id: number, sequence: number): void {
-  const operation = waiter.operations.find((other) => other.ingress === id && other.sequence === sequence);
-  if (operation !== undefined) detach(state, waiter, operation, CANCELLED);
+export function detachOperation(state: LockState, wait: Wait, id: number, sequence: number): void {
+  const operation = wait.operations.find((other) => other.ingress === id && other.sequence === sequence);
+  if (operation !== undefined) detach(state, wait, operation, CANCELLED);
 }

@@ -2,12 +2,12 @@ import { assert, unreachable } from "../kernel/assert.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../kernel/bytes.ts";
 import { limits } from "../kernel/limits.ts";
 import { utf8Length } from "../kernel/utf8.ts";
-import type { CommandEnvelope, LockCommand, Principal } from "./types.ts";
+import type { CommandEnvelope, LockCommand, LockMode, LockWish, Principal } from "./types.ts";
 
 const FORMAT = 1;
 
-/** Codes in the log: append only, never renumber. */
-const TYPES: readonly LockCommand["type"][] = [
+/** Codes in the log: append only, never renumber. `campaign`: an `acquire` with a value. */
+const TYPES: readonly (LockCommand["type"] | "campaign")[] = [
   "registerIngress",
   "openSession",
   "keepalive",
@@ -16,7 +16,12 @@ const TYPES: readonly LockCommand["type"][] = [
   "release",
   "cancel",
   "fence",
+  "campaign",
+  "acquireAll",
+  "acquirePermits",
+  "releasePermits",
 ];
+type Acquire = Extract<LockCommand, { type: "acquire" }>;
 type Holder = Extract<LockCommand, { type: "release" }>["holder"];
 const HOLDERS: readonly Holder["kind"][] = ["session", "owner", "once", "anonymous", "onceId"];
 
@@ -52,7 +57,8 @@ export function decodeCommand(bytes: Uint8Array): CommandEnvelope {
 }
 
 function writeBody(writer: ByteWriter, command: LockCommand): void {
-  writer.u8(TYPES.indexOf(command.type));
+  const campaign = command.type === "acquire" && command.value !== undefined;
+  writer.u8(TYPES.indexOf(campaign ? "campaign" : command.type));
   switch (command.type) {
     case "registerIngress":
       return writeId(writer, command.node);
@@ -66,15 +72,28 @@ function writeBody(writer: ByteWriter, command: LockCommand): void {
     case "closeSession":
       return writeId(writer, command.session);
     case "acquire":
-      writeName(writer, command.lock);
-      writer.u8(command.mode === "exclusive" ? 1 : 0);
-      writeHolder(writer, command.principal);
-      writeUpTo(writer, command.ttlMs, limits.maxTtlMs);
-      return writeUpTo(writer, command.waitMs, limits.maxWaitMs);
+      writeWish(writer, command);
+      writeClaim(writer, command);
+      if (command.value === undefined) return;
+      assert(command.mode === "exclusive", "only one holder has a value");
+      return writeText(writer, command.value, 0, limits.maxValueBytes);
+    case "acquireAll":
+      assert(isDistinct(command.locks), `1 to ${limits.maxLocksPerRequest} locks, no name twice`);
+      writer.varint(command.locks.length);
+      for (const wish of command.locks) writeWish(writer, wish);
+      return writeClaim(writer, command);
     case "release":
       writeName(writer, command.lock);
-      writeHolder(writer, command.holder);
-      return writeOptional(writer, command.fencingToken, (token) => writer.varint(token));
+      return writeReleased(writer, command);
+    case "acquirePermits":
+      assert(arePermits(command.permits, command.limit), `1 to ${limits.maxPermits} permits`);
+      writeName(writer, command.semaphore);
+      writer.varint(command.permits);
+      writer.varint(command.limit);
+      return writeClaim(writer, command);
+    case "releasePermits":
+      writeName(writer, command.semaphore);
+      return writeReleased(writer, command);
     case "cancel":
       writePositive(writer, command.ingress);
       return writePositive(writer, command.sequence);
@@ -99,21 +118,17 @@ function readBody(reader: ByteReader): LockCommand {
     case "closeSession":
       return { type, session: readId(reader) };
     case "acquire":
-      return {
-        type,
-        lock: readName(reader),
-        mode: readFlag(reader) ? "exclusive" : "shared",
-        principal: readPrincipal(reader),
-        ttlMs: readUpTo(reader, limits.maxTtlMs),
-        waitMs: readUpTo(reader, limits.maxWaitMs),
-      };
+      return readAcquire(reader);
+    case "campaign":
+      return readCampaign(reader);
+    case "acquireAll":
+      return { type, locks: readWishes(reader), ...readClaim(reader) };
+    case "acquirePermits":
+      return { type, semaphore: readName(reader), ...readPermits(reader), ...readClaim(reader) };
     case "release":
-      return {
-        type,
-        lock: readName(reader),
-        holder: readHolder(reader),
-        fencingToken: readFlag(reader) ? reader.varint() : undefined,
-      };
+      return { type, lock: readName(reader), holder: readHolder(reader), fencingToken: readToken(reader) };
+    case "releasePermits":
+      return { type, semaphore: readName(reader), holder: readHolder(reader), fencingToken: readToken(reader) };
     case "cancel":
       return { type, ingress: readPositive(reader), sequence: readPositive(reader) };
     case "fence":
@@ -121,6 +136,91 @@ function readBody(reader: ByteReader): LockCommand {
     default:
       return unreachable(type);
   }
+}
+
+function readAcquire(reader: ByteReader): Acquire {
+  return {
+    type: "acquire",
+    lock: readName(reader),
+    mode: readMode(reader),
+    principal: readPrincipal(reader),
+    ttlMs: readUpTo(reader, limits.maxTtlMs),
+    waitMs: readUpTo(reader, limits.maxWaitMs),
+  };
+}
+
+function readCampaign(reader: ByteReader): Acquire {
+  const acquire = readAcquire(reader);
+  if (acquire.mode !== "exclusive") throw new DecodeError("only one holder has a value");
+  return { ...acquire, value: readText(reader, 0, limits.maxValueBytes) };
+}
+
+function writeWish(writer: ByteWriter, { lock, mode }: LockWish): void {
+  writeName(writer, lock);
+  writer.u8(mode === "exclusive" ? 1 : 0);
+}
+
+function readMode(reader: ByteReader): LockMode {
+  return readFlag(reader) ? "exclusive" : "shared";
+}
+
+function readWishes(reader: ByteReader): LockWish[] {
+  const count = reader.varint();
+  if (count > limits.maxLocksPerRequest) throw new DecodeError("too many locks in one request");
+  const wishes: LockWish[] = [];
+  for (let i = 0; i < count; i++) wishes.push({ lock: readName(reader), mode: readMode(reader) });
+  if (!isDistinct(wishes)) throw new DecodeError("no lock, or one twice");
+  return wishes;
+}
+
+function isDistinct(wishes: readonly LockWish[]): boolean {
+  if (wishes.length === 0 || wishes.length > limits.maxLocksPerRequest) return false;
+  return new Set(wishes.map(({ lock }) => lock)).size === wishes.length;
+}
+
+function readPermits(reader: ByteReader): { permits: number; limit: number } {
+  const permits = reader.varint();
+  const limit = reader.varint();
+  if (!arePermits(permits, limit)) throw new DecodeError("permits are 1 to the limit");
+  return { permits, limit };
+}
+
+function arePermits(permits: number, limit: number): boolean {
+  return permits >= 1 && permits <= limit && limit <= limits.maxPermits;
+}
+
+interface Claim {
+  readonly principal: Principal;
+  readonly ttlMs: number;
+  readonly waitMs: number;
+}
+
+function writeClaim(writer: ByteWriter, { principal, ttlMs, waitMs }: Claim): void {
+  writeHolder(writer, principal);
+  writeUpTo(writer, ttlMs, limits.maxTtlMs);
+  writeUpTo(writer, waitMs, limits.maxWaitMs);
+}
+
+function readClaim(reader: ByteReader): Claim {
+  return {
+    principal: readPrincipal(reader),
+    ttlMs: readUpTo(reader, limits.maxTtlMs),
+    waitMs: readUpTo(reader, limits.maxWaitMs),
+  };
+}
+
+interface Released {
+  readonly holder: Holder;
+  readonly fencingToken: number | undefined;
+}
+
+function writeReleased(writer: ByteWriter, { holder, fencingToken }: Released): void {
+  writeHolder(writer, holder);
+  writeOptional(writer, fencingToken, (token) => writer.varint(token));
+}
+
+function readToken(reader: ByteReader): number | undefined {
+  return readFlag(reader) ? reader.varint() : undefined;
 }
 
 function writeHolder(writer: ByteWriter, holder: Holder): void {

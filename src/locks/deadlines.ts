@@ -1,9 +1,10 @@
 import { Heap } from "../kernel/heap.ts";
 import type { KeyRecord } from "./idempotency.ts";
-import type { Hold, Timed, Waiter } from "./records.ts";
+import type { Hold, Timed, Wait } from "./records.ts";
+import type { PermitHold } from "./semaphores.ts";
 import type { Session } from "./sessions.ts";
 
-type Due = Hold | Waiter | Session | KeyRecord;
+type Due = Hold | PermitHold | Wait | Session | KeyRecord;
 
 /** Everything that ends by lease time, in the order in which it ends. Only a time entry takes from it (PROTOCOLS T2). */
 export class Deadlines {

@@ -1,7 +1,10 @@
 import { Hash } from "../kernel/hash.ts";
 import type { KeyRecord } from "./idempotency.ts";
 import type { Ingress } from "./ingresses.ts";
-import type { Claimant, Hold, Lock, Operation, Waiter } from "./records.ts";
+import type { Bundle } from "./bundles.ts";
+import type { Claimant } from "./claimants.ts";
+import type { Hold, Lock, Operation, Place, Wait } from "./records.ts";
+import type { PermitHold, Semaphore } from "./semaphores.ts";
 import type { Session } from "./sessions.ts";
 import type { LockState } from "./state.ts";
 
@@ -15,6 +18,7 @@ export function digestOf(state: LockState): string {
   total.integer(state.generation).integer(state.tokenCounter).integer(state.serialCounter);
   total.integer(state.holds).integer(state.waiters).integer(state.waitingOperations).integer(state.sessions.lastNumber);
   total.integer(sum(state.locks.values(), hashLock));
+  total.integer(sum(state.semaphores.values(), hashSemaphore));
   total.integer(sum(state.sessions.values(), hashSession));
   total.integer(sum(state.fences.values(), (hash, { key, highest }) => hash.text(key).integer(highest)));
   total.integer(sum(state.ingresses.values(), hashNode));
@@ -40,24 +44,50 @@ function hashLock(hash: Hash, lock: Lock): void {
     .text(lock.name)
     .text(lock.mode ?? "")
     .integer(lock.token)
+    .value(lock.value)
+    .integer(lock.revision)
     .integer(lock.holders.size)
     .integer(lock.queue.size);
   for (let hold = lock.holders.first; hold !== undefined; hold = hold.next) hashHold(hash, hold);
-  for (let waiter = lock.queue.first; waiter !== undefined; waiter = waiter.next) hashWaiter(hash, waiter);
+  for (let place = lock.queue.first; place !== undefined; place = place.next) hashPlace(hash, place);
 }
 
-function hashHold(hash: Hash, hold: Hold): void {
+function hashSemaphore(hash: Hash, { name, limit, holders, queue }: Semaphore): void {
+  hash.text(name).integer(limit).integer(holders.size).integer(queue.size);
+  for (let hold = holders.first; hold !== undefined; hold = hold.next) {
+    hash.integer(hold.token).value(hold.slots);
+    hashHold(hash, hold);
+  }
+  for (let waiter = queue.first; waiter !== undefined; waiter = waiter.next) {
+    hashWait(hash.integer(waiter.permits), waiter);
+  }
+}
+
+function hashHold(hash: Hash, hold: Hold | PermitHold): void {
   hashClaimant(hash, hold.holder);
   hash.integer(hold.serial).integer(hold.deadlineMs).integer(hold.grantedAtMs);
   if (hold.onlyAnswered === undefined) hash.text("none");
   else hashOperation(hash, hold.onlyAnswered);
 }
 
-function hashWaiter(hash: Hash, waiter: Waiter): void {
-  hashClaimant(hash, waiter.claimant);
-  hash.text(waiter.mode).integer(waiter.serial).integer(waiter.deadlineMs).integer(waiter.ttlMs);
-  hash.integer(waiter.enqueuedAtMs).integer(waiter.operations.length);
-  for (const operation of waiter.operations) hashOperation(hash, operation);
+function hashPlace(hash: Hash, place: Place): void {
+  hash.text(place.kind).text(place.mode);
+  if (place.kind === "waiter") hashWait(hash.value(place.value), place);
+  // A bundle is hashed once, at its first place.
+  else if (place.bundle.places[0] === place) hashBundle(hash, place.bundle);
+  else hash.integer(place.serial);
+}
+
+function hashBundle(hash: Hash, bundle: Bundle): void {
+  for (const { lock } of bundle.places) hash.text(lock.name);
+  hashWait(hash, bundle);
+}
+
+function hashWait(hash: Hash, wait: Wait): void {
+  hashClaimant(hash, wait.claimant);
+  hash.integer(wait.serial).integer(wait.deadlineMs).integer(wait.ttlMs);
+  hash.integer(wait.enqueuedAtMs).integer(wait.operations.length);
+  for (const operation of wait.operations) hashOperation(hash, operation);
 }
 
 function hashClaimant(hash: Hash, { kind, id, publicName }: Claimant): void {

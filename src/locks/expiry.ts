@@ -1,7 +1,11 @@
 import { unreachable } from "../kernel/assert.ts";
 import { lockHeld } from "./acquire.ts";
-import { grantWaiting, removeHold, removeWaiter } from "./grants.ts";
-import type { Lock } from "./records.ts";
+import { bundleHeld } from "./acquire-all.ts";
+import { grantFreed } from "./grants.ts";
+import { removeHold } from "./holds.ts";
+import { permitsHeld } from "./permit-commands.ts";
+import { removePermitHold } from "./permits.ts";
+import { removeWait } from "./queues.ts";
 import { endSession } from "./session-commands.ts";
 import type { LockState } from "./state.ts";
 
@@ -13,21 +17,29 @@ import type { LockState } from "./state.ts";
  * no replica stops for a second because a million leases end together (D10).
  */
 export function expireDue(state: LockState): void {
-  const freed = new Set<Lock>();
   for (let ended = 0; ended < state.limits.maxExpiriesPerEntry; ended++) {
     const due = state.deadlines.popDue(state.nowMs);
     if (due === undefined) break;
     switch (due.kind) {
       case "hold":
         removeHold(state, due);
-        freed.add(due.lock);
+        state.freed.add(due.lock);
+        break;
+      case "permits":
+        removePermitHold(state, due);
+        state.freed.add(due.semaphore);
         break;
       case "waiter":
-        removeWaiter(state, due, lockHeld(state, due.lock));
-        freed.add(due.lock);
+        removeWait(state, due, lockHeld(state, due.lock));
+        break;
+      case "bundle":
+        removeWait(state, due, bundleHeld(state, due));
+        break;
+      case "permitWaiter":
+        removeWait(state, due, permitsHeld(state, due.semaphore));
         break;
       case "session":
-        endSession(state, due, freed);
+        endSession(state, due);
         break;
       case "key":
         state.keys.remove(due);
@@ -36,5 +48,5 @@ export function expireDue(state: LockState): void {
         unreachable(due);
     }
   }
-  for (const lock of freed) grantWaiting(state, lock);
+  grantFreed(state);
 }

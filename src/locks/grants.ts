@@ -1,130 +1,115 @@
-import { assert } from "../kernel/assert.ts";
-import { answeredAgain, answerWith, detachAll, forgetAnswer } from "./operations.ts";
-import { type Claimant, Hold, type Lock, type Waiter } from "./records.ts";
+import type { Bundle } from "./bundles.ts";
+import { addHold, grantOf, holdAll, reenter } from "./holds.ts";
+import { answeredAgain, answerWith, answerWithAll, detachAll } from "./operations.ts";
+import { grantPermits } from "./permits.ts";
+import { leaveQueues } from "./queues.ts";
+import type { Hold, Lock, Place, Waiter } from "./records.ts";
 import type { LockState } from "./state.ts";
-import type { LockError, LockGrant, LockMode, LockResult } from "./types.ts";
-import { endOf, refusingHolders } from "./views.ts";
 
-/**
- * Makes a hold. An exclusive grant always gets a new token; a shared phase, from its first holder until there is none,
- * gets one for all its readers (PROTOCOLS L2).
- */
-export function addHold(state: LockState, lock: Lock, holder: Claimant, mode: LockMode, ttlMs: number): Hold {
-  assert(lock.admits(mode), "holders do not conflict");
-  // L8: what ends a session takes its waiters out of their queues in the same step.
-  assert(
-    holder.kind !== "session" || state.sessions.find(holder.id) !== undefined,
-    "only a living session is granted a lock",
-  );
-  if (lock.mode === undefined) lock.token = state.nextToken();
-  lock.mode = mode;
-  const hold = new Hold(lock, holder, state.nextSerial(), state.nowMs);
-  lock.holders.push(hold);
-  holder.addHold(hold);
-  state.holds += 1;
-  if (holder.kind !== "session") state.deadlines.schedule(hold, state.nowMs + ttlMs);
-  return hold;
-}
+type Granted = Waiter | Bundle;
 
-/** Ends a hold. The lock is then due for {@link grantWaiting}. */
-export function removeHold(state: LockState, hold: Hold): void {
-  const { lock, holder } = hold;
-  lock.holders.remove(hold);
-  if (lock.holders.size === 0) lock.mode = undefined;
-  holder.removeHold(hold);
-  state.holds -= 1;
-  state.deadlines.cancel(hold);
-  forgetAnswer(state, hold);
-  state.claimants.dropIfIdle(holder);
-}
-
-/** Ends a wait: every operation at that place gets the result. The lock is then due for {@link grantWaiting}. */
-export function removeWaiter(state: LockState, waiter: Waiter, result: LockResult): void {
-  leaveQueue(state, waiter);
-  detachAll(state, waiter, result);
-  state.claimants.dropIfIdle(waiter.claimant);
-}
-
-/** Answers an acquire by a claimant that holds the lock already: at once, past all waiters (PROTOCOLS L5). */
-export function reenter(state: LockState, hold: Hold, mode: LockMode, ttlMs: number): LockGrant | LockError {
-  const { lock, holder } = hold;
-  if (mode === "exclusive" && lock.mode === "shared") {
-    if (lock.holders.size > 1) {
-      return { type: "error", code: "upgrade_conflict", holders: refusingHolders(state, lock, holder) };
-    }
-    lock.mode = "exclusive";
-    lock.token = state.nextToken();
+/** Looks at all of {@link LockState.freed} in that order; what a bundle leaves behind comes after them. */
+export function grantFreed(state: LockState): void {
+  const { freed } = state;
+  // A set is walked in the order of insertion, and what is added meanwhile is walked, too.
+  for (const resource of freed) {
+    freed.delete(resource);
+    if (resource.kind === "lock") grantWaiting(state, resource);
+    else grantPermits(state, resource);
   }
-  if (holder.kind !== "session") state.deadlines.schedule(hold, state.nowMs + ttlMs);
-  return grantOf(state, hold);
-}
-
-export function grantOf(state: LockState, hold: Hold): LockGrant {
-  const { lock, holder } = hold;
-  assert(lock.mode !== undefined, "a lock with a hold has a mode");
-  return {
-    type: "granted",
-    lock: lock.name,
-    mode: lock.mode,
-    owner: holder.publicName,
-    fencingToken: lock.token,
-    principalId: holder.kind === "owner" ? `owner:${holder.id}` : holder.id,
-    // A lease that is over but not yet expired by a time entry still stands (T2).
-    expiresInMs: Math.max(0, endOf(state, hold) - state.nowMs),
-  };
 }
 
 /**
  * Grants all that can be granted, from the head of the queue, and drops the lock if nothing is left of it. Must follow
- * everything that takes a hold or a waiter away.
+ * everything that takes a hold or a place away, and be followed by {@link grantFreed}.
  *
  * @returns public names of those that got it, as many as may be shown
  */
 export function grantWaiting(state: LockState, lock: Lock): string[] {
   const names: string[] = [];
-  for (let step = grantHead(state, lock); step.length > 0; step = grantHead(state, lock)) {
-    for (const claimant of step) {
-      if (names.length < state.limits.maxShownHolders) names.push(claimant.publicName);
+  for (let step = grantFront(state, lock, names); step.length > 0; step = grantFront(state, lock, names)) {
+    for (const wait of step) {
+      if (wait.kind === "waiter") answerOtherWaits(state, wait, lock);
+      else for (const place of wait.places) answerOtherWaits(state, wait, place.lock);
     }
-    for (const claimant of step) answerOtherWaits(state, lock, claimant);
   }
   state.locks.dropIfIdle(lock);
   return names;
 }
 
-/** One step: an exclusive waiter, or adjacent shared ones together (L5, FIFO). */
-function grantHead(state: LockState, lock: Lock): Claimant[] {
-  const granted: Claimant[] = [];
-  for (let head = lock.queue.first; head !== undefined && lock.admits(head.mode); head = lock.queue.first) {
-    leaveQueue(state, head);
-    const hold = addHold(state, lock, head.claimant, head.mode, head.ttlMs);
-    const only = detachAll(state, head, grantOf(state, hold));
-    if (only !== undefined) answerWith(state, hold, only);
-    granted.push(head.claimant);
+/** One step: an exclusive place, or the shared ones in front of the first exclusive one together (L5, L6, FIFO). */
+function grantFront(state: LockState, lock: Lock, names: string[]): Granted[] {
+  const granted: Granted[] = [];
+  const { sharedDue } = lock;
+  lock.sharedDue = false;
+  const head = lock.queue.first;
+  if (head === undefined) return granted;
+  if (head.mode === "exclusive") {
+    if (lock.canGrant(head)) grantPlace(state, head, granted, names);
+    return granted;
+  }
+  // Shared places that stay in front belong to bundles that wait elsewhere: they are not looked at again for nothing.
+  if (!sharedDue) return granted;
+  for (let place: Place | undefined = head; place !== undefined && place !== lock.firstExclusive;) {
+    const { next }: Place = place;
+    if (lock.canGrant(place)) grantPlace(state, place, granted, names);
+    // Only the holder's own bundle is not kept out by its hold.
+    else if (lock.holders.first?.holder.hasBundles !== true) break;
+    place = next;
   }
   return granted;
 }
 
-/** Who has just got the lock may wait for it in the other mode, too: that is now a re-entry or an upgrade. */
-function answerOtherWaits(state: LockState, lock: Lock, claimant: Claimant): void {
+/** A bundle only if it is its turn everywhere (PROTOCOLS L6). */
+function grantPlace(state: LockState, place: Place, granted: Granted[], names: string[]): void {
+  if (place.kind === "place") {
+    const { bundle } = place;
+    if (!bundle.places.every((other) => other.lock.canGrant(other))) return;
+    if (bundle.claimant.hold(place.lock.name) === undefined) show(state, names, bundle);
+    grantBundle(state, bundle, place.lock);
+    granted.push(bundle);
+    return;
+  }
+  show(state, names, place);
+  leaveQueues(state, place);
+  const hold = addHold(state, place.lock, place.claimant, place.mode, place.ttlMs, place.value);
+  const only = detachAll(state, place, grantOf(state, hold));
+  if (only !== undefined) answerWith(state, hold, only);
+  granted.push(place);
+}
+
+function show(state: LockState, names: string[], { claimant }: Granted): void {
+  if (names.length < state.limits.maxShownHolders) names.push(claimant.publicName);
+}
+
+function grantBundle(state: LockState, bundle: Bundle, current: Lock): void {
+  const { claimant, places } = bundle;
+  leaveQueues(state, bundle);
+  for (const { lock } of places) if (lock !== current) state.freed.add(lock);
+  const ownTtlMs = (own: Hold): number => longerOf(state, own, bundle.ttlMs);
+  const { made, grants } = holdAll(state, claimant, places, bundle.ttlMs, ownTtlMs);
+  const only = detachAll(state, bundle, { type: "grantedAll", grants });
+  if (only !== undefined) answerWithAll(state, made, only);
+}
+
+/** Who has just got the lock may wait for it by itself, too: that is now a re-entry or an upgrade. */
+function answerOtherWaits(state: LockState, { claimant }: Granted, lock: Lock): void {
   if (claimant.waiterCount === 0) return;
   for (const mode of ["exclusive", "shared"] as const) {
     const waiter = claimant.waiter(lock.name, mode);
     const hold = claimant.hold(lock.name);
-    if (waiter === undefined || hold === undefined) continue;
-    // Both requests are answered in this step: neither gets a shorter lease than it asked for.
-    const result = reenter(state, hold, mode, Math.max(waiter.ttlMs, hold.deadlineMs - state.nowMs));
-    leaveQueue(state, waiter);
-    detachAll(state, waiter, result);
-    if (result.type === "granted") answeredAgain(state, hold);
+    if (waiter !== undefined && hold !== undefined) answerAsReentry(state, waiter, hold);
   }
 }
 
-function leaveQueue(state: LockState, waiter: Waiter): void {
-  const { lock } = waiter;
-  lock.queue.remove(waiter);
-  if (lock.queue.size === 0) state.locks.contested.remove(lock);
-  waiter.claimant.removeWaiter(waiter);
-  state.waiters -= 1;
-  state.deadlines.cancel(waiter);
+function answerAsReentry(state: LockState, waiter: Waiter, hold: Hold): void {
+  leaveQueues(state, waiter);
+  const result = reenter(state, hold, waiter.mode, longerOf(state, hold, waiter.ttlMs), waiter.value);
+  detachAll(state, waiter, result);
+  if (result.type === "granted") answeredAgain(state, hold);
+}
+
+/** Requests that are answered in one step: none of them gets a shorter lease than it asked for. */
+function longerOf(state: LockState, hold: Hold, ttlMs: number): number {
+  return Math.max(ttlMs, hold.deadlineMs - state.nowMs);
 }

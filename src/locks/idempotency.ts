@@ -1,6 +1,6 @@
 import { Hash } from "../kernel/hash.ts";
 import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
-import type { Timed, Waiter } from "./records.ts";
+import type { Timed, Wait } from "./records.ts";
 import { principalId } from "./claimants.ts";
 import type { LockCommand, LockResult, Principal } from "./types.ts";
 
@@ -14,7 +14,7 @@ export class KeyRecord implements Timed, Hashed<KeyRecord> {
   /** Operations with this key that wait. */
   pending = 0;
   /** Where they wait. Invariant: defined while `pending` > 0. */
-  waiter: Waiter | undefined = undefined;
+  wait: Wait | undefined = undefined;
   /** Set once; every later operation with this key gets it. */
   result: LockResult | undefined = undefined;
 
@@ -70,16 +70,20 @@ export function fingerprint(command: LockCommand): number {
   const hash = new Hash().text(command.type);
   switch (command.type) {
     case "acquire":
-      hash.text(command.lock).text(command.mode).text(command.principal.kind);
-      if (command.principal.kind !== "once") hash.text(principalId(command.principal));
+      addPrincipal(hash.text(command.lock).text(command.mode), command.principal);
+      if (command.value !== undefined) hash.text(command.value);
       return hash.integer(command.ttlMs).integer(command.waitMs).finish();
-    case "release": {
-      const { holder } = command;
-      hash.text(command.lock).text(holder.kind);
-      if (holder.kind === "owner") hash.text(holder.name);
-      else if (holder.kind !== "anonymous") hash.text(holder.id);
-      return hash.value(command.fencingToken).finish();
-    }
+    case "acquireAll":
+      for (const { lock, mode } of command.locks) hash.text(lock).text(mode);
+      addPrincipal(hash, command.principal);
+      return hash.integer(command.ttlMs).integer(command.waitMs).finish();
+    case "acquirePermits":
+      addPrincipal(hash.text(command.semaphore).integer(command.permits).integer(command.limit), command.principal);
+      return hash.integer(command.ttlMs).integer(command.waitMs).finish();
+    case "release":
+      return addHolder(hash.text(command.lock), command.holder).value(command.fencingToken).finish();
+    case "releasePermits":
+      return addHolder(hash.text(command.semaphore), command.holder).value(command.fencingToken).finish();
     case "openSession":
       return hash.integer(command.ttlMs).finish();
     case "closeSession":
@@ -89,4 +93,15 @@ export function fingerprint(command: LockCommand): number {
     default:
       return hash.finish();
   }
+}
+
+function addHolder(hash: Hash, holder: Extract<LockCommand, { type: "release" }>["holder"]): Hash {
+  hash.text(holder.kind);
+  if (holder.kind === "owner") return hash.text(holder.name);
+  return holder.kind === "anonymous" ? hash : hash.text(holder.id);
+}
+
+function addPrincipal(hash: Hash, principal: Principal): void {
+  hash.text(principal.kind);
+  if (principal.kind !== "once") hash.text(principalId(principal));
 }

@@ -2,6 +2,7 @@ import { assert, unreachable } from "../kernel/assert.ts";
 import { DecodeError } from "../kernel/bytes.ts";
 import { limits } from "../kernel/limits.ts";
 import { acquire } from "./acquire.ts";
+import { acquireAll } from "./acquire-all.ts";
 import { cancelOperation } from "./cancel.ts";
 import { decodeCommand } from "./codec.ts";
 import { digestOf } from "./digest.ts";
@@ -9,11 +10,20 @@ import { expireDue } from "./expiry.ts";
 import { admit } from "./admission.ts";
 import { finish } from "./operations.ts";
 import type { Operation } from "./records.ts";
+import { acquirePermits, releasePermits } from "./permit-commands.ts";
 import { release } from "./release.ts";
 import { closeSession, keepalive, openSession } from "./session-commands.ts";
 import { discard, type Emit, type LockLimits, LockState } from "./state.ts";
-import type { CommandEnvelope, LockCommand, LockResult, LockView, SessionView, WaitEdge } from "./types.ts";
-import { viewLock, viewOf, viewSessions } from "./views.ts";
+import type {
+  CommandEnvelope,
+  LockCommand,
+  LockResult,
+  LockView,
+  SemaphoreView,
+  SessionView,
+  WaitEdge,
+} from "./types.ts";
+import { revisionOf, viewLock, viewOf, viewSemaphore, viewSessions } from "./views.ts";
 import { waitForEdges } from "./wait-for-graph.ts";
 
 /** What the machine needs of an entry of the log. */
@@ -25,7 +35,7 @@ export interface LockEntry {
 }
 
 /**
- * Locks, sessions and fences as a deterministic state machine (PROTOCOLS L1–L5, L7, L8, Q1, T2): the same entries give
+ * Locks, sessions and fences as a deterministic state machine (PROTOCOLS L1–L8, Q1, T2): the same entries give
  * the same state and the same outcomes on every replica.
  *
  * @example
@@ -52,6 +62,16 @@ export class LockMachine {
     if (entry.kind === "time") expireDue(state);
     else if (entry.kind === "command") this.applyCommand(entry.payload);
     state.emit = discard;
+    state.observers.notify();
+  }
+
+  /**
+   * @param listener called after each entry that changed the lock's holders, mode or value: then its view has another
+   *   revision. It must not throw, nor apply entries.
+   * @returns takes the listener back
+   */
+  observe(lock: string, listener: () => void): () => void {
+    return this.state.observers.observe(lock, listener);
   }
 
   /** Earliest lease time at which a time entry would end something, in ms; undefined when nothing is pending. */
@@ -77,6 +97,15 @@ export class LockMachine {
     return viewLock(this.state, lock);
   }
 
+  /** Of a lock, as in its view but without making one. */
+  revision(lock: string): number {
+    return revisionOf(this.state.locks.find(lock));
+  }
+
+  semaphore(name: string): SemaphoreView {
+    return viewSemaphore(this.state, name);
+  }
+
   /** Locks held or waited for, by name in code-unit order, after `after`, at most `limit`. */
   page(options: { readonly prefix: string; readonly after: string; readonly limit: number }): LockView[] {
     return this.state.locks.page(options).map((lock) => viewOf(this.state, lock));
@@ -87,14 +116,29 @@ export class LockMachine {
     return viewSessions(this.state, afterNumber, limit);
   }
 
-  /** At most `limit` edges. */
+  /** At most `limit` edges: of locks, then of semaphores. */
   waitForGraph(limit: number): WaitEdge[] {
-    return waitForEdges(this.state.locks.contested, limit);
+    return waitForEdges(this.state, limit);
   }
 
-  get counts(): { locks: number; holds: number; waiters: number; sessions: number; fences: number } {
-    const { locks, holds, waiters, sessions, fences } = this.state;
-    return { locks: locks.size, holds, waiters, sessions: sessions.size, fences: fences.size };
+  /** Holds of locks and of permits; places in all queues. */
+  get counts(): {
+    locks: number;
+    semaphores: number;
+    holds: number;
+    waiters: number;
+    sessions: number;
+    fences: number;
+  } {
+    const { locks, semaphores, holds, waiters, sessions, fences } = this.state;
+    return {
+      locks: locks.size,
+      semaphores: semaphores.size,
+      holds,
+      waiters,
+      sessions: sessions.size,
+      fences: fences.size,
+    };
   }
 
   private applyCommand(payload: Uint8Array): void {
@@ -126,6 +170,12 @@ function execute(state: LockState, operation: Operation, command: LockCommand): 
       return closeSession(state, command.session);
     case "acquire":
       return acquire(state, operation, command);
+    case "acquireAll":
+      return acquireAll(state, operation, command);
+    case "acquirePermits":
+      return acquirePermits(state, operation, command);
+    case "releasePermits":
+      return releasePermits(state, command);
     case "release":
       return release(state, command);
     case "cancel":

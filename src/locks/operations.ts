@@ -1,6 +1,7 @@
 import { assert } from "../kernel/assert.ts";
 import { isForgettable, type KeyRecord } from "./idempotency.ts";
-import type { Hold, Operation, Waiter } from "./records.ts";
+import type { Hold, Operation, Wait } from "./records.ts";
+import type { PermitHold } from "./semaphores.ts";
 import type { LockState } from "./state.ts";
 import type { LockError, LockResult } from "./types.ts";
 
@@ -16,33 +17,33 @@ export function finish(state: LockState, operation: Operation, result: LockResul
   state.emit({ ingress: id, sequence, result });
 }
 
-/** The operation waits at this place in the queue; the place lasts as long as its most patient operation. */
-export function attach(state: LockState, waiter: Waiter, operation: Operation, waitMs: number, ttlMs: number): void {
-  waiter.operations.push(operation);
-  waiter.ttlMs = Math.max(waiter.ttlMs, ttlMs);
-  state.deadlines.schedule(waiter, Math.max(waiter.deadlineMs, state.nowMs + waitMs));
+/** The operation joins the wait, which lasts as long as its most patient operation. */
+export function attach(state: LockState, wait: Wait, operation: Operation, waitMs: number, ttlMs: number): void {
+  wait.operations.push(operation);
+  wait.ttlMs = Math.max(wait.ttlMs, ttlMs);
+  state.deadlines.schedule(wait, Math.max(wait.deadlineMs, state.nowMs + waitMs));
   state.waitingOperations += 1;
   const { ingress: id, sequence, key } = operation;
-  state.ingresses.find(id)?.waiting.set(sequence, waiter);
+  state.ingresses.find(id)?.waiting.set(sequence, wait);
   if (key !== undefined) {
     key.pending += 1;
-    key.waiter = waiter;
+    key.wait = wait;
   }
   state.emit({ ingress: id, sequence });
 }
 
-/** Answers an operation that waits and takes it from its place, which stays. */
-export function detach(state: LockState, waiter: Waiter, operation: Operation, result: LockResult): void {
-  const index = waiter.operations.indexOf(operation);
+/** Answers an operation that waits and takes it from its wait, which stays. */
+export function detach(state: LockState, wait: Wait, operation: Operation, result: LockResult): void {
+  const index = wait.operations.indexOf(operation);
   assert(index >= 0, "only an attached operation can be detached");
-  waiter.operations.splice(index, 1);
+  wait.operations.splice(index, 1);
   unattach(state, operation);
   finish(state, operation, result);
 }
 
-/** Answers all operations that wait at this place. If it is a single one, it is returned. */
-export function detachAll(state: LockState, waiter: Waiter, result: LockResult): Operation | undefined {
-  const operations = waiter.operations.splice(0);
+/** Answers all operations of the wait. If it is a single one, it is returned. */
+export function detachAll(state: LockState, wait: Wait, result: LockResult): Operation | undefined {
+  const operations = wait.operations.splice(0);
   for (const operation of operations) {
     unattach(state, operation);
     finish(state, operation, result);
@@ -57,25 +58,34 @@ function unattach(state: LockState, { ingress, sequence, key }: Operation): void
 }
 
 /** The hold is the answer to this acquire alone: if nobody heard it, a cancel gives the hold back. */
-export function answerWith(state: LockState, hold: Hold, operation: Operation): void {
+export function answerWith(state: LockState, hold: Hold | PermitHold, operation: Operation): void {
   hold.onlyAnswered = operation;
   state.ingresses.find(operation.ingress)?.granted.set(operation.sequence, hold);
+}
+
+/** As {@link answerWith}, of holds that one acquire was answered with together. */
+export function answerWithAll(state: LockState, holds: readonly Hold[], operation: Operation): void {
+  if (holds.length === 0) return;
+  for (const hold of holds) hold.onlyAnswered = operation;
+  state.ingresses.find(operation.ingress)?.granted.set(operation.sequence, new Set(holds));
 }
 
 /**
  * The hold is the answer to more than one request: one of them may have been heard, so no cancel takes it away. A client
  * whose renewal was cut off still holds what it was granted before.
  */
-export function answeredAgain(state: LockState, hold: Hold): void {
+export function answeredAgain(state: LockState, hold: Hold | PermitHold): void {
   forgetAnswer(state, hold);
 }
 
-export function forgetAnswer(state: LockState, hold: Hold): void {
+export function forgetAnswer(state: LockState, hold: Hold | PermitHold): void {
   const operation = hold.onlyAnswered;
   if (operation === undefined) return;
   hold.onlyAnswered = undefined;
-  const ingress = state.ingresses.find(operation.ingress);
-  if (ingress?.granted.get(operation.sequence) === hold) ingress.granted.delete(operation.sequence);
+  const granted = state.ingresses.find(operation.ingress)?.granted;
+  const holds = granted?.get(operation.sequence);
+  if (holds instanceof Set && hold.kind === "hold") holds.delete(hold);
+  if (holds === hold || (holds instanceof Set && holds.size === 0)) granted?.delete(operation.sequence);
 }
 
 /** A retry under this key executes anew. */
@@ -91,6 +101,6 @@ function finishKey(state: LockState, record: KeyRecord, result: LockResult): voi
     return;
   }
   record.result = result;
-  record.waiter = undefined;
+  record.wait = undefined;
   state.deadlines.schedule(record, state.nowMs + state.limits.idempotencyKeyKeepMs);
 }

@@ -1,7 +1,20 @@
-import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
+import type { Hashed } from "../kernel/hash-table.ts";
 import { type Linked, LinkedList } from "../kernel/linked-list.ts";
+import type { Bundle, BundlePlace } from "./bundles.ts";
+import type { Claimant } from "./claimants.ts";
 import type { KeyRecord } from "./idempotency.ts";
-import type { LockMode, Principal } from "./types.ts";
+import type { PermitWaiter } from "./semaphores.ts";
+import type { LockMode, ShownMode } from "./types.ts";
+
+/** What operations wait in, and are answered from together. */
+export type Wait = Waiter | Bundle | PermitWaiter;
+/** A lock that is asked for. */
+export interface Wish {
+  readonly lock: Lock;
+  readonly mode: LockMode;
+}
+/** A turn in the queue of a lock. */
+export type Place = Waiter | BundlePlace;
 
 /** An operation that has not been answered yet, or the one that a hold was last answered to. */
 export interface Operation {
@@ -20,6 +33,7 @@ export interface Timed {
 
 /** One name in the table. It exists while it is held or waited for. */
 export class Lock implements Hashed<Lock>, Linked<Lock> {
+  readonly kind = "lock";
   chained: Lock | undefined = undefined;
   /** Among the locks with waiters. */
   previous: Lock | undefined = undefined;
@@ -28,10 +42,21 @@ export class Lock implements Hashed<Lock>, Linked<Lock> {
   mode: LockMode | undefined = undefined;
   /** Of its holders, all the same: a shared phase is one grant (PROTOCOLS L2). */
   token = 0;
+  /** What the holder is known by; undefined in shared mode. */
+  value: string | undefined = undefined;
+  /** Index of the entry that last changed holders, mode or value. */
+  revision = 0;
   /** In the order of their grants. Invariant: more than one only in shared mode. */
   readonly holders = new LinkedList<Hold>();
-  /** First come, first served. Invariant: the first cannot be granted; serials rise. */
-  readonly queue = new LinkedList<Waiter>();
+  /**
+   * First come, first served: nobody passes a place of an incompatible mode. Invariants: serials rise; between entries no
+   * waiter can be granted, and no bundle.
+   */
+  readonly queue = new LinkedList<Place>();
+  /** The first exclusive place. Shared ones before it have nobody incompatible ahead. */
+  firstExclusive: Place | undefined = undefined;
+  /** Shared places at the front may have become grantable since they were last looked at. */
+  sharedDue = false;
 
   constructor(
     readonly key: string,
@@ -42,9 +67,41 @@ export class Lock implements Hashed<Lock>, Linked<Lock> {
     return this.key;
   }
 
-  /** Whether a request that nobody is ahead of would be granted. */
-  admits(mode: LockMode): boolean {
-    return this.mode === undefined || (this.mode === "shared" && mode === "shared");
+  /** Whether no holder but the claimant itself is in the way. */
+  admits(mode: LockMode, claimant?: Claimant): boolean {
+    if (this.mode === undefined || (this.mode === "shared" && mode === "shared")) return true;
+    return claimant !== undefined && this.holders.size === 1 && this.holders.first?.holder === claimant;
+  }
+
+  /** Whether a request that does not wait may have it: no holder is in the way, and nobody that it would pass. */
+  isOpenTo(mode: LockMode): boolean {
+    return this.admits(mode) && (mode === "exclusive" ? this.queue.size === 0 : this.firstExclusive === undefined);
+  }
+
+  /** Whether it is this place's turn here. */
+  canGrant(place: Place): boolean {
+    const { firstExclusive } = this;
+    const first =
+      place.mode === "exclusive"
+        ? this.queue.first === place
+        : firstExclusive === undefined || place.serial < firstExclusive.serial;
+    return first && this.admits(place.mode, place.claimant);
+  }
+
+  enter(place: Place): void {
+    this.queue.push(place);
+    if (place.mode === "exclusive") this.firstExclusive ??= place;
+  }
+
+  leave(place: Place): void {
+    if (place.mode === "exclusive") this.sharedDue = true;
+    if (place === this.firstExclusive) {
+      // It only ever moves on: every shared place is passed once.
+      let next = place.next;
+      while (next !== undefined && next.mode === "shared") next = next.next;
+      this.firstExclusive = next;
+    }
+    this.queue.remove(place);
   }
 }
 
@@ -76,14 +133,17 @@ export class Hold implements Timed, Linked<Hold>, Hashed<Hold> {
   }
 }
 
-export class Waiter implements Timed, Linked<Waiter> {
+/** A wait for one lock, which is its own place in the queue. */
+export class Waiter implements Timed, Linked<Place> {
   readonly kind = "waiter";
-  previous: Waiter | undefined = undefined;
-  next: Waiter | undefined = undefined;
+  previous: Place | undefined = undefined;
+  next: Place | undefined = undefined;
   heapIndex = -1;
   deadlineMs = 0;
   /** The longest asked for by its operations; 0 for a session's. */
   ttlMs = 0;
+  /** What the lock's value becomes: that of the operation that came last with one. */
+  value: string | undefined = undefined;
   /**
    * Requests that this place in the queue will answer, in the order of their arrival. Empty only for a session whose
    * ingress process has ended.
@@ -100,79 +160,7 @@ export class Waiter implements Timed, Linked<Waiter> {
   ) {}
 }
 
-/** A principal (PROTOCOLS L1) with what it holds and waits for: a vertex of the wait-for graph. */
-export class Claimant implements Hashed<Claimant> {
-  chained: Claimant | undefined = undefined;
-  /** Made when first needed: most claimants have either holds or waiters, and one of them. */
-  private held: HashTable<Hold> | undefined = undefined;
-  private waiting: { readonly exclusive: Map<string, Waiter>; readonly shared: Map<string, Waiter> } | undefined =
-    undefined;
-
-  constructor(
-    readonly kind: Principal["kind"],
-    /** Session id, owner's name or once-id. */
-    readonly id: string,
-    /** What others are shown. */
-    readonly publicName: string,
-    readonly hash = hashText(id),
-  ) {}
-
-  get key(): string {
-    return this.id;
-  }
-
-  get isIdle(): boolean {
-    return this.holdCount === 0 && this.waiterCount === 0;
-  }
-
-  get holdCount(): number {
-    return this.held?.size ?? 0;
-  }
-
-  get waiterCount(): number {
-    return this.waiting === undefined ? 0 : this.waiting.exclusive.size + this.waiting.shared.size;
-  }
-
-  hold(lock: string): Hold | undefined {
-    return this.held?.get(lock);
-  }
-
-  waiter(lock: string, mode: LockMode): Waiter | undefined {
-    return this.waiting?.[mode].get(lock);
-  }
-
-  /** In no order that may matter. */
-  holds(): Iterable<Hold> {
-    return this.held?.values() ?? [];
-  }
-
-  /** Exclusive ones first, then in the order of their arrival. */
-  *waiters(): Iterable<Waiter> {
-    if (this.waiting === undefined) return;
-    yield* this.waiting.exclusive.values();
-    yield* this.waiting.shared.values();
-  }
-
-  addHold(hold: Hold): void {
-    this.held ??= new HashTable();
-    this.held.add(hold);
-  }
-
-  removeHold(hold: Hold): void {
-    this.held?.remove(hold);
-  }
-
-  addWaiter(waiter: Waiter): void {
-    this.waiting ??= { exclusive: new Map(), shared: new Map() };
-    this.waiting[waiter.mode].set(waiter.lock.name, waiter);
-  }
-
-  removeWaiter(waiter: Waiter): void {
-    this.waiting?.[waiter.mode].delete(waiter.lock.name);
-  }
-}
-
 /** Incompatible modes wait for each other. */
-export function conflicts(a: LockMode, b: LockMode): boolean {
-  return a === "exclusive" || b === "exclusive";
+export function conflicts(a: ShownMode, b: ShownMode): boolean {
+  return a !== "shared" || b !== "shared";
 }

@@ -1,8 +1,8 @@
 import { detachOperation } from "./cancel.ts";
-import { grantWaiting, removeWaiter } from "./grants.ts";
+import { grantFreed } from "./grants.ts";
 import { Ingress } from "./ingresses.ts";
 import { CANCELLED, STALE_OPERATION } from "./operations.ts";
-import type { Lock } from "./records.ts";
+import { removeWait } from "./queues.ts";
 import type { LockState } from "./state.ts";
 import type { LockError } from "./types.ts";
 
@@ -28,12 +28,10 @@ export function registerIngress(state: LockState, id: number, sequence: number, 
 }
 
 function endWaits(state: LockState, ingress: Ingress): void {
-  const left = new Set<Lock>();
-  for (const [sequence, waiter] of [...ingress.waiting]) {
-    detachOperation(state, waiter, ingress.id, sequence);
-    if (waiter.operations.length > 0 || waiter.claimant.kind === "session") continue;
-    removeWaiter(state, waiter, CANCELLED);
-    left.add(waiter.lock);
+  for (const [sequence, wait] of [...ingress.waiting]) {
+    detachOperation(state, wait, ingress.id, sequence);
+    if (wait.operations.length > 0 || wait.claimant.kind === "session") continue;
+    removeWait(state, wait, CANCELLED);
   }
-  for (const lock of left) grantWaiting(state, lock);
+  grantFreed(state);
 }

@@ -1,4 +1,5 @@
-import { grantWaiting, removeHold } from "./grants.ts";
+import { grantFreed, grantWaiting } from "./grants.ts";
+import { removeHold } from "./holds.ts";
 import { SESSION_EXPIRED } from "./operations.ts";
 import type { Hold, Lock } from "./records.ts";
 import type { LockState } from "./state.ts";
@@ -20,6 +21,7 @@ export function release(state: LockState, { lock: name, holder, fencingToken }: 
   }
   removeHold(state, hold);
   const grantedTo = grantWaiting(state, lock);
+  grantFreed(state);
   return {
     type: "released",
     lock: name,

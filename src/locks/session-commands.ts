@@ -1,6 +1,9 @@
-import { grantWaiting, removeHold, removeWaiter } from "./grants.ts";
+import { grantFreed } from "./grants.ts";
+import { removeHold } from "./holds.ts";
 import { SESSION_EXPIRED } from "./operations.ts";
-import type { Lock, Timed } from "./records.ts";
+import { removePermitHold } from "./permits.ts";
+import { removeWait } from "./queues.ts";
+import type { Timed } from "./records.ts";
 import type { Session } from "./sessions.ts";
 import type { LockState } from "./state.ts";
 import type { LockResult } from "./types.ts";
@@ -30,34 +33,39 @@ export function keepalive(state: LockState, ids: readonly string[]): LockResult 
 export function closeSession(state: LockState, id: string): LockResult {
   const session = state.sessions.find(id);
   if (session === undefined) return SESSION_EXPIRED;
-  const freed = new Set<Lock>();
-  const released = endSession(state, session, freed);
-  for (const lock of freed) grantWaiting(state, lock);
-  return { type: "sessionClosed", released };
+  const released = endSession(state, session);
+  grantFreed(state);
+  return { type: "sessionClosed", ...released };
 }
 
 /**
- * Ends a session with all that it holds and waits for; its locks, added to `freed`, are then due for
- * {@link grantWaiting}. Its waiters go in the same step, so no grant can reach a session that is over (PROTOCOLS L8).
+ * Ends a session with all that it holds and waits for; its locks are then due for
+ * {@link grantFreed}. Its waiters go in the same step, so no grant can reach a session that is over (PROTOCOLS L8).
  *
- * @returns names of the locks that it held
+ * @returns names of the locks and semaphores that it held
  */
-export function endSession(state: LockState, session: Session, freed: Set<Lock>): string[] {
+export function endSession(
+  state: LockState,
+  session: Session,
+): { readonly released: string[]; readonly releasedSemaphores: string[] } {
   state.sessions.remove(session);
   state.deadlines.cancel(session);
   const claimant = state.claimants.find("session", session.id);
-  if (claimant === undefined) return [];
-  for (const waiter of [...claimant.waiters()].sort(bySerial)) {
-    removeWaiter(state, waiter, SESSION_EXPIRED);
-    freed.add(waiter.lock);
-  }
   const released: string[] = [];
+  const releasedSemaphores: string[] = [];
+  if (claimant === undefined) return { released, releasedSemaphores };
+  for (const wait of [...claimant.waits()].sort(bySerial)) removeWait(state, wait, SESSION_EXPIRED);
   for (const hold of [...claimant.holds()].sort(bySerial)) {
     removeHold(state, hold);
-    freed.add(hold.lock);
+    state.freed.add(hold.lock);
     released.push(hold.lock.name);
   }
-  return released;
+  for (const hold of [...claimant.permitHolds()].sort(bySerial)) {
+    removePermitHold(state, hold);
+    state.freed.add(hold.semaphore);
+    releasedSemaphores.push(hold.semaphore.name);
+  }
+  return { released, releasedSemaphores };
 }
 
 function bySerial(a: Timed, b: Timed): number {

@@ -5,6 +5,9 @@ import { Fences } from "./fences.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
 import { Ingresses } from "./ingresses.ts";
 import { LockTable } from "./lock-table.ts";
+import { Observers } from "./observers.ts";
+import type { Lock } from "./records.ts";
+import { type Semaphore, Semaphores } from "./semaphores.ts";
 import { Sessions } from "./sessions.ts";
 import type { LockResult } from "./types.ts";
 
@@ -56,6 +59,7 @@ export class LockState {
   waitingOperations = 0;
 
   readonly locks = new LockTable();
+  readonly semaphores = new Semaphores();
   readonly claimants = new Claimants();
   readonly sessions = new Sessions();
   readonly deadlines = new Deadlines();
@@ -63,14 +67,29 @@ export class LockState {
   readonly ingresses = new Ingresses();
   readonly keys = new IdempotencyKeys();
 
+  readonly observers = new Observers();
+  /** Lost a hold or a place in the entry being applied, and are not looked at yet. Empty between entries. */
+  readonly freed = new Set<Lock | Semaphore>();
+
   /** Where outcomes of the entry being applied go. */
   emit: Emit = discard;
 
   constructor(readonly limits: LockLimits) {}
 
+  /** Locks and semaphores. */
+  get names(): number {
+    return this.locks.size + this.semaphores.size;
+  }
+
   nextSerial(): number {
     this.serialCounter += 1;
     return this.serialCounter;
+  }
+
+  /** Whoever observes the lock is to look at it again. */
+  touch(lock: Lock): void {
+    lock.revision = this.appliedIndex;
+    this.observers.touch(lock.name);
   }
 
   nextToken(): number {

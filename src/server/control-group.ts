@@ -1,6 +1,6 @@
 import type { DiskReport, DiskState } from "../engine/disk-report.ts";
 import type { TransferEnd } from "../engine/transfers.ts";
-import type { LockCommand, LockResult, LockView, SessionView, WaitEdge } from "../locks/types.ts";
+import type { LockCommand, LockResult, LockView, SemaphoreView, SessionView, WaitEdge } from "../locks/types.ts";
 import type { Role } from "../raft/types.ts";
 
 /** Why an operation has no result of the state machine. */
@@ -23,6 +23,15 @@ export interface SubmitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface ObserveOptions {
+  /** The revision that the observer knows. */
+  readonly after: number;
+  /** How long to wait for another one, in ms of this node's clock. */
+  readonly waitMs: number;
+  /** Aborts when the client goes away. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** What a request handler sees of group 0. Implemented over the engine. */
 export interface ControlGroup {
   readonly nodeId: string;
@@ -40,6 +49,14 @@ export interface ControlGroup {
    * @throws {GroupError} `no_leader`
    */
   readBarrier(): Promise<number>;
+  /**
+   * Resolves when the lock has another revision than `after` in this node's state, when the time is over, or when the node
+   * stops: with nothing, since the state is there to be read.
+   *
+   * @throws {ApiError} `limit`: too many observers
+   * @throws {GroupError} `aborted`
+   */
+  observe(lock: string, options: ObserveOptions): Promise<void>;
   /**
    * Hands leadership over, wherever it is, and resolves with how that ended. Without `to`: to whoever could lead soonest.
    *
@@ -64,6 +81,9 @@ export interface Leadership {
 export interface LockStateReader {
   readonly appliedIndex: number;
   view(lock: string): LockView;
+  /** Of a lock; 0 while nobody holds it. */
+  revision(lock: string): number;
+  semaphore(name: string): SemaphoreView;
   /** Locks held or waited for, by name in code-unit order, after `after`, at most `limit`. */
   page(options: { prefix: string; after: string; limit: number }): LockView[];
   waitForGraph(limit: number): WaitEdge[];
@@ -74,6 +94,7 @@ export interface LockStateReader {
 
 export interface LockCounts {
   readonly locks: number;
+  readonly semaphores: number;
   readonly holds: number;
   readonly waiters: number;
   readonly sessions: number;
@@ -133,6 +154,8 @@ export interface NodeStatistics {
   readonly framesReceived: number;
   readonly framesDropped: number;
   readonly outstandingOperations: number;
+  /** Requests that wait for a lock to change. */
+  readonly observers: number;
   /** Durations of fdatasync in ms, as a cumulative histogram. */
   readonly fsyncMs: Histogram;
   /** Lengths of engine turns in ms (PROTOCOLS D10). */

@@ -12,8 +12,10 @@ import {
   type Leadership,
   type MemberStatus,
   type NodeStatus,
+  type ObserveOptions,
   type SubmitOptions,
 } from "./control-group.ts";
+import { LockObservers } from "./lock-observers.ts";
 
 interface WaitingKeepalive {
   readonly resolve: (expiresInMs: number | undefined) => void;
@@ -25,6 +27,7 @@ export class EngineControlGroup implements ControlGroup {
   private pending = 0;
   private keepalives = new Map<string, WaitingKeepalive[]>();
   private closed = false;
+  private readonly observers: LockObservers;
 
   constructor(
     readonly nodeId: string,
@@ -33,7 +36,9 @@ export class EngineControlGroup implements ControlGroup {
     readonly state: LockMachine,
     readonly status: () => NodeStatus,
     private readonly nodeIdOf: (replica: ReplicaId) => string | undefined,
-  ) {}
+  ) {
+    this.observers = new LockObservers(state);
+  }
 
   leadership(): Leadership {
     const { leader, term } = this.host.raft;
@@ -49,9 +54,15 @@ export class EngineControlGroup implements ControlGroup {
     return this.pending;
   }
 
-  /** New requests are refused; those that wait are answered as they end. */
+  /** Requests that wait for a lock to change. */
+  get observerCount(): number {
+    return this.observers.count;
+  }
+
+  /** New requests are refused; those that wait are answered as they end, and observers with the state as it is. */
   close(): void {
     this.closed = true;
+    this.observers.close();
   }
 
   submit(command: LockCommand, options: SubmitOptions = {}): Promise<LockResult> {
@@ -107,6 +118,10 @@ export class EngineControlGroup implements ControlGroup {
     });
     this.engine.wake();
     return promise;
+  }
+
+  observe(lock: string, options: ObserveOptions): Promise<void> {
+    return this.observers.wait(lock, options);
   }
 
   transferLeadership(to: MemberStatus | undefined): Promise<TransferEnd> {

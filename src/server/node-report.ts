@@ -67,6 +67,7 @@ export function nodeStatistics(
   peers: PeerStatistics,
   log: { readonly flushedBytes: number },
   ingress: Pick<Ingress<never, never>, "outstandingCount">,
+  observers: number,
 ): NodeStatistics {
   return {
     elections: engine.elections,
@@ -85,6 +86,7 @@ export function nodeStatistics(
     framesReceived: peers.framesReceived,
     framesDropped: peers.framesDropped,
     outstandingOperations: ingress.outstandingCount,
+    observers,
     fsyncMs: engine.flushMs,
     turnMs: engine.turnMs,
   };

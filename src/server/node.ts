@@ -132,7 +132,7 @@ class Node implements RunningNode {
     );
     const metrics = new HttpStatistics();
     const http = this.startHttp(group, metrics, () =>
-      nodeStatistics(engine.statistics, network.statistics, log, host.ingress),
+      nodeStatistics(engine.statistics, network.statistics, log, host.ingress, group.observerCount),
     );
     this.started = { network, log, engine, host, group, http };
     network.start(engine);

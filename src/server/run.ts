@@ -7,6 +7,8 @@ import { clusterOperations } from "./operations/cluster.ts";
 import { fenceOperations } from "./operations/fences.ts";
 import { lockOperations } from "./operations/locks.ts";
 import { lockReadOperations } from "./operations/lock-reads.ts";
+import { multiLockOperations } from "./operations/multi-locks.ts";
+import { semaphoreOperations } from "./operations/semaphores.ts";
 import { sessionOperations } from "./operations/sessions.ts";
 
 /** What a door knows of a request beyond its input. May compute `signal` when it is asked for. */
@@ -52,6 +54,8 @@ export function createRun(tools: HandlerTools): Run {
   };
   lockOperations(register, tools);
   lockReadOperations(register, tools);
+  multiLockOperations(register, tools);
+  semaphoreOperations(register, tools);
   sessionOperations(register, tools);
   fenceOperations(register, tools);
   clusterOperations(register, tools);

@@ -17,7 +17,7 @@ describe("docs/compatibility.md", () => {
     const { group, send } = node();
     await replay(exchanges, send);
     await replay(exchanges, send);
-    expect(group.state.counts).toMatchObject({ locks: 0, holds: 0, waiters: 0, sessions: 0 });
+    expect(group.state.counts).toMatchObject({ locks: 0, semaphores: 0, holds: 0, waiters: 0, sessions: 0 });
   });
 
   test("shows every route that there is", () => {
@@ -34,7 +34,7 @@ describe("the replay notices", () => {
   const block = (reply: string) => readExchanges(`\`\`\`http\nGET /lock/x\n→ 200\n${reply}\n\`\`\``);
   const fails = (reply: string) => expect(replay(block(reply), node().send)).rejects.toThrow();
   const full =
-    '"lock_name": "x", "status": "available", "owners": [], "waiters": [], "holders": [], "queue": [], "as_of_index": "<integer>"';
+    '"lock_name": "x", "status": "available", "owners": [], "waiters": [], "holders": [], "queue": [], "revision": 0, "as_of_index": "<integer>"';
 
   test("a field too many, a field too few, another value and another type", async () => {
     await replay(block(`{${full}, "fencing_token": null}`), node().send);

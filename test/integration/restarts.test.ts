@@ -51,14 +51,24 @@ describe("a whole cluster that is killed with -9 and started again", () => {
     // Whoever waits without a session goes with the process through which it asked.
     const waiters = [expect.any(Array), [holder, "exclusive"]];
     const ages = { holders: expect.any(Array), queue: expect.any(Array) };
+    const revision = expect.any(Number);
     expect(table).toEqual({
-      x: { status: "held", type: "exclusive", owners: ["a"], waiters, fencing_token: a.fencing_token, ...ages },
+      x: {
+        status: "held",
+        type: "exclusive",
+        owners: ["a"],
+        waiters,
+        fencing_token: a.fencing_token,
+        revision,
+        ...ages,
+      },
       shared: {
         status: "held",
         type: "shared",
         owners: ["b", "c"],
         waiters: [],
         fencing_token: b.fencing_token,
+        revision,
         ...ages,
       },
       y: {
@@ -67,6 +77,7 @@ describe("a whole cluster that is killed with -9 and started again", () => {
         owners: [holder],
         waiters: [],
         fencing_token: held.fencing_token,
+        revision,
         ...ages,
       },
     });

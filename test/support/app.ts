@@ -1,4 +1,5 @@
 import { createApp } from "../../routes/app.ts";
+import type { ErrorBody } from "../../src/api/errors.ts";
 import type { ControlGroup } from "../../src/server/control-group.ts";
 import { HttpStatistics } from "../../src/server/http-statistics.ts";
 import { Metrics } from "../../src/server/metrics.ts";
@@ -18,4 +19,14 @@ export function appOver(group: ControlGroup) {
     onInternalError: (error) => internalErrors.push(error),
   });
   return { app, http, internalErrors };
+}
+
+/** One request to the HTTP surface over the group. */
+export async function ask(group: ControlGroup, method: string, path: string, init: RequestInit = {}) {
+  const response = await appOver(group).app.request(path, { method, ...init });
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as ErrorBody & Record<string, unknown>,
+  };
 }

@@ -1,13 +1,15 @@
 import { encodeCommand } from "../../src/locks/codec.ts";
 import { LockMachine } from "../../src/locks/lock-machine.ts";
-import type { LockCommand, LockResult, LockView, SessionView, WaitEdge } from "../../src/locks/types.ts";
+import type { LockCommand, LockResult, LockView, SemaphoreView, SessionView, WaitEdge } from "../../src/locks/types.ts";
 import {
   type ControlGroup,
   GroupError,
   type Leadership,
   type NodeStatus,
+  type ObserveOptions,
   type SubmitOptions,
 } from "../../src/server/control-group.ts";
+import { LockObservers } from "../../src/server/lock-observers.ts";
 import { ScriptedControlGroup } from "./scripted-control-group.ts";
 
 const INGRESS = 1;
@@ -16,6 +18,7 @@ const INGRESS = 1;
 export class LocalControlGroup implements ControlGroup {
   readonly nodeId = "node1";
   private readonly machine = new LockMachine();
+  readonly observers = new LockObservers(this.machine);
   private readonly waiting = new Map<number, (result: LockResult) => void>();
   private readonly startMs = performance.now();
   private index = 0;
@@ -50,6 +53,10 @@ export class LocalControlGroup implements ControlGroup {
     return "unreachable";
   }
 
+  observe(lock: string, options: ObserveOptions): Promise<void> {
+    return this.observers.wait(lock, options);
+  }
+
   async readBarrier(): Promise<number> {
     return this.machine.appliedIndex;
   }
@@ -60,6 +67,8 @@ export class LocalControlGroup implements ControlGroup {
       appliedIndex: machine.appliedIndex,
       counts: machine.counts,
       view: (lock: string): LockView => machine.view(lock),
+      revision: (lock: string): number => machine.revision(lock),
+      semaphore: (name: string): SemaphoreView => machine.semaphore(name),
       page: (options: { prefix: string; after: string; limit: number }): LockView[] => machine.page(options),
       waitForGraph: (limit: number): WaitEdge[] => machine.waitForGraph(limit),
       sessions: (after: number, limit: number): SessionView[] => machine.sessions(after, limit),

@@ -2,7 +2,9 @@ import type { clusterStatus } from "../../src/api/cluster.ts";
 import type { ErrorBody } from "../../src/api/errors.ts";
 import type { checkFence } from "../../src/api/fences.ts";
 import type { acquireLock, inspectLock, listLocks, releaseLock } from "../../src/api/locks.ts";
+import type { acquireLocks } from "../../src/api/multi-locks.ts";
 import type { OperationOutput } from "../../src/api/operation.ts";
+import type { acquirePermits, inspectSemaphore, releasePermits } from "../../src/api/semaphores.ts";
 import type { closeSession, openSession } from "../../src/api/sessions.ts";
 
 /** A reply of either kind: look at `status` first. */
@@ -24,10 +26,30 @@ export interface Holder {
   readonly session?: string;
 }
 
-export interface AcquireFields extends Holder {
-  readonly lock_type?: "exclusive" | "shared";
+export interface ClaimFields extends Holder {
   readonly timeout?: number;
   readonly ttl?: number;
+}
+
+export interface AcquireFields extends ClaimFields {
+  readonly lock_type?: "exclusive" | "shared";
+  readonly value?: string;
+}
+
+export interface PermitFields extends ClaimFields {
+  readonly limit: number;
+  readonly permits?: number;
+}
+
+export interface ObserveFields {
+  readonly wait?: number;
+  readonly after?: number;
+  readonly consistency?: "linearizable" | "local";
+}
+
+export interface WantedLock {
+  readonly name: string;
+  readonly lock_type?: "exclusive" | "shared";
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -65,6 +87,31 @@ export class NodeClient {
 
   inspect(lock: string, options?: CallOptions) {
     return this.call<OperationOutput<typeof inspectLock>>("GET", `/lock/${segment(lock)}`, options);
+  }
+
+  observe(lock: string, fields: ObserveFields, options?: CallOptions) {
+    return this.call<OperationOutput<typeof inspectLock>>("GET", `/lock/${segment(lock)}${query(fields)}`, options);
+  }
+
+  /** Names alone are exclusive locks. */
+  acquireAll(locks: readonly (string | WantedLock)[], fields: ClaimFields = {}, options?: CallOptions) {
+    const wanted = locks.map((lock) => (typeof lock === "string" ? { name: lock } : lock));
+    const body = { locks: wanted, ...fields };
+    return this.call<OperationOutput<typeof acquireLocks>>("POST", "/locks", { ...options, body });
+  }
+
+  acquirePermits(semaphore: string, fields: PermitFields, options?: CallOptions) {
+    const path = `/semaphore/${segment(semaphore)}${query(fields)}`;
+    return this.call<OperationOutput<typeof acquirePermits>>("POST", path, options);
+  }
+
+  releasePermits(semaphore: string, fields: Holder & { readonly fencing_token?: number }, options?: CallOptions) {
+    const path = `/semaphore/${segment(semaphore)}${query(fields)}`;
+    return this.call<OperationOutput<typeof releasePermits>>("DELETE", path, options);
+  }
+
+  semaphore(name: string, options?: CallOptions) {
+    return this.call<OperationOutput<typeof inspectSemaphore>>("GET", `/semaphore/${segment(name)}`, options);
   }
 
   locks(options?: CallOptions) {

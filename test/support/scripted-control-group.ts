@@ -1,11 +1,20 @@
 import type { TransferEnd } from "../../src/engine/transfers.ts";
-import type { LockCommand, LockResult, LockView, SessionView, WaitEdge } from "../../src/locks/types.ts";
+import type {
+  LockCommand,
+  LockResult,
+  LockView,
+  Principal,
+  SemaphoreView,
+  SessionView,
+  WaitEdge,
+} from "../../src/locks/types.ts";
 import type {
   ControlGroup,
   Leadership,
   MemberStatus,
   NodeStatistics,
   NodeStatus,
+  ObserveOptions,
   SubmitOptions,
 } from "../../src/server/control-group.ts";
 
@@ -15,6 +24,9 @@ export class ScriptedControlGroup implements ControlGroup {
   readonly submitted: { command: LockCommand; options: SubmitOptions | undefined }[] = [];
   readonly transfers: (string | undefined)[] = [];
   transferEnd: TransferEnd = "transferred";
+  /** Waits for a lock to change, and what ends them. */
+  readonly observed: { readonly lock: string; readonly options: ObserveOptions }[] = [];
+  change: (lock: string, options: ObserveOptions) => Promise<void> = async () => undefined;
   /** Barriers asked for. */
   barriers = 0;
   answer: (command: LockCommand, options: SubmitOptions | undefined) => LockResult | Promise<LockResult> = granted;
@@ -22,6 +34,7 @@ export class ScriptedControlGroup implements ControlGroup {
   barrier: () => number = () => 42;
   views: LockView[] = [];
   edges: WaitEdge[] = [];
+  semaphores: SemaphoreView[] = [];
   sessions: SessionView[] = [];
   nodeStatus: NodeStatus = {
     nodeId: "node1",
@@ -68,6 +81,11 @@ export class ScriptedControlGroup implements ControlGroup {
     return this.transferEnd;
   }
 
+  async observe(lock: string, options: ObserveOptions): Promise<void> {
+    this.observed.push({ lock, options });
+    return this.change(lock, options);
+  }
+
   async readBarrier(): Promise<number> {
     this.barriers++;
     return this.barrier();
@@ -87,7 +105,7 @@ export class ScriptedControlGroup implements ControlGroup {
 
   readonly state = {
     appliedIndex: 43,
-    counts: { locks: 1, holds: 2, waiters: 3, sessions: 4, fences: 5 },
+    counts: { locks: 1, semaphores: 6, holds: 2, waiters: 3, sessions: 4, fences: 5 },
     view: (lock: string): LockView =>
       this.views.find((view) => view.lock === lock) ?? {
         lock,
@@ -95,8 +113,19 @@ export class ScriptedControlGroup implements ControlGroup {
         holders: [],
         waiters: [],
         fencingToken: undefined,
+        value: undefined,
+        revision: 0,
         holderTimes: [],
         waiterTimes: [],
+      },
+    revision: (lock: string): number => this.views.find((view) => view.lock === lock)?.revision ?? 0,
+    semaphore: (name: string): SemaphoreView =>
+      this.semaphores.find((view) => view.semaphore === name) ?? {
+        semaphore: name,
+        limit: undefined,
+        available: undefined,
+        holders: [],
+        waiters: [],
       },
     page: ({ prefix, after, limit }: { prefix: string; after: string; limit: number }): LockView[] =>
       this.views.filter((view) => view.lock.startsWith(prefix) && view.lock > after).slice(0, limit),
@@ -106,30 +135,37 @@ export class ScriptedControlGroup implements ControlGroup {
   };
 }
 
+function shownAs(principal: Principal): { readonly owner: string; readonly principalId: string } {
+  if (principal.kind === "owner") return { owner: principal.name, principalId: `owner:${principal.name}` };
+  return { owner: principal.kind === "once" ? principal.node : "session-1", principalId: principal.id };
+}
+
 /** The success of every command. */
 function granted(command: LockCommand): LockResult {
   switch (command.type) {
     case "acquire": {
-      const { principal } = command;
-      const owner =
-        principal.kind === "owner" ? principal.name : principal.kind === "once" ? principal.node : "session-1";
-      const principalId = principal.kind === "owner" ? `owner:${principal.name}` : principal.id;
-      return {
-        type: "granted",
-        lock: command.lock,
-        mode: command.mode,
-        owner,
-        fencingToken: 7,
-        principalId,
-        expiresInMs: command.ttlMs,
-      };
+      const { lock, mode, principal, ttlMs: expiresInMs } = command;
+      return { type: "granted", lock, mode, ...shownAs(principal), fencingToken: 7, expiresInMs };
+    }
+    case "acquireAll": {
+      const { locks, principal, ttlMs: expiresInMs } = command;
+      const grant = { type: "granted" as const, ...shownAs(principal), expiresInMs };
+      return { type: "grantedAll", grants: locks.map((wish, i) => ({ ...grant, ...wish, fencingToken: 7 + i })) };
+    }
+    case "acquirePermits": {
+      const { semaphore, permits, limit, principal, ttlMs: expiresInMs } = command;
+      const slots = Array.from({ length: permits }, (_, i) => i);
+      const shown = { ...shownAs(principal), fencingToken: 7, expiresInMs };
+      return { type: "permitsGranted", semaphore, permits, limit, slots, ...shown };
     }
     case "release":
       return { type: "released", lock: command.lock, releasedBy: "a", grantedTo: undefined };
+    case "releasePermits":
+      return { type: "permitsReleased", semaphore: command.semaphore, releasedBy: "a", grantedTo: undefined };
     case "openSession":
       return { type: "sessionOpened", session: command.session, name: "session-1", expiresInMs: command.ttlMs };
     case "closeSession":
-      return { type: "sessionClosed", released: ["x"] };
+      return { type: "sessionClosed", released: ["x"], releasedSemaphores: ["s"] };
     case "fence":
       return { type: "fenceAccepted", highest: command.token };
     case "keepalive":
@@ -158,6 +194,7 @@ export const emptyStatistics: NodeStatistics = {
   framesReceived: 30,
   framesDropped: 20,
   outstandingOperations: 10,
+  observers: 9,
   fsyncMs: { bounds: [1, 10], buckets: [5, 3, 1], count: 9, sum: 60 },
   turnMs: { bounds: [1, 10], buckets: [9, 1, 0], count: 10, sum: 8 },
 };

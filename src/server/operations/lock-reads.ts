@@ -8,10 +8,21 @@ const MAX_WAIT_EDGES = 1000;
 
 /** The operations that read locks: a barrier if asked for, then this node's state in the same turn (PROTOCOLS R4, Q3). */
 export function lockReadOperations(register: Register, { group }: HandlerTools): void {
-  register(inspectLock, async (input) => {
-    const index = await readIndex(group, input.consistency);
-    const view = group.state.view(input.lock_name);
-    return { lock_name: view.lock, ...lockState(view, group.leaseTimeMs()), as_of_index: index };
+  register(inspectLock, async ({ lock_name: lock, consistency, wait: waitMs, after }, context) => {
+    let index = await readIndex(group, consistency);
+    if (waitMs !== undefined && after !== undefined && group.state.revision(lock) === after) {
+      await group.observe(lock, { after, waitMs, signal: context.signal });
+      // No second barrier: this state is later than the one that the first gave.
+      index = group.state.appliedIndex;
+    }
+    const view = group.state.view(lock);
+    const { value } = view;
+    return {
+      lock_name: view.lock,
+      ...lockState(view, group.leaseTimeMs()),
+      ...(value === undefined ? {} : { value }),
+      as_of_index: index,
+    };
   });
 
   register(listLocks, async ({ prefix, after, limit, consistency }) => {
@@ -58,7 +69,9 @@ export async function readIndex(group: ControlGroup, consistency: "linearizable"
   return consistency === "local" ? group.state.appliedIndex : await group.readBarrier();
 }
 
-function lockState({ mode, holders, waiters, fencingToken, holderTimes, waiterTimes }: LockView, nowMs: number) {
+/** Without the value, which may be long: a page of locks would be many times as long as it is. */
+function lockState(view: LockView, nowMs: number) {
+  const { mode, holders, waiters, fencingToken, revision, holderTimes, waiterTimes } = view;
   return {
     status: mode === undefined ? ("available" as const) : ("held" as const),
     ...(mode === undefined ? {} : { type: mode }),
@@ -76,6 +89,7 @@ function lockState({ mode, holders, waiters, fencingToken, holderTimes, waiterTi
       lock_type: lockType,
       waiting_for_ms: since(enqueuedAtMs, nowMs),
     })),
+    revision,
   };
 }
 

@@ -1,30 +1,21 @@
 import { acquireLock, releaseLock } from "../../api/locks.ts";
-import { defaultTtlMs } from "../../api/names.ts";
-import type { LockCommand, Principal } from "../../locks/types.ts";
 import type { HandlerTools, Register } from "../run.ts";
 import { expectResult } from "./lock-errors.ts";
-
-const OWNER = "owner:";
-const ONCE = "once_";
-
-type Holder = Extract<LockCommand, { type: "release" }>["holder"];
+import { claimOf, holderOf } from "./principals.ts";
 
 /** The operations that change locks: each is one command in the log. */
-export function lockOperations(register: Register, { group, randomId }: HandlerTools): void {
+export function lockOperations(register: Register, tools: HandlerTools): void {
+  const { group } = tools;
+
   register(acquireLock, async (input, context) => {
-    const { owner, session } = input;
-    let principal: Principal;
-    if (session !== undefined) principal = { kind: "session", id: session };
-    else if (owner !== undefined) principal = { kind: "owner", name: owner };
-    else principal = { kind: "once", id: ONCE + randomId(), node: group.nodeId };
     const result = await group.submit(
       {
         type: "acquire",
         lock: input.lock_name,
         mode: input.lock_type,
-        principal,
-        ttlMs: session === undefined ? (input.ttl ?? defaultTtlMs) : 0,
+        ...claimOf(input, tools),
         waitMs: input.timeout,
+        ...(input.value === undefined ? {} : { value: input.value }),
       },
       context,
     );
@@ -62,17 +53,4 @@ export function lockOperations(register: Register, { group, randomId }: HandlerT
       granted_to: released.grantedTo ?? null,
     };
   });
-}
-
-/** `session` may be what a grant gave as such: of an owner or of a one-shot request, too. */
-function holderOf(
-  input: { readonly owner?: string | undefined; readonly session?: string | undefined },
-  node: string,
-): Holder {
-  const { owner, session } = input;
-  if (owner !== undefined) return { kind: "owner", name: owner };
-  if (session === undefined) return { kind: "anonymous", node };
-  if (session.startsWith(OWNER)) return { kind: "owner", name: session.slice(OWNER.length) };
-  if (session.startsWith(ONCE)) return { kind: "onceId", id: session };
-  return { kind: "session", id: session };
 }

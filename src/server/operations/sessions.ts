@@ -21,7 +21,8 @@ export function sessionOperations(register: Register, { group, randomId }: Handl
 
   register(closeSession, async ({ session }, { idempotencyKey }) => {
     const result = await group.submit({ type: "closeSession", session }, { idempotencyKey });
-    return { status: "released" as const, session, released: expectResult(result, "sessionClosed").released };
+    const { released, releasedSemaphores } = expectResult(result, "sessionClosed");
+    return { status: "released" as const, session, released, released_semaphores: releasedSemaphores };
   });
 
   register(listSessions, async ({ after, limit, consistency }) => {

@@ -147,6 +147,9 @@ export class LockJudge {
         this.cancelled(command.ingress, operationKey(command.ingress, command.sequence));
         return;
       case "acquire":
+      case "acquireAll":
+      case "acquirePermits":
+      case "releasePermits":
       case "fence":
         return;
     }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { DecodeError } from "../../../src/kernel/bytes.ts";
 import { limits } from "../../../src/kernel/limits.ts";
 import { decodeCommand, encodeCommand } from "../../../src/locks/codec.ts";
-import type { CommandEnvelope, LockCommand, Principal } from "../../../src/locks/types.ts";
+import type { CommandEnvelope, LockCommand, LockWish, Principal } from "../../../src/locks/types.ts";
 
 const id = fc.string({ maxLength: 40, unit: "grapheme" });
 const name = fc.string({ minLength: 1, maxLength: 40, unit: "grapheme" });
@@ -20,6 +20,12 @@ const holder = fc.oneof(
   fc.record({ kind: fc.constant("anonymous" as const), node: id }),
   fc.record({ kind: fc.constant("onceId" as const), id }),
 );
+const claim = { principal, ttlMs, waitMs: fc.integer({ min: 0, max: limits.maxWaitMs }) };
+const mode = fc.constantFrom("exclusive" as const, "shared" as const);
+const released = { holder, fencingToken: fc.option(token, { nil: undefined }) };
+const permits = fc
+  .tuple(fc.integer({ min: 1, max: limits.maxPermits }), fc.integer({ min: 1, max: limits.maxPermits }))
+  .map(([a, b]) => ({ permits: Math.min(a, b), limit: Math.max(a, b) }));
 const command: fc.Arbitrary<LockCommand> = fc.oneof(
   fc.record({ type: fc.constant("registerIngress" as const), node: id }),
   fc.record({ type: fc.constant("openSession" as const), session: id, ttlMs }),
@@ -28,17 +34,25 @@ const command: fc.Arbitrary<LockCommand> = fc.oneof(
   fc.record({
     type: fc.constant("acquire" as const),
     lock: name,
-    mode: fc.constantFrom("exclusive" as const, "shared" as const),
-    principal,
-    ttlMs,
-    waitMs: fc.integer({ min: 0, max: limits.maxWaitMs }),
+    mode: fc.constant("exclusive" as const),
+    value: fc.string({ maxLength: 40, unit: "grapheme" }),
+    ...claim,
   }),
+  fc.record({ type: fc.constant("acquire" as const), lock: name, mode, ...claim }),
   fc.record({
-    type: fc.constant("release" as const),
-    lock: name,
-    holder,
-    fencingToken: fc.option(token, { nil: undefined }),
+    type: fc.constant("acquireAll" as const),
+    locks: fc.uniqueArray(fc.record({ lock: name, mode }), {
+      minLength: 1,
+      maxLength: limits.maxLocksPerRequest,
+      selector: ({ lock }) => lock,
+    }),
+    ...claim,
   }),
+  fc.record({ type: fc.constant("release" as const), lock: name, ...released }),
+  fc
+    .record({ type: fc.constant("acquirePermits" as const), semaphore: name, permits, ...claim })
+    .map((draft) => ({ ...draft, ...draft.permits })),
+  fc.record({ type: fc.constant("releasePermits" as const), semaphore: name, ...released }),
   fc.record({ type: fc.constant("cancel" as const), ingress: positive, sequence: positive }),
   fc.record({ type: fc.constant("fence" as const), resource: name, token }),
 );
@@ -50,6 +64,7 @@ const envelope: fc.Arbitrary<CommandEnvelope> = fc.record({
   command,
 });
 
+const wanted = { principal: { kind: "owner", name: "a" }, ttlMs: 1, waitMs: 1 } as const;
 const plain: CommandEnvelope = {
   ingress: 1,
   sequence: 1,
@@ -57,6 +72,15 @@ const plain: CommandEnvelope = {
   idempotencyKey: undefined,
   command: { type: "closeSession", session: "s" },
 };
+
+function numbered(count: number): LockWish[] {
+  return Array.from({ length: count }, (_, i) => ({ lock: `${i}`, mode: "exclusive" }));
+}
+
+/** Behind format, ingress, sequence, floor and the flag of the key, one byte each. */
+function encodedBody(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(5);
+}
 
 describe("the codec of commands", () => {
   test("gives back what was encoded", () => {
@@ -120,9 +144,65 @@ describe("the codec of commands", () => {
     { type: "closeSession", session: "x".repeat(limits.maxNameBytes + 17) },
     { type: "openSession", session: "s", ttlMs: limits.maxTtlMs + 1 },
     { type: "cancel", ingress: 0, sequence: 1 },
+    { type: "acquireAll", locks: [], ...wanted },
+    { type: "acquireAll", locks: numbered(limits.maxLocksPerRequest + 1), ...wanted },
+    { type: "acquireAll", locks: [...numbered(2), ...numbered(1)], ...wanted },
+    { type: "acquire", lock: "x", mode: "shared", value: "v", ...wanted },
+    { type: "acquire", lock: "x", mode: "exclusive", value: "é".repeat(limits.maxValueBytes / 2 + 1), ...wanted },
+    { type: "acquirePermits", semaphore: "s", permits: 0, limit: 1, ...wanted },
+    { type: "acquirePermits", semaphore: "s", permits: 3, limit: 2, ...wanted },
+    { type: "acquirePermits", semaphore: "s", permits: 1, limit: limits.maxPermits + 1, ...wanted },
     { type: "fence", resource: "r", token: 0.5 },
   ])("does not encode what it would not decode: %j", (bad) => {
     expect(() => encodeCommand({ ...plain, command: bad })).toThrow();
+  });
+
+  test.each<[what: string, command: LockCommand, written: readonly number[], forged: readonly number[]]>([
+    [
+      "a value in shared mode",
+      { type: "acquire", lock: "x", mode: "exclusive", value: "v", ...wanted },
+      [8, 1, 120, 1],
+      [8, 1, 120, 0],
+    ],
+    [
+      "one lock twice",
+      { type: "acquireAll", locks: numbered(2), ...wanted },
+      [9, 2, 1, 48, 1, 1, 49, 1],
+      [9, 2, 1, 48, 1, 1, 48, 1],
+    ],
+    [
+      "no permits",
+      { type: "acquirePermits", semaphore: "s", permits: 1, limit: 1, ...wanted },
+      [10, 1, 115, 1],
+      [10, 1, 115, 0],
+    ],
+    [
+      "more permits than there are",
+      { type: "acquirePermits", semaphore: "s", permits: 1, limit: 1, ...wanted },
+      [10, 1, 115, 1],
+      [10, 1, 115, 2],
+    ],
+  ])("does not decode what it would not encode: %s", (_what, command, written, forged) => {
+    const bytes = encodeCommand({ ...plain, command });
+    const at = bytes.length - encodedBody(bytes).length;
+    expect([...encodedBody(bytes).subarray(0, written.length)]).toEqual([...written]);
+    bytes.set(forged, at);
+    expect(() => decodeCommand(bytes)).toThrow(DecodeError);
+  });
+
+  test("writes an acquire without a value as it always did", () => {
+    const bytes = encodeCommand({
+      ...plain,
+      command: {
+        type: "acquire",
+        lock: "x",
+        mode: "exclusive",
+        principal: { kind: "owner", name: "a" },
+        ttlMs: 5,
+        waitMs: 6,
+      },
+    });
+    expect([...bytes]).toEqual([1, 1, 1, 1, 0, 4, 1, 120, 1, 1, 1, 97, 5, 6]);
   });
 
   test("takes names and ids of the greatest length", () => {

@@ -23,6 +23,7 @@ describe("granting", () => {
     expect(h.acquire("x", owner("b"))).toEqual({
       type: "error",
       code: "lock_held",
+      lock: "x",
       holders: [{ owner: "a", mode: "exclusive", heldForMs: 0, expiresInMs: 30_000 }],
     });
     expect(h.machine.counts.waiters).toBe(0);
@@ -108,13 +109,22 @@ describe("granting", () => {
     const h = new Harness();
     h.acquire("x", owner("a"));
     h.release("x", owner("a"));
-    expect(h.machine.counts).toEqual({ locks: 0, holds: 0, waiters: 0, sessions: 0, fences: 0 });
+    expect(h.machine.counts).toEqual({
+      locks: 0,
+      semaphores: 0,
+      holds: 0,
+      waiters: 0,
+      sessions: 0,
+      fences: 0,
+    });
     expect(h.machine.view("x")).toEqual({
       lock: "x",
       mode: undefined,
       holders: [],
       waiters: [],
       fencingToken: undefined,
+      value: undefined,
+      revision: 0,
       holderTimes: [],
       waiterTimes: [],
     });
@@ -177,6 +187,7 @@ describe("re-entry and upgrade (L5)", () => {
     expect(h.acquire("x", owner("a"), { waitMs: 1_000 })).toEqual({
       type: "error",
       code: "upgrade_conflict",
+      lock: "x",
       holders: [{ owner: "b", mode: "shared", heldForMs: 0, expiresInMs: 30_000 }],
     });
     expect(h.holders("x")).toEqual(["a", "b"]);

@@ -2,7 +2,15 @@ import { limits } from "../../../src/kernel/limits.ts";
 import { encodeCommand } from "../../../src/locks/codec.ts";
 import { type LockEntry, LockMachine } from "../../../src/locks/lock-machine.ts";
 import type { LockLimits, LockOutcome } from "../../../src/locks/state.ts";
-import type { CommandEnvelope, LockCommand, LockMode, LockResult, Principal } from "../../../src/locks/types.ts";
+import type {
+  CommandEnvelope,
+  LockCommand,
+  LockMode,
+  LockResult,
+  LockWish,
+  PermitGrant,
+  Principal,
+} from "../../../src/locks/types.ts";
 
 export const NODE1 = 1001;
 
@@ -73,21 +81,51 @@ export class Harness {
 
   /** An acquire that must wait; its sequence is returned. */
   wait(lock: string, principal: Principal, options: AcquireOptions = {}): number {
-    const sequence = options.envelope?.sequence ?? this.next(options.envelope?.ingress);
-    const result = this.acquire(lock, principal, {
-      waitMs: 10_000,
-      ...options,
-      envelope: { ...options.envelope, sequence },
-    });
-    if (result !== undefined) throw new Error(`should wait, but ${JSON.stringify(result)}`);
-    return sequence;
+    return this.mustWait(acquire(lock, principal, { waitMs: 10_000, ...options }), options.envelope);
+  }
+
+  /** All of the locks, as `x` or `x/shared`. */
+  acquireAll(locks: readonly string[], principal: Principal, options: AcquireOptions = {}): LockResult | undefined {
+    return this.run(acquireAll(locks, principal, options), options.envelope);
+  }
+
+  /** As {@link wait}. */
+  waitAll(locks: readonly string[], principal: Principal, options: AcquireOptions = {}): number {
+    return this.mustWait(acquireAll(locks, principal, { waitMs: 10_000, ...options }), options.envelope);
+  }
+
+  /** So many permits of a semaphore that has `limit` of them, as `2/3`. */
+  permits(
+    semaphore: string,
+    share: string,
+    principal: Principal,
+    options: AcquireOptions = {},
+  ): LockResult | undefined {
+    return this.run(acquirePermits(semaphore, share, principal, options), options.envelope);
+  }
+
+  /** As {@link wait}. */
+  waitPermits(semaphore: string, share: string, principal: Principal, options: AcquireOptions = {}): number {
+    const command = acquirePermits(semaphore, share, principal, { waitMs: 10_000, ...options });
+    return this.mustWait(command, options.envelope);
+  }
+
+  releasePermits(semaphore: string, holder: Holder, fencingToken?: number): LockResult | undefined {
+    return this.run({ type: "releasePermits", semaphore, holder, fencingToken });
   }
 
   token(lock: string, principal: Principal, options: AcquireOptions = {}): number {
     return tokenOf(this.acquire(lock, principal, options));
   }
 
-  release(lock: string, holder: Extract<LockCommand, { type: "release" }>["holder"], fencingToken?: number) {
+  mustWait(command: LockCommand, envelope: Partial<CommandEnvelope> = {}): number {
+    const sequence = envelope.sequence ?? this.next(envelope.ingress);
+    const result = this.run(command, { ...envelope, sequence });
+    if (result !== undefined) throw new Error(`should wait, but ${JSON.stringify(result)}`);
+    return sequence;
+  }
+
+  release(lock: string, holder: Holder, fencingToken?: number): LockResult | undefined {
     return this.run({ type: "release", lock, holder, fencingToken });
   }
 
@@ -114,16 +152,42 @@ export class Harness {
   }
 }
 
+type Holder = Extract<LockCommand, { type: "release" }>["holder"];
+
 export interface AcquireOptions {
   readonly mode?: LockMode;
   readonly ttlMs?: number;
   readonly waitMs?: number;
+  readonly value?: string;
   readonly envelope?: Partial<CommandEnvelope>;
 }
 
-export function acquire(lock: string, principal: Principal, { mode, ttlMs, waitMs }: AcquireOptions = {}): LockCommand {
-  const leaseMs = principal.kind === "session" ? 0 : (ttlMs ?? 30_000);
-  return { type: "acquire", lock, mode: mode ?? "exclusive", principal, ttlMs: leaseMs, waitMs: waitMs ?? 0 };
+export function acquire(lock: string, principal: Principal, options: AcquireOptions = {}): LockCommand {
+  const { mode = "exclusive", ttlMs = 30_000, waitMs = 0, value } = options;
+  const leaseMs = principal.kind === "session" ? 0 : ttlMs;
+  return { type: "acquire", lock, mode, principal, ttlMs: leaseMs, waitMs, value };
+}
+
+export function acquireAll(locks: readonly string[], principal: Principal, options: AcquireOptions = {}): LockCommand {
+  const { ttlMs = 30_000, waitMs = 0 } = options;
+  const leaseMs = principal.kind === "session" ? 0 : ttlMs;
+  return { type: "acquireAll", locks: locks.map(wish), principal, ttlMs: leaseMs, waitMs };
+}
+
+export function acquirePermits(
+  semaphore: string,
+  share: string,
+  principal: Principal,
+  { ttlMs = 30_000, waitMs = 0 }: AcquireOptions = {},
+): LockCommand {
+  const [permits = 0, limit = 0] = share.split("/").map(Number);
+  const leaseMs = principal.kind === "session" ? 0 : ttlMs;
+  return { type: "acquirePermits", semaphore, permits, limit, principal, ttlMs: leaseMs, waitMs };
+}
+
+function wish(text: string): LockWish {
+  const [lock = "", mode = "exclusive"] = text.split("/");
+  return { lock, mode: mode as LockMode };
 }
 
 export function owner(name: string): Principal {
@@ -141,6 +205,17 @@ export function once(id: string, node = "node1"): Principal {
 export function tokenOf(result: LockResult | undefined): number {
   if (result?.type !== "granted") throw new Error(`should be granted, but ${JSON.stringify(result)}`);
   return result.fencingToken;
+}
+
+export function permitsOf(result: LockResult | undefined): PermitGrant {
+  if (result?.type !== "permitsGranted") throw new Error(`should be granted, but ${JSON.stringify(result)}`);
+  return result;
+}
+
+/** Of a multi-lock, in order. */
+export function tokensOf(result: LockResult | undefined): number[] {
+  if (result?.type !== "grantedAll") throw new Error(`should be granted, but ${JSON.stringify(result)}`);
+  return result.grants.map((grant) => grant.fencingToken);
 }
 
 export function errorOf(result: LockResult | undefined): string | undefined {

@@ -145,7 +145,7 @@ describe("how a wait ends (L7)", () => {
     expect(h.resultOf(b)).toBeUndefined();
     h.entry("time");
     const holders = [{ owner: "a", mode: "exclusive" as const, heldForMs: 20_000, expiresInMs: 10_000 }];
-    expect(h.resultOf(b)).toEqual({ type: "error", code: "lock_held", holders });
+    expect(h.resultOf(b)).toEqual({ type: "error", code: "lock_held", lock: "x", holders });
     expect(h.waiters("x")).toEqual([]);
   });
 

@@ -89,7 +89,11 @@ describe("sessions", () => {
     h.acquire("y", owner("a"));
     const waiting = h.wait("y", session("s1"));
     const next = h.wait("x", owner("b"));
-    expect(h.run({ type: "closeSession", session: "s1" })).toEqual({ type: "sessionClosed", released: ["x"] });
+    expect(h.run({ type: "closeSession", session: "s1" })).toEqual({
+      type: "sessionClosed",
+      released: ["x"],
+      releasedSemaphores: [],
+    });
     expect(errorOf(h.resultOf(waiting))).toBe("session_expired");
     expect(errorOf(h.resultOf(next))).toBe("granted");
     expect(errorOf(h.run({ type: "closeSession", session: "s1" }))).toBe("session_expired");

@@ -65,6 +65,36 @@ describe("what is wrong with a field is refused with its name, and nothing is pr
     ["a fence without a token", "POST", "/fence/x", "token"],
     ["a page of none", "GET", "/locks?limit=0", "limit"],
     ["a page of 1,001", "GET", "/locks?limit=1001", "limit"],
+    ["a value beside a shared lock", "POST", "/lock/x?lock_type=shared&value=here", "value"],
+    ["a value of 4,097 bytes", "POST", `/lock/x?value=${"v".repeat(4097)}`, "value"],
+    ["a value of 2,049 characters and 4,098 bytes", "POST", `/lock/x?value=${"%C3%A9".repeat(2049)}`, "value"],
+    ["a value that is not UTF-8", "POST", "/lock/x?value=%FF", "value"],
+    ["a revision without a wait", "GET", "/lock/x?after=5", "after"],
+    ["a wait without a revision", "GET", "/lock/x?wait=5", "wait"],
+    ["a wait above 60 s", "GET", "/lock/x?wait=60.1&after=5", "wait"],
+    ["a negative wait", "GET", "/lock/x?wait=-1&after=5", "wait"],
+    ["a negative revision", "GET", "/lock/x?wait=1&after=-1", "after"],
+    ["a revision with a fraction", "GET", "/lock/x?wait=1&after=1.5", "after"],
+    ["an empty revision", "GET", "/lock/x?wait=1&after=", "after"],
+    ["a wait for the list of locks", "GET", "/locks?wait=1", "wait"],
+    ["permits without a limit", "POST", "/semaphore/x", "limit"],
+    ["a limit of none", "POST", "/semaphore/x?limit=0", "limit"],
+    ["a limit of 1,025", "POST", "/semaphore/x?limit=1025", "limit"],
+    ["a limit that is a word", "POST", "/semaphore/x?limit=many", "limit"],
+    ["no permits", "POST", "/semaphore/x?limit=3&permits=0", "permits"],
+    ["a negative number of permits", "POST", "/semaphore/x?limit=3&permits=-1", "permits"],
+    ["half a permit", "POST", "/semaphore/x?limit=3&permits=0.5", "permits"],
+    ["more permits than there are", "POST", "/semaphore/x?limit=3&permits=4", "permits"],
+    ["1,025 permits", "POST", "/semaphore/x?limit=1024&permits=1025", "permits"],
+    ["permits of a session with a TTL", "POST", "/semaphore/x?limit=3&session=ses_1&ttl=5", "ttl"],
+    ["permits of a session and an owner", "POST", "/semaphore/x?limit=3&session=ses_1&owner=a", "session"],
+    ["a type of permits", "POST", "/semaphore/x?limit=3&lock_type=shared", "lock_type"],
+    ["a semaphore with an empty name", "POST", "/semaphore/?limit=3", "semaphore"],
+    ["a semaphore with a name of 513 bytes", "GET", `/semaphore/${longName}`, "semaphore"],
+    ["a release of some permits", "DELETE", "/semaphore/x?owner=a&permits=1", "permits"],
+    ["a release of permits by session and owner", "DELETE", "/semaphore/x?session=ses_1&owner=a", "session"],
+    ["several locks in the query", "POST", "/locks?locks=a,b", "locks"],
+    ["no locks", "POST", "/locks", "locks"],
     ["an unknown consistency", "GET", "/lock/x?consistency=eventual", "consistency"],
     ["a session with a bad TTL", "POST", "/session?ttl=0", "ttl"],
     ["an unknown format of metrics", "GET", "/metrics?format=xml", "format"],
@@ -93,6 +123,51 @@ describe("what is wrong with a field is refused with its name, and nothing is pr
     const { status, fields } = await refusal("POST", path, { body: JSON.stringify(body) });
     expect(status).toBe(400);
     expect(fields).toEqual([field]);
+  });
+
+  test.each<[string, unknown, string]>([
+    ["no locks", { locks: [] }, "locks"],
+    ["65 locks", { locks: Array.from({ length: 65 }, (_, i) => ({ name: `n${i}` })) }, "locks"],
+    ["locks that are no list", { locks: { name: "a" } }, "locks"],
+    ["a lock that is only a name", { locks: ["a"] }, "locks.0"],
+    ["a lock without a name", { locks: [{ lock_type: "shared" }] }, "locks.0.name"],
+    ["a lock with an empty name", { locks: [{ name: "a" }, { name: "" }] }, "locks.1.name"],
+    ["a lock with a name of 513 bytes", { locks: [{ name: longName }] }, "locks.0.name"],
+    ["a lock with an unknown type", { locks: [{ name: "a", lock_type: "mutual" }] }, "locks.0.lock_type"],
+    ["a lock with a field that it does not have", { locks: [{ name: "a", ttl: 5 }] }, "locks.0.ttl"],
+    ["a name that is repeated", { locks: [{ name: "a" }, { name: "b" }, { name: "a" }] }, "locks.2.name"],
+    ["a name in both types", { locks: [{ name: "a" }, { name: "a", lock_type: "shared" }] }, "locks.1.name"],
+    ["a value", { locks: [{ name: "a" }], value: "here" }, "value"],
+    ["a session's TTL", { locks: [{ name: "a" }], session: "ses_1", ttl: 5 }, "ttl"],
+    ["a timeout above 60 s", { locks: [{ name: "a" }], timeout: 61 }, "timeout"],
+  ])("of several locks: %s", async (_case, body, field) => {
+    for (const path of ["/locks", "/v1/locks"]) {
+      const { status, fields } = await refusal("POST", path, { body: JSON.stringify(body) });
+      expect([status, fields]).toEqual([400, [field]]);
+    }
+  });
+
+  test("of several locks: a name that is repeated is named", async () => {
+    const locks = [{ name: "orders" }, { name: "stock" }, { name: "orders" }];
+    const { body } = await refusal("POST", "/locks", { body: JSON.stringify({ locks }) });
+    expect(body.detail).toBe('locks.2.name: "orders" is in the list already: name each lock once');
+    const long = [{ name: "n".repeat(512) }, { name: "n".repeat(512) }];
+    const shown = await refusal("POST", "/locks", { body: JSON.stringify({ locks: long }) });
+    expect(shown.body.detail.length).toBeLessThan(200);
+  });
+
+  test.each([
+    ["a value that is a number", "/lock/x", { value: 7 }, "value"],
+    ["a value that is an object", "/lock/x", { value: { host: "a" } }, "value"],
+    ["a value with a lone surrogate", "/lock/x", { value: "a\ud800" }, "value"],
+    ["permits that are a word", "/semaphore/x", { limit: 3, permits: "two" }, "permits"],
+    ["permits with a fraction", "/semaphore/x", { limit: 3, permits: 1.5 }, "permits"],
+    ["permits of null", "/semaphore/x", { limit: 3, permits: null }, "permits"],
+    ["a limit in a list", "/semaphore/x", { limit: [3] }, "limit"],
+    ["a limit that stands in the query already", "/semaphore/x?limit=3", { limit: 3 }, "limit"],
+  ])("in JSON: %s", async (_case, path, body, field) => {
+    const { status, fields } = await refusal("POST", path, { body: JSON.stringify(body) });
+    expect([status, fields]).toEqual([400, [field]]);
   });
 
   test("in JSON: an infinite TTL and a field called __proto__", async () => {

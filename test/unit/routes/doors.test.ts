@@ -14,7 +14,8 @@ describe("a known path with another method is 405 and says which it takes", () =
     ["PUT", "/lock/x", "DELETE, GET, HEAD, POST"],
     ["OPTIONS", "/lock/x", "DELETE, GET, HEAD, POST"],
     ["POST", "/", "GET, HEAD"],
-    ["POST", "/locks", "GET, HEAD"],
+    ["DELETE", "/locks", "GET, HEAD, POST"],
+    ["PUT", "/semaphore/x", "DELETE, GET, HEAD, POST"],
     ["GET", "/session", "POST"],
     ["HEAD", "/session/ses_1", "DELETE, PUT"],
     ["GET", "/session/ses_1", "DELETE, PUT"],
@@ -42,6 +43,9 @@ describe("an unknown path is 404 in the shape of every error", () => {
     ["POST", "/lock"],
     ["POST", "/lock/a/b"],
     ["GET", "/locks/"],
+    ["POST", "/semaphore"],
+    ["POST", "/semaphore/a/b"],
+    ["GET", "/semaphores"],
     ["GET", "/v2/locks"],
     ["GET", "/v1/v1/locks"],
     ["GET", "/%6Cocks"],
@@ -148,7 +152,9 @@ describe("a node with too many requests at hand", () => {
     const status = async (method: string, path: string) => (await app.request(path, { method })).status;
     expect(await status("POST", "/lock/x")).toBe(429);
     expect(await status("POST", "/session")).toBe(429);
+    expect(await status("POST", "/semaphore/x?limit=3")).toBe(429);
     expect(await status("DELETE", "/lock/x")).toBe(200);
+    expect(await status("DELETE", "/semaphore/x")).toBe(200);
     expect(await status("PUT", "/session/ses_1")).toBe(200);
     expect(await status("DELETE", "/session/ses_1")).toBe(200);
     http.inFlight = limits.maxPendingRequests;

@@ -130,5 +130,10 @@ test("a request that waits is allowed to be silent for its wait and 15 s", async
   await app.request("/lock/x", { method: "POST" }, server);
   await app.request("/lock/x?timeout=0", { method: "POST" }, server);
   await app.request("/lock/x", { method: "DELETE" }, server);
-  expect(allowed).toEqual([46, 25]);
+  await app.request("/locks", { method: "POST", body: '{"locks": [{"name": "x"}], "timeout": 1}' }, server);
+  await app.request("/semaphore/x?limit=3&timeout=2", { method: "POST" }, server);
+  await app.request("/lock/x?wait=3&after=0", {}, server);
+  await app.request("/lock/x?wait=0&after=0", {}, server);
+  await app.request("/lock/x", {}, server);
+  expect(allowed).toEqual([46, 25, 16, 17, 18]);
 });

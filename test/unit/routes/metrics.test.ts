@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { GroupError } from "../../../src/server/control-group.ts";
 import { appOver } from "../../support/app.ts";
 import { ScriptedControlGroup } from "../../support/scripted-control-group.ts";
 
@@ -40,8 +41,10 @@ test("the text is what Prometheus reads, with help, type and current values", as
   expect(samples.get("mufakat_raft_commit_index")).toBe(44);
   expect(samples.get("mufakat_raft_is_leader")).toBe(0);
   expect(samples.get("mufakat_raft_elections_total")).toBe(2);
+  expect(samples.get("mufakat_semaphores")).toBe(6);
   expect(samples.get("mufakat_locks_held")).toBe(2);
   expect(samples.get("mufakat_lock_waiters")).toBe(3);
+  expect(samples.get("mufakat_lock_observers")).toBe(9);
   expect(samples.get("mufakat_sessions")).toBe(4);
   expect(samples.get("process_resident_memory_bytes")).toBeGreaterThan(1e6);
   expect(samples.get('mufakat_http_requests_total{method="POST",route="/lock/:name",status="200"}')).toBe(2);
@@ -51,6 +54,24 @@ test("the text is what Prometheus reads, with help, type and current values", as
   expect(samples.get('mufakat_http_request_seconds_count{method="POST",route="/lock/:name"}')).toBe(3);
   // This request itself.
   expect(samples.get("mufakat_http_requests_in_flight")).toBe(1);
+});
+
+test("a client that went away is counted as such, and not as a time-out of the node", async () => {
+  const group = new ScriptedControlGroup();
+  const { app } = appOver(group);
+  const abort = new AbortController();
+  group.change = async () => {
+    abort.abort();
+    throw new GroupError("aborted");
+  };
+  await app.request("/lock/x?wait=60&after=0", { signal: abort.signal });
+  group.change = async () => {
+    throw new GroupError("outcome_unknown");
+  };
+  await app.request("/lock/x?wait=60&after=0");
+  const samples = parse(await (await app.request("/metrics")).text());
+  expect(samples.get('mufakat_http_requests_total{method="GET",route="/lock/:name",status="499"}')).toBe(1);
+  expect(samples.get('mufakat_http_requests_total{method="GET",route="/lock/:name",status="504"}')).toBe(1);
 });
 
 test("histograms are cumulative and in seconds", async () => {

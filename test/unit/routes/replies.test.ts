@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { clusterStatus, nodeStatus } from "../../../src/api/cluster.ts";
-import { type ErrorBody, errorCodes } from "../../../src/api/errors.ts";
+import { errorCodes } from "../../../src/api/errors.ts";
 import { checkFence } from "../../../src/api/fences.ts";
 import { acquireLock, inspectLock, listLocks, releaseLock } from "../../../src/api/locks.ts";
 import { closeSession, listSessions, openSession, renewSession } from "../../../src/api/sessions.ts";
 import type { LockError } from "../../../src/locks/types.ts";
 import { GroupError } from "../../../src/server/control-group.ts";
-import { appOver } from "../../support/app.ts";
+import { appOver, ask } from "../../support/app.ts";
 import { ScriptedControlGroup } from "../../support/scripted-control-group.ts";
 
 const held = {
@@ -15,19 +15,12 @@ const held = {
   holders: [{ owner: "a", mode: "exclusive" as const }],
   waiters: [{ owner: "b", mode: "shared" as const }],
   fencingToken: 7,
+  value: undefined,
+  revision: 40,
   holderTimes: [{ owner: "a", mode: "exclusive" as const, grantedAtMs: 400, endsAtMs: 1_300 }],
   // Applied, and not yet covered by what was heard of lease time.
   waiterTimes: [{ owner: "b", mode: "shared" as const, enqueuedAtMs: 1_001 }],
 };
-
-async function ask(group: ScriptedControlGroup, method: string, path: string, init: RequestInit = {}) {
-  const response = await appOver(group).app.request(path, { method, ...init });
-  return {
-    status: response.status,
-    headers: response.headers,
-    body: (await response.json()) as ErrorBody & Record<string, unknown>,
-  };
-}
 
 async function failing(code: LockError, method = "POST", path = "/lock/x?owner=a") {
   const group = new ScriptedControlGroup();
@@ -76,6 +69,7 @@ describe("successes have the fields of their schema, and no others", () => {
       status: "released",
       session: opened.session,
       released: ["x"],
+      released_semaphores: ["s"],
     });
   });
 
@@ -97,6 +91,7 @@ describe("successes have the fields of their schema, and no others", () => {
       fencing_token: 7,
       holders: [{ owner: "a", lock_type: "exclusive", held_for_ms: 600, expires_in_ms: 300 }],
       queue: [{ owner: "b", lock_type: "shared", waiting_for_ms: 0 }],
+      revision: 40,
       as_of_index: 42,
     });
     expect(headers.get("cache-control")).toBe("no-store");
@@ -109,6 +104,7 @@ describe("successes have the fields of their schema, and no others", () => {
       fencing_token: null,
       holders: [],
       queue: [],
+      revision: 0,
       as_of_index: 42,
     });
   });
@@ -219,7 +215,7 @@ describe("the list of locks", () => {
 });
 
 describe("reads", () => {
-  test.each(["/lock/x", "/locks", "/sessions", "/cluster"])(
+  test.each(["/lock/x", "/locks", "/semaphore/x", "/sessions", "/cluster"])(
     "%s asks a majority first, unless local ones will do",
     async (path) => {
       const group = new ScriptedControlGroup();
@@ -261,8 +257,13 @@ describe("refusals of the state machine", () => {
     { owner: "b", lock_name: "x", lock_type: "exclusive", blocked_by: "a" },
   ];
   test.each<[LockError, number, string, unknown]>([
-    [{ type: "error", code: "lock_held", holders }, 423, "lock_held", shown],
-    [{ type: "error", code: "upgrade_conflict", holders }, 409, "upgrade_conflict", shown],
+    [{ type: "error", code: "lock_held", lock: "x", holders }, 423, "lock_held", { lock_name: "x", ...shown }],
+    [
+      { type: "error", code: "upgrade_conflict", lock: "x", holders },
+      409,
+      "upgrade_conflict",
+      { lock_name: "x", ...shown },
+    ],
     [{ type: "error", code: "not_owner", holders }, 403, "not_owner", shown],
     [{ type: "error", code: "deadlock", cycle }, 409, "deadlock", { cycle: shownCycle }],
     [{ type: "error", code: "not_held" }, 404, "not_held", undefined],

@@ -154,6 +154,47 @@ describe("the application behind a real socket", () => {
     await eventually(() => group.state.view("x").waiters.length === 0);
   });
 
+  test("takes the places of a request for several locks, and of one for permits, out of their queues as well", async () => {
+    const { group, url } = startNode();
+    await fetch(`${url}/lock/y?owner=a`, { method: "POST" });
+    await fetch(`${url}/semaphore/s?owner=a&limit=1`, { method: "POST" });
+    const abort = new AbortController();
+    const { signal } = abort;
+    const body = JSON.stringify({ locks: [{ name: "x" }, { name: "y" }], owner: "b", timeout: 60 });
+    const waiting = [
+      fetch(`${url}/locks`, { method: "POST", body, signal }),
+      fetch(`${url}/semaphore/s?owner=b&limit=1&timeout=60`, { method: "POST", signal }),
+    ].map((request) => request.catch(() => "gone"));
+    const places = () => [
+      group.state.view("x").waiters.length,
+      group.state.view("y").waiters.length,
+      group.state.semaphore("s").waiters.length,
+    ];
+    await eventually(() => Bun.deepEquals(places(), [1, 1, 1]));
+    abort.abort();
+    expect(await Promise.all(waiting)).toEqual(["gone", "gone"]);
+    await eventually(() => Bun.deepEquals(places(), [0, 0, 0]));
+  });
+
+  test("gives the place of an observer that went away back at once", async () => {
+    const { group, url } = startNode();
+    const abort = new AbortController();
+    const waiting = fetch(`${url}/lock/x?wait=60&after=0`, { signal: abort.signal }).catch(() => "gone");
+    await eventually(() => group.observers.count === 1);
+    abort.abort();
+    expect(await waiting).toBe("gone");
+    await eventually(() => group.observers.count === 0);
+    expect(group.status().lastIndex).toBe(1);
+  });
+
+  test("answers an observer when the lock is taken", async () => {
+    const { group, url } = startNode();
+    const waiting = fetch(`${url}/lock/x?wait=60&after=0`);
+    await eventually(() => group.observers.count === 1);
+    await fetch(`${url}/lock/x?owner=a&value=here`, { method: "POST" });
+    expect(await (await waiting).json()).toMatchObject({ status: "held", owners: ["a"], value: "here" });
+  });
+
   test("waits for a lock longer than an ordinary request may be silent, and answers when its time is over", async () => {
     const { url } = startNode();
     await fetch(`${url}/lock/x?owner=a`, { method: "POST" });

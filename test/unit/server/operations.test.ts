@@ -3,7 +3,9 @@ import { z } from "zod";
 import { clusterStatus, health, nodeStatus, readiness, transferLeadership } from "../../../src/api/cluster.ts";
 import { checkFence } from "../../../src/api/fences.ts";
 import { acquireLock, inspectLock, listLocks, releaseLock } from "../../../src/api/locks.ts";
+import { acquireLocks } from "../../../src/api/multi-locks.ts";
 import { operation } from "../../../src/api/operation.ts";
+import { acquirePermits, inspectSemaphore, releasePermits } from "../../../src/api/semaphores.ts";
 import { closeSession, listSessions, openSession, renewSession } from "../../../src/api/sessions.ts";
 import { randomId } from "../../../src/server/random-id.ts";
 import { createRun } from "../../../src/server/run.ts";
@@ -14,6 +16,10 @@ const operations = [
   releaseLock,
   inspectLock,
   listLocks,
+  acquireLocks,
+  acquirePermits,
+  releasePermits,
+  inspectSemaphore,
   openSession,
   renewSession,
   closeSession,

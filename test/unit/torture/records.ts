@@ -65,7 +65,13 @@ export function renewSession(atMs: number, session: string, changes: Changes = {
 }
 
 export function closeSession(atMs: number, session: string, changes: Changes = {}) {
-  return operation("sessions.close", atMs, { session }, { status: "released", session, released: [] }, changes);
+  return operation(
+    "sessions.close",
+    atMs,
+    { session },
+    { status: "released", session, released: [], released_semaphores: [] },
+    changes,
+  );
 }
 
 export function offer(atMs: number, token: number, changes: Changes = {}) {
@@ -89,7 +95,7 @@ export function inspect(
     ...{ lock_name: "x", status: owners.length === 0 ? "available" : "held", as_of_index: index },
     ...(owners.length === 0 ? {} : { type: "exclusive" }),
     ...{ owners, waiters: waiters.map((owner) => [owner, "exclusive"]), fencing_token: token ?? null },
-    ...{ holders: [], queue: [] },
+    ...{ holders: [], queue: [], revision: 1 },
   };
   return operation("locks.inspect", atMs, { lock_name: "x" }, output);
 }
@@ -100,7 +106,7 @@ export function lockState(
   owners: readonly string[],
   waiters: readonly (readonly [string, string])[] = [],
 ) {
-  return { status: "held", type, owners, waiters, fencing_token: 1, holders: [], queue: [] };
+  return { status: "held", type, owners, waiters, fencing_token: 1, holders: [], queue: [], revision: 1 };
 }
 
 export function list(atMs: number, index: number, locks: Fields) {

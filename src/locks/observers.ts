@@ -1,0 +1,38 @@
+/**
+ * Who wants to know when a lock changes. No part of the state: each replica has its own, and what they are told of is only
+ * that it is time to look.
+ */
+export class Observers {
+  private readonly listeners = new Map<string, Set<() => void>>();
+  /** Locks that the entry being applied has changed, of those that somebody observes. */
+  private readonly changed = new Set<string>();
+
+  /**
+   * @param listener called after each entry that changed the lock's holders, mode or value, until it is taken back; it
+   *   must not throw, nor apply entries
+   * @returns takes the listener back
+   */
+  observe(lock: string, listener: () => void): () => void {
+    // A key of its own: one function may be given twice.
+    const key = (): void => listener();
+    const known = this.listeners.get(lock);
+    if (known === undefined) this.listeners.set(lock, new Set([key]));
+    else known.add(key);
+    return () => {
+      const left = this.listeners.get(lock);
+      if (left?.delete(key) === true && left.size === 0) this.listeners.delete(lock);
+    };
+  }
+
+  touch(lock: string): void {
+    if (this.listeners.size > 0 && this.listeners.has(lock)) this.changed.add(lock);
+  }
+
+  /** The entry is applied. */
+  notify(): void {
+    if (this.changed.size === 0) return;
+    const listeners = [...this.changed].flatMap((lock) => [...(this.listeners.get(lock) ?? [])]);
+    this.changed.clear();
+    for (const listener of listeners) listener();
+  }
+}

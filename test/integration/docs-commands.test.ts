@@ -1,0 +1,27 @@
+/** The commands of docs/locks.md, pasted into a shell beside a real cluster. */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { success } from "../support/node-client.ts";
+import { ProcessCluster } from "../support/process-cluster.ts";
+import { missing, paste, readCommands } from "../support/replay-commands.ts";
+import { projectRoot } from "../support/source-files.ts";
+
+test("the commands of docs/locks.md print what it says, and leave nothing held", async () => {
+  await using cluster = await ProcessCluster.start({ size: 3 });
+  const blocks = readCommands(readFileSync(join(projectRoot, "docs/locks.md"), "utf8"));
+  expect(blocks.length).toBeGreaterThanOrEqual(4);
+  const ports = cluster.nodes.map((node) => node.clientPort);
+  const printed = await paste(blocks, ports);
+  for (const [i, { line, shown }] of blocks.entries()) {
+    const output = printed[i] ?? "";
+    expect([line, missing(output, shown), output]).toEqual([line, undefined, output]);
+  }
+  expect(success(await cluster.client("node1").locks()).locks).toEqual({});
+}, 60_000);
+
+test("a command that prints something else is noticed", () => {
+  expect(missing('{"a":1,"b":2}{"c":3}', ['{"a":…}', '{"c":3}'])).toBeUndefined();
+  expect(missing('{"c":3}{"a":1}', ['{"a":…}', '{"c":3}'])).toBe('{"c":3}');
+  expect(missing('{"a":1}', ['{"b":…}'])).toBe('{"b":…}');
+});

@@ -1,3 +1,4 @@
+import { Hash } from "../kernel/hash.ts";
 import type { StateMachine } from "../engine/state-machine.ts";
 import type { LockMachine } from "../locks/lock-machine.ts";
 import type { LockOutcome } from "../locks/state.ts";
@@ -82,5 +83,9 @@ export class ObservedMachine implements StateMachine<LockResult> {
 
   digest(): string {
     return this.machine.digest();
+  }
+
+  stateHash(): number {
+    return new Hash().text(this.machine.digest()).finish();
   }
 }

@@ -1,3 +1,4 @@
+import type { ApplyJournal } from "../engine/apply-journal.ts";
 import type { Outcome, StateMachine } from "../engine/state-machine.ts";
 import { decodeCommand, encodeCommand } from "../locks/codec.ts";
 import type { LockResult } from "../locks/types.ts";
@@ -29,6 +30,69 @@ export class TwiceMachine implements StateMachine<LockResult> {
     this.machine.apply({ ...entry, payload: encodeCommand(copy) }, (outcome) => {
       emit(outcome.sequence >= COPY ? { ...outcome, sequence: outcome.sequence - COPY } : outcome);
     });
+  }
+
+  nextDeadlineMs(): number | undefined {
+    return this.machine.nextDeadlineMs();
+  }
+
+  digest(): string {
+    return this.machine.digest();
+  }
+}
+
+/** The end of a process that a planted fault brought about: no failure of the run. */
+export class PlantedDeath extends Error {
+  override name = "PlantedDeath";
+}
+
+/** Ends the process at one entry, in the middle of its effects. */
+export class PoisonedMachine implements StateMachine<LockResult> {
+  constructor(
+    private readonly machine: StateMachine<LockResult>,
+    private readonly index: number,
+  ) {}
+
+  apply(entry: Entry, emit: (outcome: Outcome<LockResult>) => void): void {
+    if (entry.index !== this.index) {
+      this.machine.apply(entry, emit);
+      return;
+    }
+    this.machine.apply(entry, () => {});
+    throw new PlantedDeath(`entry ${entry.index} is poison`);
+  }
+
+  nextDeadlineMs(): number | undefined {
+    return this.machine.nextDeadlineMs();
+  }
+
+  digest(): string {
+    return this.machine.digest();
+  }
+}
+
+/** The process dies before it can write down why, as by a signal. */
+export function diesUnseen(journal: ApplyJournal): ApplyJournal {
+  return {
+    suspect: (group) => journal.suspect(group),
+    begin: (group, from, to) => journal.begin(group, from, to),
+    end: () => journal.end(),
+    threw: (_group, _index, error) => {
+      throw new PlantedDeath(error);
+    },
+    cleared: (group) => journal.cleared(group),
+  };
+}
+
+/** Loses the effects of one entry. */
+export class SkippingMachine implements StateMachine<LockResult> {
+  constructor(
+    private readonly machine: StateMachine<LockResult>,
+    private readonly index: number,
+  ) {}
+
+  apply(entry: Entry, emit: (outcome: Outcome<LockResult>) => void): void {
+    if (entry.index !== this.index) this.machine.apply(entry, emit);
   }
 
   nextDeadlineMs(): number | undefined {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { ProcessCluster } from "../../test/support/process-cluster.ts";
 
 /** Samples of the text format of `/metrics`, by name with labels. */
@@ -7,7 +8,16 @@ async function metricsOf(url: string): Promise<Map<string, number>> {
   return new Map([...samples].map(([, name = "", value]) => [name, Number(value)]));
 }
 
-/** How long turns of the loop took since the start of each node (PROTOCOLS D10), a line a node. */
+/** Seconds for which a process' main thread was ready to run and had no processor, from /proc. */
+function starvedSeconds(pid: number | undefined): string {
+  try {
+    return (Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e9).toFixed(1);
+  } catch {
+    return "?";
+  }
+}
+
+/** How long turns of the loop took since the start of each node (PROTOCOLS D10). */
 export async function showLoopFigures(cluster: ProcessCluster): Promise<void> {
   for (const id of cluster.ids) {
     const metrics = await metricsOf(cluster.url(id));
@@ -22,7 +32,8 @@ export async function showLoopFigures(cluster: ProcessCluster): Promise<void> {
     console.log(
       `  waits for a turn ${spread(metrics, "mufakat_engine_turn_wait_seconds")}, ` +
         `longest ${ms("mufakat_engine_longest_turn_wait_seconds")} ms; fdatasync ${spread(metrics, "mufakat_log_fsync_seconds")}; ` +
-        `states agreed ${metrics.get("mufakat_state_checks_total")} times`,
+        `states agreed ${metrics.get("mufakat_state_checks_total")} times; ` +
+        `without a processor for ${starvedSeconds(cluster.node(id).process?.pid)} s`,
     );
   }
 }

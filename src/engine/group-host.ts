@@ -76,7 +76,7 @@ export class GroupHost<Command, Result> {
   ) {
     this.voters = voters;
     this.exchange = new StateExchange({
-      ...{ group, self: services.self, voters, formula: machine.stateHashFormula ?? 0, every },
+      ...{ group, self: services.self, voters, formula: machine.stateHashFormula, every },
       send: (peer, message) => services.send(peer, message),
       onDecided: (stop) => this.applier.stop(stop),
     });
@@ -257,8 +257,7 @@ export class GroupHost<Command, Result> {
   }
 
   private checkpoint(index: number): void {
-    const hash = this.machine.stateHash?.();
-    if (hash !== undefined) this.exchange.checkpoint(index, hash, this.raft.log.commitIndex);
+    this.exchange.checkpoint(index, this.machine.stateHash(), this.raft.log.commitIndex);
   }
 
   private stop(stop: GroupStop): void {

@@ -29,9 +29,9 @@ export interface StateMachine<Result> {
   digest(): string;
   /**
    * A hash of all that was applied so far, for comparing replicas as they run: cheap, and different ever after once anything
-   * differed (PROTOCOLS R8). An integer in 0…2⁵³−1. A machine without one takes no part in the exchange.
+   * differed (PROTOCOLS R8). An integer in 0…2⁵³−1.
    */
-  stateHash?(): number;
+  stateHash(): number;
   /** Rises with every change of what {@link stateHash} covers: only hashes of one formula can be compared. */
-  readonly stateHashFormula?: number;
+  readonly stateHashFormula: number;
 }

@@ -1,4 +1,3 @@
-import { Hash } from "../kernel/hash.ts";
 import type { StateMachine } from "../engine/state-machine.ts";
 import type { LockMachine } from "../locks/lock-machine.ts";
 import type { LockOutcome } from "../locks/state.ts";
@@ -86,6 +85,10 @@ export class ObservedMachine implements StateMachine<LockResult> {
   }
 
   stateHash(): number {
-    return new Hash().text(this.machine.digest()).finish();
+    return this.machine.stateHash();
+  }
+
+  get stateHashFormula(): number {
+    return this.machine.stateHashFormula;
   }
 }

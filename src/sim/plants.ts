@@ -6,7 +6,7 @@ import type { Message, PreVoteRequest, ReplicaId, VoteRequest } from "../raft/ty
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { Volume } from "../wal/volume.ts";
 import { BoastfulLog, CarelessLog, EarlyLog, ForgetfulLog } from "./planted-logs.ts";
-import { diesUnseen, PoisonedMachine, SkippingMachine, TwiceMachine } from "./planted-machine.ts";
+import { diesUnseen, executingTwice, poisoned, skipping, withApply } from "./planted-machine.ts";
 
 /** What a planted fault may get hold of. All of it lies at the simulator's edge: production code has no switch. */
 export interface Plant {
@@ -115,14 +115,14 @@ export const plants: Readonly<Record<string, Plant>> = {
   "expires-by-local-clock": {
     breaks: "T2: a replica expires leases by its own clock",
     machine: (machine, { localMs }) =>
-      wrapMachine(machine, (entry, emit) => {
+      withApply(machine, (entry, emit) => {
         machine.apply(entry.kind === "time" ? { ...entry, leaseTimeMs: Math.floor(localMs()) } : entry, emit);
       }),
   },
   "token-is-log-index": {
     breaks: "L2: the fencing token is the index of the entry",
     machine: (machine) =>
-      wrapMachine(machine, (entry, emit) => {
+      withApply(machine, (entry, emit) => {
         machine.apply(entry, (outcome) => {
           const { result } = outcome;
           emit(result?.type === "granted" ? { ...outcome, result: { ...result, fencingToken: entry.index } } : outcome);
@@ -131,29 +131,29 @@ export const plants: Readonly<Record<string, Plant>> = {
   },
   "forgets-operations": {
     breaks: "Q1: an operation that is proposed twice is executed twice",
-    machine: (machine) => new TwiceMachine(machine),
+    machine: (machine) => executingTwice(machine),
   },
   "poison-entry": {
     breaks: "R7: the state machine throws for an entry, after it has changed something",
-    machine: (machine, { upgraded }) => (upgraded ? machine : new PoisonedMachine(machine, POISON_INDEX)),
+    machine: (machine, { upgraded }) => (upgraded ? machine : poisoned(machine, POISON_INDEX)),
     poisonIndex: POISON_INDEX,
     harmless: true,
   },
   "deadly-entry": {
     breaks: "R7: an entry kills the process that applies it, which can leave no word",
-    machine: (machine, { upgraded }) => (upgraded ? machine : new PoisonedMachine(machine, POISON_INDEX)),
+    machine: (machine, { upgraded }) => (upgraded ? machine : poisoned(machine, POISON_INDEX)),
     journal: diesUnseen,
     poisonIndex: POISON_INDEX,
     harmless: true,
   },
   "diverging-replica": {
     breaks: "R8: one replica loses the effect of an entry",
-    machine: (machine, { node }) => (node === 2 ? new SkippingMachine(machine, 20) : machine),
+    machine: (machine, { node }) => (node === 2 ? skipping(machine, 20) : machine),
     comparesNothing: true,
   },
   "diverging-replicas": {
     breaks: "R8: every replica loses the effect of another entry",
-    machine: (machine, { node }) => new SkippingMachine(machine, 20 + node),
+    machine: (machine, { node }) => skipping(machine, 20 + node),
     comparesNothing: true,
   },
   "local-reads": {
@@ -189,11 +189,4 @@ function lyingVolume(volume: Volume): Volume {
     sync: (_name, done) => done(),
     create: (name, size, done) => volume.create(name, size, done),
   };
-}
-
-function wrapMachine(
-  machine: StateMachine<LockResult>,
-  apply: StateMachine<LockResult>["apply"],
-): StateMachine<LockResult> {
-  return { apply, nextDeadlineMs: () => machine.nextDeadlineMs(), digest: () => machine.digest() };
 }

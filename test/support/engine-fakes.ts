@@ -127,6 +127,8 @@ export class EchoMachine implements StateMachine<string> {
     return this.applied.join();
   }
 
+  readonly stateHashFormula = 1;
+
   stateHash(): number {
     return hashText(this.digest()) >>> 0;
   }

@@ -63,7 +63,7 @@ class Machine {
     };
     return new Applier<never>({
       ...{ group: 0, log, journal: unseen, checkpointEvery: 1_000 },
-      machine: { apply, nextDeadlineMs: () => undefined, digest: () => "" },
+      machine: { apply, nextDeadlineMs: () => undefined, digest: () => "", stateHash: () => 0, stateHashFormula: 1 },
       onOutcome: () => {},
       onCheckpoint: () => {},
       onStopped: () => {},

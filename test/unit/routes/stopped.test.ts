@@ -39,6 +39,15 @@ describe("a node whose group has stopped", () => {
     expect([status, body.error.code]).toEqual([503, "group_stopped"]);
   });
 
+  test("does not answer whoever waits for a change with a state that may be wrong", async () => {
+    const group = new ScriptedControlGroup();
+    group.observe = async () => {
+      group.nodeStatus = stopped().nodeStatus;
+    };
+    const { status, body } = await get("/lock/x?wait=5&after=0", group);
+    expect([status, body.error.code]).toEqual([503, "group_stopped"]);
+  });
+
   test("says in its status why, and what to do", async () => {
     const { status, body } = await get("/cluster?consistency=local");
     expect(status).toBe(200);

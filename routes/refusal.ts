@@ -14,6 +14,7 @@ function headersOf(error: ApiError): Record<string, string> {
     case "method_not_allowed":
       return { Allow: String(error.details?.["allow"]) };
     case "no_leader":
+    case "group_stopped":
     case "not_ready":
     case "limit":
     case "disk_full":

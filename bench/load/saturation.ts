@@ -1,4 +1,5 @@
 import { ProcessCluster, type Program } from "../../test/support/process-cluster.ts";
+import { showLoopFigures } from "./loop-figures.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { processUsage } from "./machine.ts";
 import { show, type Summary, summarize } from "./samples.ts";
@@ -37,6 +38,7 @@ export async function benchSaturation(options: {
     `${options.seconds} s at ${options.outstanding} outstanding: ${pairs} pairs, ${failed} failed, ${held} elections`,
   );
   console.log(`${show(rate, "pairs/s")}; ${show(rss, "MiB resident a node")}`);
+  await showLoopFigures(cluster);
   return {
     "saturation, pairs/s": rate,
     "saturation, elections": summarize([held]),

@@ -69,6 +69,14 @@ export const clusterStatus = operation({
           applied_index: z.int(),
           /** On a leader that is handing leadership over: to whom. */
           transferring_to: z.string().optional(),
+          /** The node votes and stores entries, and serves nothing: why, since which entry, and what to do. */
+          stopped: z
+            .strictObject({
+              reason: z.enum(["poisoned", "diverged", "split"]),
+              index: z.int(),
+              message: z.string(),
+            })
+            .optional(),
         }),
       )
       .readonly(),
@@ -76,7 +84,7 @@ export const clusterStatus = operation({
     lease_time_ms: z.int(),
     as_of_index: z.int(),
   }),
-  errors: ["no_leader", "disk_full"],
+  errors: ["no_leader", "group_stopped", "disk_full"],
 });
 
 export const transferLeadership = operation({
@@ -89,7 +97,7 @@ export const transferLeadership = operation({
     leader: z.string(),
     term: z.int(),
   }),
-  errors: ["transfer_refused", "no_leader", "outcome_unknown"],
+  errors: ["transfer_refused", "no_leader", "group_stopped", "outcome_unknown"],
 });
 
 export const health = operation({
@@ -105,7 +113,7 @@ export const readiness = operation({
   summary: "The node takes requests: it knows a leader and may propose.",
   input: Nothing,
   output: z.strictObject({ status: z.literal("ready") }),
-  errors: ["not_ready"],
+  errors: ["not_ready", "group_stopped"],
 });
 
 /** `GET /metrics`: no operation of its own, since its reply is a text of its own format. */

@@ -34,6 +34,11 @@ export const errorCodes = {
     outcome: "definite",
     message: "No leader with a quorum was reached: nothing has happened.",
   },
+  group_stopped: {
+    status: 503,
+    outcome: "definite",
+    message: "The node keeps its log and serves nothing: ask another one.",
+  },
   not_ready: { status: 503, outcome: "definite", message: "The node does not take requests yet." },
   disk_full: {
     status: 507,

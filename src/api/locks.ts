@@ -54,6 +54,7 @@ export const acquireLock = operation({
     "session_expired",
     "cancelled",
     "no_leader",
+    "group_stopped",
     "disk_full",
     "outcome_unknown",
   ],
@@ -76,7 +77,16 @@ export const releaseLock = operation({
     /** Who got the lock in the same step. */
     granted_to: Owners.nullable(),
   }),
-  errors: ["not_owner", "not_held", "session_expired", "stale_token", "no_leader", "disk_full", "outcome_unknown"],
+  errors: [
+    "not_owner",
+    "not_held",
+    "session_expired",
+    "stale_token",
+    "no_leader",
+    "group_stopped",
+    "disk_full",
+    "outcome_unknown",
+  ],
 });
 
 /** At most 100 each, the oldest; ages in lease time, which stands still while there is no leader. */
@@ -133,7 +143,7 @@ export const inspectLock = operation({
     value: z.string().optional(),
     as_of_index: z.int(),
   }),
-  errors: ["no_leader", "disk_full"],
+  errors: ["no_leader", "group_stopped", "disk_full"],
 });
 
 export const listLocks = operation({
@@ -160,5 +170,5 @@ export const listLocks = operation({
     next: z.string().optional(),
     as_of_index: z.int(),
   }),
-  errors: ["no_leader", "disk_full"],
+  errors: ["no_leader", "group_stopped", "disk_full"],
 });

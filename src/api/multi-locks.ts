@@ -59,6 +59,7 @@ export const acquireLocks = operation({
     "session_expired",
     "cancelled",
     "no_leader",
+    "group_stopped",
     "disk_full",
     "outcome_unknown",
   ],

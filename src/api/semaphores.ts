@@ -47,6 +47,7 @@ export const acquirePermits = operation({
     "session_expired",
     "cancelled",
     "no_leader",
+    "group_stopped",
     "disk_full",
     "outcome_unknown",
   ],
@@ -65,7 +66,16 @@ export const releasePermits = operation({
     /** Who got permits in the same step. */
     granted_to: z.array(z.string()).readonly().nullable(),
   }),
-  errors: ["not_owner", "not_held", "session_expired", "stale_token", "no_leader", "disk_full", "outcome_unknown"],
+  errors: [
+    "not_owner",
+    "not_held",
+    "session_expired",
+    "stale_token",
+    "no_leader",
+    "group_stopped",
+    "disk_full",
+    "outcome_unknown",
+  ],
 });
 
 export const inspectSemaphore = operation({
@@ -96,5 +106,5 @@ export const inspectSemaphore = operation({
     queue: z.array(z.strictObject({ owner: z.string(), permits: z.int(), waiting_for_ms: z.int() })).readonly(),
     as_of_index: z.int(),
   }),
-  errors: ["no_leader", "disk_full"],
+  errors: ["no_leader", "group_stopped", "disk_full"],
 });

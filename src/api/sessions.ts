@@ -9,7 +9,7 @@ export const openSession = operation({
   summary: "Open a session; its id is a secret that no read shows.",
   input: z.strictObject({ ttl: Ttl.default(defaultTtlMs) }),
   output: SessionLease,
-  errors: ["no_leader", "disk_full", "outcome_unknown"],
+  errors: ["no_leader", "group_stopped", "disk_full", "outcome_unknown"],
 });
 
 export const renewSession = operation({
@@ -17,7 +17,7 @@ export const renewSession = operation({
   summary: "Start a session's TTL, and so that of everything it holds, anew.",
   input: z.strictObject({ session: SessionId }),
   output: SessionLease,
-  errors: ["session_expired", "no_leader", "disk_full", "outcome_unknown"],
+  errors: ["session_expired", "no_leader", "group_stopped", "disk_full", "outcome_unknown"],
 });
 
 export const closeSession = operation({
@@ -32,7 +32,7 @@ export const closeSession = operation({
     /** Names of the semaphores that it held permits of. */
     released_semaphores: z.array(z.string()).readonly(),
   }),
-  errors: ["session_expired", "no_leader", "disk_full", "outcome_unknown"],
+  errors: ["session_expired", "no_leader", "group_stopped", "disk_full", "outcome_unknown"],
 });
 
 export const listSessions = operation({
@@ -63,5 +63,5 @@ export const listSessions = operation({
     next: z.string().optional(),
     as_of_index: z.int(),
   }),
-  errors: ["no_leader", "disk_full"],
+  errors: ["no_leader", "group_stopped", "disk_full"],
 });

@@ -26,6 +26,8 @@ interface NodeRow {
   /** `ok`, or `full`: then the node writes no new locks. */
   readonly disk: string | null;
   readonly version: string | null;
+  /** Why the node serves nothing, if it does not. */
+  readonly stopped: string | null;
 }
 
 const TIMEOUT_MS = 2_000;
@@ -36,7 +38,7 @@ export const statusCommand = buildCommand<StatusFlags, [], CliContext>({
     fullDescription:
       "Asks one node for the members and each member for its state.\n\n" +
       "The other nodes are asked on their peer port less 1000, where clients are by default.\n\n" +
-      "Exit codes: 0 there is a leader, 1 there is none, 69 the node does not answer.",
+      "Exit codes: 0 there is a leader and a node that serves, 1 there is none, 69 the node does not answer.",
   },
   parameters: {
     flags: {
@@ -52,7 +54,8 @@ export const statusCommand = buildCommand<StatusFlags, [], CliContext>({
     const nodes = await Promise.all(asked.members.map((member) => askMember(member, asked, url)));
     const colour = usesColour(this.process.stdout, this.environment);
     this.process.stdout.write(flags.json ? statusJson(asked, leader, nodes) : statusText(asked, leader, nodes, colour));
-    this.process.exitCode = leader === null ? exitCode.failure : exitCode.ok;
+    const isServed = leader !== null && nodes.some((node) => node.reachable && node.stopped === null);
+    this.process.exitCode = isServed ? exitCode.ok : exitCode.failure;
   },
 });
 
@@ -83,6 +86,7 @@ function row(nodeId: string, address: string, status: ClusterStatus | undefined)
     applied_index: group?.applied_index ?? null,
     disk: status?.members.find((member) => member.node_id === nodeId)?.disk ?? null,
     version: status?.version ?? null,
+    stopped: group?.stopped?.message ?? null,
   };
 }
 
@@ -98,11 +102,14 @@ function statusText(asked: ClusterStatus, leader: string | null, nodes: readonly
   });
   for (const node of nodes) {
     const state = node.reachable
-      ? [node.role, node.term, node.commit_index, node.applied_index, node.disk]
+      ? [node.stopped === null ? node.role : "stopped", node.term, node.commit_index, node.applied_index, node.disk]
       : ["unreachable", "", "", "", ""];
     table.push([node.node_id, node.address, ...state.map((cell) => String(cell ?? "")), node.version ?? ""]);
   }
   const up = nodes.filter((node) => node.reachable).length;
-  const led = leader === null ? "no leader: an election is under way, or too few nodes are up" : `leader ${leader}`;
-  return `${table.toString()}\ncluster ${asked.cluster_name}: ${up} of ${nodes.length} nodes answer, ${led}\n`;
+  const stopped = nodes.filter((node) => node.stopped !== null);
+  const cause = stopped.length > 0 ? "nodes have stopped" : "an election is under way, or too few nodes are up";
+  const led = leader === null ? `no leader: ${cause}` : `leader ${leader}`;
+  const why = stopped.map((node) => `${node.node_id} has stopped: ${node.stopped}\n`).join("");
+  return `${table.toString()}\ncluster ${asked.cluster_name}: ${up} of ${nodes.length} nodes answer, ${led}\n${why}`;
 }

@@ -3,6 +3,7 @@ import { RaftLog } from "../raft/log.ts";
 import { Raft } from "../raft/raft.ts";
 import type { GroupId, ReplicaId } from "../raft/types.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
+import type { ApplyJournal } from "./apply-journal.ts";
 import { GroupHost, type GroupServices } from "./group-host.ts";
 import { Ingress, type OperationProtocol } from "./ingress.ts";
 import type { Random } from "./ports.ts";
@@ -18,7 +19,10 @@ export interface GroupOptions<Command, Result> {
   readonly heartbeatIntervalMs: number;
   /** The simulator's is small, so that entries are read back from the log. */
   readonly maxLogCacheBytes?: number;
+  /** Replicas compare their states after every so many entries; the simulator's is small. */
+  readonly stateHashEvery?: number;
   readonly machine: StateMachine<Result>;
+  readonly journal: ApplyJournal;
   readonly protocol: OperationProtocol<Command, Result>;
 }
 
@@ -52,5 +56,7 @@ export function createGroup<Command, Result>(
   const ingress = new Ingress<Command, Result>(identity, options.protocol);
   const barriers = new ReadBarriers(identity);
   const transfers = new Transfers(raft, services.statistics, identity);
-  return new GroupHost(options.group, raft, options.machine, ingress, barriers, transfers, services);
+  const { group, machine, voters, journal, stateHashEvery = limits.stateHashEvery } = options;
+  const apply = { voters, journal, stateHashEvery };
+  return new GroupHost(group, raft, machine, ingress, barriers, transfers, services, apply);
 }

@@ -6,10 +6,12 @@ import type { LogRecord, WriteAheadLog } from "../wal/records.ts";
 import type { DiskState } from "./disk-report.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import type { GroupHost, GroupServices } from "./group-host.ts";
+import type { GroupStop } from "./group-stop.ts";
 import { type PeerMessage, readPeerMessages, writePeerMessage } from "./peer-messages.ts";
 import type { Clock, PeerEvents, PeerNetwork, TurnScheduler } from "./ports.ts";
 import { EngineStatistics } from "./statistics.ts";
 import type { SyncTimes } from "./sync-times.ts";
+import { type LongTurn, TurnWatch } from "./turn-watch.ts";
 
 export interface EnginePorts {
   readonly clock: Clock;
@@ -29,6 +31,10 @@ export interface EngineEvents {
   handingOver(group: GroupId, term: number, to: ReplicaId): void;
   /** The disk of this node is full, or has room again. `refusal`: what it says. */
   diskChanged(state: DiskState, refusal: Error | undefined): void;
+  /** A turn was over its budget (PROTOCOLS D10). */
+  turnTooLong(turn: LongTurn): void;
+  /** The group applies and serves nothing any more on this node, which stays up (PROTOCOLS R7, R8). Once a group. */
+  groupStopped(group: GroupId, stop: GroupStop): void;
 }
 
 /** Any group: the engine never looks into commands and results. */
@@ -52,6 +58,7 @@ const FRAME_BYTES = 1024 * 1024;
 export class Engine implements PeerEvents, GroupServices {
   readonly statistics = new EngineStatistics();
   readonly disk: DiskWatch;
+  readonly turns: TurnWatch;
   private readonly groups = new Map<GroupId, AnyGroup>();
   private inbox: { readonly peer: ReplicaId; readonly message: PeerMessage }[] = [];
   private readonly frames = new Map<ReplicaId, ByteWriter>();
@@ -72,6 +79,7 @@ export class Engine implements PeerEvents, GroupServices {
     private readonly events: EngineEvents,
   ) {
     this.disk = new DiskWatch(ports.log.room, ports.syncTimes, ports.network.peers);
+    this.turns = new TurnWatch(() => this.nowMs());
     for (const peer of ports.network.peers) this.frames.set(peer, new ByteWriter(64 * 1024));
   }
 
@@ -93,6 +101,10 @@ export class Engine implements PeerEvents, GroupServices {
 
   handingOver(group: GroupId, term: number, to: ReplicaId): void {
     this.events.handingOver(group, term, to);
+  }
+
+  groupStopped(group: GroupId, stop: GroupStop): void {
+    this.events.groupStopped(group, stop);
   }
 
   send(peer: ReplicaId, message: PeerMessage): void {
@@ -142,12 +154,15 @@ export class Engine implements PeerEvents, GroupServices {
 
   turn(): void {
     if (this.stopped) return;
+    const { turns, statistics } = this;
+    const { flushedEntries, appliedEntries } = statistics;
     const startMs = this.nowMs();
-    this.statistics.turns++;
+    turns.begin(startMs);
     this.inTurn = true;
     for (const group of this.groups.values()) group.raft.beginTurn(startMs);
     this.finishFlushes();
-    this.stepInbox(startMs);
+    const messages = this.stepInbox(startMs);
+    turns.lap("inbox");
     if (this.tickDue) this.disk.tick(startMs);
     for (const group of this.groups.values()) {
       if (this.disksChanged || this.tickDue) group.mindDisks(startMs);
@@ -158,16 +173,29 @@ export class Engine implements PeerEvents, GroupServices {
     this.disksChanged = false;
     this.reportDisk(startMs);
     this.collectEffects(startMs);
+    turns.lap("pump");
     this.sendFrames();
+    turns.lap("send");
     this.startFlush();
     this.finishFlushes();
+    turns.lap("flush");
     this.apply();
+    turns.lap("apply");
     this.sendFrames();
+    turns.lap("send");
     this.inTurn = false;
-    this.statistics.turnMs.observe(this.nowMs() - startMs);
+    const tooLong = turns.end();
+    if (tooLong === undefined) return;
+    this.events.turnTooLong({
+      ...tooLong,
+      messages,
+      flushedEntries: statistics.flushedEntries - flushedEntries,
+      appliedEntries: statistics.appliedEntries - appliedEntries,
+    });
   }
 
-  private stepInbox(nowMs: number): void {
+  /** @returns how many messages there were */
+  private stepInbox(nowMs: number): number {
     const inbox = this.inbox;
     this.inbox = [];
     for (const { peer, message } of inbox) {
@@ -179,6 +207,7 @@ export class Engine implements PeerEvents, GroupServices {
       const group = message.type === "raft" ? message.message.group : message.group;
       this.groups.get(group)?.receive(peer, message);
     }
+    return inbox.length;
   }
 
   /** Takes what each core wants done: the part that may leave now is put into frames, the rest waits for the flush. */

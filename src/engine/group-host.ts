@@ -1,11 +1,14 @@
-import { assert } from "../kernel/assert.ts";
 import type { Proposed } from "../raft/leadership.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { GroupId, ReplicaId } from "../raft/types.ts";
+import { Applier } from "./applier.ts";
+import type { ApplyJournal } from "./apply-journal.ts";
 import type { DiskWatch } from "./disk-watch.ts";
+import type { GroupStop } from "./group-stop.ts";
 import type { Ingress, Tried } from "./ingress.ts";
 import type { ForwardedProposal, PeerMessage, ProposalRefusal, RefusedAttempt } from "./peer-messages.ts";
 import type { BarrierDone, ReadBarriers } from "./read-barriers.ts";
+import { StateExchange } from "./state-exchange.ts";
 import type { StateMachine } from "./state-machine.ts";
 import type { EngineStatistics } from "./statistics.ts";
 import type { TransferEnd, Transfers } from "./transfers.ts";
@@ -23,15 +26,20 @@ export interface GroupServices {
   leaderChanged(group: GroupId, term: number, leader: ReplicaId): void;
   /** This replica leads and begins to hand leadership over. */
   handingOver(group: GroupId, term: number, to: ReplicaId): void;
+  /** This replica applies and serves nothing any more. Once. */
+  groupStopped(group: GroupId, stop: GroupStop): void;
+}
+
+/** How a group applies its log, and compares what comes of it. */
+export interface ApplyOptions {
+  readonly voters: readonly ReplicaId[];
+  readonly journal: ApplyJournal;
+  /** Between two entries after which replicas compare their states: the same on all of them. */
+  readonly stateHashEvery: number;
 }
 
 /** A time entry is appended at least so often while a deadline is pending (PROTOCOLS T1), in ms of lease time. */
 const TIME_ENTRY_MS = 5_000;
-/** Entries read from the log and applied between two looks at the clock, and their bytes. */
-const APPLY_ENTRIES = 256;
-const APPLY_BYTES = 256 * 1024;
-/** Applying gives way to the loop after so long (PROTOCOLS D10). */
-const APPLY_BUDGET_MS = 8;
 /** Forwarded proposals of one message, in bytes. */
 const FORWARD_BYTES = 256 * 1024;
 const EMPTY = new Uint8Array(0);
@@ -50,6 +58,11 @@ export class GroupHost<Command, Result> {
   private nextRead = 1;
   /** The ingress that forwards to us from each peer, and its last attempt: each is proposed or refused once. */
   private readonly attempts = new Map<ReplicaId, { readonly ingress: number; last: number }>();
+  private readonly applier: Applier<Result>;
+  private readonly exchange: StateExchange;
+  private readonly voters: readonly ReplicaId[];
+  /** Position in `voters` of whom a leader that has stopped asked last to take over. */
+  private askedAt = 0;
 
   constructor(
     readonly group: GroupId,
@@ -59,10 +72,35 @@ export class GroupHost<Command, Result> {
     readonly barriers: ReadBarriers,
     private readonly transfers: Transfers,
     private readonly services: GroupServices,
-  ) {}
+    { voters, journal, stateHashEvery: every }: ApplyOptions,
+  ) {
+    this.voters = voters;
+    this.exchange = new StateExchange({
+      ...{ group, self: services.self, voters, formula: machine.stateHashFormula, every },
+      send: (peer, message) => services.send(peer, message),
+      onDecided: (stop) => this.applier.stop(stop),
+    });
+    this.applier = new Applier({
+      ...{ group, log: raft.log, machine, journal, checkpointEvery: every },
+      onOutcome: this.emit,
+      onCheckpoint: (index) => this.checkpoint(index),
+      onStopped: (stop) => this.stop(stop),
+      nowMs: () => services.nowMs(),
+    });
+  }
 
   get hasMoreToApply(): boolean {
-    return this.raft.log.appliedIndex < this.applicable;
+    return this.applier.hasMore;
+  }
+
+  /** Why this replica applies and serves nothing any more; undefined: it does. */
+  get stopped(): GroupStop | undefined {
+    return this.applier.stopped;
+  }
+
+  /** Comparisons of the state with that of a majority (PROTOCOLS R8). */
+  get stateChecks(): { readonly checks: number; readonly agreedIndex: number } {
+    return this.exchange.agreement;
   }
 
   receive(peer: ReplicaId, message: Exclude<PeerMessage, { type: "disk" }>): void {
@@ -86,6 +124,9 @@ export class GroupHost<Command, Result> {
         if (message.index > 0) this.barriers.answered(message.id, message.index);
         else this.barriers.refused(message.id, this.services.nowMs());
         return;
+      case "stateHash":
+        this.exchange.heard(peer, message);
+        return;
       case "transferRequest":
         this.transferFor(peer, message.id, message.to);
         return;
@@ -101,6 +142,7 @@ export class GroupHost<Command, Result> {
     this.ingress.sweep(nowMs);
     this.barriers.sweep(nowMs);
     this.transfers.sweep(nowMs);
+    if (this.stopped !== undefined) this.tickStopped(nowMs);
   }
 
   /** What the disks of this node and of its peers mean for a leader (PROTOCOLS D9). */
@@ -120,6 +162,7 @@ export class GroupHost<Command, Result> {
   peerConnected(peer: ReplicaId): void {
     // What was meant for it before went nowhere.
     this.raft.disconnected(peer);
+    this.exchange.connected(peer);
     if (peer === this.raft.leader) this.askEverythingAgain();
   }
 
@@ -148,6 +191,7 @@ export class GroupHost<Command, Result> {
 
   /** Everything taken in is proposed or forwarded; the time entry comes last, so that a keepalive before it still counts (T2). */
   pump(nowMs: number): void {
+    if (this.stopped !== undefined) return;
     const leader = this.raft.leader;
     if (leader === this.services.self) this.pumpAsLeader(nowMs);
     else if (leader !== 0 && this.services.isConnected(leader)) this.pumpTo(leader, nowMs);
@@ -156,18 +200,9 @@ export class GroupHost<Command, Result> {
   /** @returns false when another turn should follow: there is more to apply than one should, or a deadline is due still */
   apply(): boolean {
     const { log } = this.raft;
-    const start = this.services.nowMs();
-    while (this.hasMoreToApply) {
-      const last = Math.min(this.applicable, log.appliedIndex + APPLY_ENTRIES);
-      const entries = log.slice(log.appliedIndex + 1, last, APPLY_BYTES);
-      for (const entry of entries) {
-        assert(entry.index === log.appliedIndex + 1, "entries are applied in order, each once");
-        this.machine.apply(entry, this.emit);
-        log.appliedIndex = entry.index;
-      }
-      this.services.statistics.appliedEntries += entries.length;
-      if (this.services.nowMs() - start > APPLY_BUDGET_MS) break;
-    }
+    const before = log.appliedIndex;
+    this.applier.run();
+    this.services.statistics.appliedEntries += log.appliedIndex - before;
     log.trimCache();
     this.barriers.applied(log.appliedIndex);
     return !this.hasMoreToApply && !this.isTimeDue;
@@ -179,11 +214,6 @@ export class GroupHost<Command, Result> {
 
   readFailed(id: number): void {
     this.answerRead(id, 0);
-  }
-
-  /** PROTOCOLS D3: what is committed and durable here. */
-  private get applicable(): number {
-    return Math.min(this.raft.log.commitIndex, this.raft.log.durableIndex);
   }
 
   private readonly emit = (outcome: { ingress: number; sequence: number; result?: Result }): void => {
@@ -224,6 +254,27 @@ export class GroupHost<Command, Result> {
       this.services.send(leader, { type: "readRequest", group: this.group, id });
       return true;
     });
+  }
+
+  private checkpoint(index: number): void {
+    this.exchange.checkpoint(index, this.machine.stateHash(), this.raft.log.commitIndex);
+  }
+
+  private stop(stop: GroupStop): void {
+    this.raft.avoidLeading();
+    this.ingress.giveUp();
+    this.barriers.giveUp();
+    this.services.groupStopped(this.group, stop);
+  }
+
+  private tickStopped(nowMs: number): void {
+    if (this.stopped?.reason === "split") this.exchange.repeat(nowMs);
+    const { raft, services, voters } = this;
+    if (raft.role !== "leader" || raft.transferee !== 0) return;
+    // Who has stopped, too, does not take over: then the next one is asked.
+    this.askedAt = (this.askedAt + 1) % voters.length;
+    const target = voters[this.askedAt] ?? 0;
+    if (target !== services.self && services.isConnected(target)) raft.transferTo(target);
   }
 
   private propose({ payload, reserved }: ForwardedProposal): "accepted" | ProposalRefusal {

@@ -236,6 +236,17 @@ export class Ingress<Command, Result> {
     }
   }
 
+  /** Nothing will be applied here any more: whoever waits is told what is known, and that is little. */
+  giveUp(): void {
+    this.cancels.clear();
+    for (const operation of [...this.outstanding.values(), ...this.queued.values()]) {
+      const isDefinite = operation.open.length === 0 && !this.queued.has(operation.sequence);
+      this.forget(operation);
+      operation.settle?.({ failure: isDefinite ? "no_leader" : "outcome_unknown" });
+    }
+    this.registered = false;
+  }
+
   /** Lowest outstanding sequence; the next one when there is none. */
   private get floor(): number {
     while (this.lowest < this.nextSequence && !this.outstanding.has(this.lowest)) this.lowest++;

@@ -48,7 +48,15 @@ export type PeerMessage =
       readonly reason: TransferRefusal;
     }
   /** Of the sender's disk: of the node, not of a group. */
-  | ({ readonly type: "disk" } & DiskReport);
+  | ({ readonly type: "disk" } & DiskReport)
+  /** The sender's state as of `index` hashes so (PROTOCOLS R8). `formula`: hashes of another cannot be compared. */
+  | {
+      readonly type: "stateHash";
+      readonly group: GroupId;
+      readonly formula: number;
+      readonly index: number;
+      readonly hash: number;
+    };
 
 const RAFT = 1;
 const PROPOSALS = 2;
@@ -58,6 +66,7 @@ const READ_REPLY = 5;
 const TRANSFER_REQUEST = 6;
 const TRANSFER_REFUSED = 7;
 const DISK = 8;
+const STATE_HASH = 9;
 
 export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void {
   switch (message.type) {
@@ -116,6 +125,13 @@ export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void
       writer.u8(diskStates.indexOf(message.state));
       writer.varint(message.medianSyncUs);
       return;
+    case "stateHash":
+      writer.u8(STATE_HASH);
+      writer.varint(message.group);
+      writer.varint(message.formula);
+      writer.varint(message.index);
+      writer.varint(message.hash);
+      return;
     default:
       unreachable(message);
   }
@@ -165,6 +181,11 @@ function readPeerMessage(reader: ByteReader): PeerMessage {
       };
     case DISK:
       return { type: "disk", state: readOneOf(reader, diskStates), medianSyncUs: reader.varint() };
+    case STATE_HASH:
+      return {
+        ...{ type: "stateHash", group: reader.varint(), formula: reader.varint() },
+        ...{ index: reader.varint(), hash: reader.varint() },
+      };
     default:
       throw new DecodeError("unknown type of peer message");
   }

@@ -86,6 +86,15 @@ export class ReadBarriers {
     this.reached = this.reached.map((entry) => ({ ...entry, barriers: unexpired(entry.barriers, nowMs) }));
   }
 
+  /** This node's state will cover nothing new any more. */
+  giveUp(): void {
+    const waiting = [this.fresh, ...[...this.asked.values(), ...this.reached].map(({ barriers }) => barriers)].flat();
+    this.fresh = [];
+    this.reached = [];
+    this.asked.clear();
+    for (const barrier of waiting) barrier.done(undefined);
+  }
+
   private askAgain(id: number): void {
     const request = this.asked.get(id);
     if (request === undefined) return;

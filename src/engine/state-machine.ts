@@ -27,4 +27,11 @@ export interface StateMachine<Result> {
   nextDeadlineMs(): number | undefined;
   /** A digest of the whole state, for comparing replicas. */
   digest(): string;
+  /**
+   * A hash of all that was applied so far, for comparing replicas as they run: cheap, and different ever after once anything
+   * differed (PROTOCOLS R8). An integer in 0…2⁵³−1.
+   */
+  stateHash(): number;
+  /** Rises with every change of what {@link stateHash} covers: only hashes of one formula can be compared. */
+  readonly stateHashFormula: number;
 }

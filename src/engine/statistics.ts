@@ -1,25 +1,6 @@
-/** Durations in ms, counted into buckets: one comparison loop, no allocation. */
-class DurationHistogram {
-  readonly bounds: readonly number[];
-  readonly buckets: number[];
-  count = 0;
-  sum = 0;
+import { DurationHistogram } from "./duration-histogram.ts";
 
-  constructor(bounds: readonly number[]) {
-    this.bounds = bounds;
-    this.buckets = Array.from({ length: bounds.length + 1 }, () => 0);
-  }
-
-  observe(valueMs: number): void {
-    let bucket = 0;
-    while (bucket < this.bounds.length && valueMs > (this.bounds[bucket] ?? 0)) bucket++;
-    this.buckets[bucket] = (this.buckets[bucket] ?? 0) + 1;
-    this.count++;
-    this.sum += valueMs;
-  }
-}
-
-const BOUNDS_MS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 50, 100, 250, 1000];
+const FLUSH_BOUNDS_MS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 50, 100, 250, 1000];
 
 /** Plain fields, counted where the work is done and read by whoever asks. */
 export class EngineStatistics {
@@ -28,7 +9,6 @@ export class EngineStatistics {
   /** Times that this node began to hand leadership over, and those after which it went on leading. */
   transfers = 0;
   transfersFailed = 0;
-  turns = 0;
   flushes = 0;
   flushedEntries = 0;
   appliedEntries = 0;
@@ -36,7 +16,5 @@ export class EngineStatistics {
   forwarded = 0;
   readRounds = 0;
   /** From handing a flush to the log until it is durable. */
-  readonly flushMs = new DurationHistogram(BOUNDS_MS);
-  /** Length of a turn of the loop (PROTOCOLS D10). */
-  readonly turnMs = new DurationHistogram(BOUNDS_MS);
+  readonly flushMs = new DurationHistogram(FLUSH_BOUNDS_MS);
 }

@@ -4,6 +4,7 @@ import { StartError } from "../kernel/start-error.ts";
 import { checkVersion, claimIdentity } from "./directory-identity.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { UNFINISHED, errorCode, syncDirectory } from "./durable-file.ts";
+import { MARK_FILE, SUSPECTS_FILE } from "./apply-journal-file.ts";
 import { PeerIncarnations } from "./peer-incarnations.ts";
 
 export interface DataDirectoryOptions {
@@ -32,7 +33,7 @@ export interface DataDirectory {
 const LOG = "wal";
 /** What tells a directory that holds a node's state from one whose making was cut short. */
 const STATE = ["identity.json", "peers.json", LOG];
-const OURS = new Set(["VERSION", "lock", "pid", ...STATE]);
+const OURS = new Set(["VERSION", "lock", "pid", MARK_FILE, SUSPECTS_FILE, ...STATE]);
 
 /**
  * Opens the data directory or makes it.

@@ -68,6 +68,10 @@ export const limits = {
   maxInflightAppends: 256,
   /** Log entries that a group keeps in memory, in bytes; older ones are read back from the log. */
   maxLogCacheBytes: 16 * 1024 * 1024,
+  /** Replicas compare hashes of their states after every so many entries: the same on all of them (PROTOCOLS R8). */
+  stateHashEvery: 1_000,
+  /** Hashes of a group's state that are kept of each replica, and told to one that connects. */
+  maxStateHashes: 16,
   /** One frame between peers, in bytes. */
   maxFrameBytes: 8 * 1024 * 1024,
   /** Bytes that wait for one peer before frames to it are dropped. */

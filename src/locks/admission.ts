@@ -4,6 +4,7 @@ import { answeredAgain, attach, finish, STALE_OPERATION } from "./operations.ts"
 import type { Operation } from "./records.ts";
 import { registerIngress } from "./registration.ts";
 import type { LockState } from "./state.ts";
+import { changes, noteResult } from "./transitions.ts";
 import type { CommandEnvelope, LockCommand, LockResult } from "./types.ts";
 
 /**
@@ -22,6 +23,7 @@ export function admit(state: LockState, envelope: CommandEnvelope): Operation | 
   if (ingress === undefined) return answer(state, id, sequence, STALE_OPERATION);
 
   const { window } = ingress;
+  state.transitions.note(changes.operation, id, sequence, floor);
   window.raiseFloor(floor);
   // Asked before the floor: a place in a queue outlives it.
   if (ingress.waiting.has(sequence)) return answer(state, id, sequence, undefined);
@@ -41,6 +43,7 @@ export function admit(state: LockState, envelope: CommandEnvelope): Operation | 
 
 /** Not remembered: the window has the answer already, or refuses every copy in the same way. */
 function answer(state: LockState, ingress: number, sequence: number, result: LockResult | undefined): undefined {
+  noteResult(state.transitions, ingress, sequence, result);
   state.emit(result === undefined ? { ingress, sequence } : { ingress, sequence, result });
 }
 

@@ -6,6 +6,7 @@ import { removeWait } from "./queues.ts";
 import type { Hold, Wait } from "./records.ts";
 import type { PermitHold } from "./semaphores.ts";
 import type { LockState } from "./state.ts";
+import { changes } from "./transitions.ts";
 
 /** Nobody listens to that operation any more: it leaves no waiter and no hold behind (PROTOCOLS L7). */
 export function cancelOperation(state: LockState, id: number, sequence: number): void {
@@ -22,6 +23,7 @@ export function cancelOperation(state: LockState, id: number, sequence: number):
   }
   const granted = ingress.granted.get(sequence);
   if (granted !== undefined) {
+    state.transitions.note(changes.cancelled, id, sequence);
     window.record(sequence, CANCELLED);
     // Removing a hold takes it out of the set.
     for (const hold of granted instanceof Set ? [...granted] : [granted]) giveBack(state, hold);
@@ -29,8 +31,9 @@ export function cancelOperation(state: LockState, id: number, sequence: number):
     return;
   }
   // Not seen yet: it may still come, and must not be executed then.
-  if (window.classify(sequence, window.floor, state.limits.maxOperationWindow) === "new")
-    window.record(sequence, CANCELLED);
+  if (window.classify(sequence, window.floor, state.limits.maxOperationWindow) !== "new") return;
+  state.transitions.note(changes.cancelled, id, sequence);
+  window.record(sequence, CANCELLED);
 }
 
 function giveBack(state: LockState, hold: Hold | PermitHold): void {

@@ -3,6 +3,7 @@ import type { KeyRecord } from "./idempotency.ts";
 import type { Hold, Timed, Wait } from "./records.ts";
 import type { PermitHold } from "./semaphores.ts";
 import type { Session } from "./sessions.ts";
+import { changes, type Transitions } from "./transitions.ts";
 
 type Due = Hold | PermitHold | Wait | Session | KeyRecord;
 
@@ -10,8 +11,11 @@ type Due = Hold | PermitHold | Wait | Session | KeyRecord;
 export class Deadlines {
   private readonly heap = new Heap<Due>(isEarlier);
 
+  constructor(private readonly transitions: Transitions) {}
+
   /** Sets or moves the deadline. */
   schedule(item: Due, deadlineMs: number): void {
+    this.transitions.note(changes.scheduled, item.serial, deadlineMs);
     if (item.heapIndex === -1) {
       item.deadlineMs = deadlineMs;
       this.heap.push(item);
@@ -23,7 +27,9 @@ export class Deadlines {
 
   /** Does nothing for an item that has no deadline. */
   cancel(item: Due): void {
-    if (item.heapIndex !== -1) this.heap.remove(item);
+    if (item.heapIndex === -1) return;
+    this.transitions.note(changes.unscheduled, item.serial);
+    this.heap.remove(item);
   }
 
   get earliestMs(): number | undefined {
@@ -32,7 +38,9 @@ export class Deadlines {
 
   popDue(nowMs: number): Due | undefined {
     const first = this.heap.peek();
-    return first !== undefined && first.deadlineMs <= nowMs ? this.heap.pop() : undefined;
+    if (first === undefined || first.deadlineMs > nowMs) return undefined;
+    this.transitions.note(changes.due, first.serial);
+    return this.heap.pop();
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
+import { changes, type Transitions } from "./transitions.ts";
 
 class Fence implements Hashed<Fence> {
   chained: Fence | undefined = undefined;
@@ -14,6 +15,8 @@ class Fence implements Hashed<Fence> {
 export class Fences {
   private readonly byResource = new HashTable<Fence>();
 
+  constructor(private readonly transitions: Transitions) {}
+
   get size(): number {
     return this.byResource.size;
   }
@@ -28,7 +31,9 @@ export class Fences {
     const fence = this.byResource.get(resource, hash);
     if (fence === undefined) this.byResource.add(new Fence(resource, hash, token));
     else if (fence.highest < token) fence.highest = token;
-    return fence?.highest ?? token;
+    const highest = fence?.highest ?? token;
+    this.transitions.note(changes.fenced, hash, highest);
+    return highest;
   }
 
   /** In no order that may matter. */

@@ -3,6 +3,7 @@ import type { Claimant } from "./claimants.ts";
 import { answeredAgain, forgetAnswer } from "./operations.ts";
 import { Hold, type Lock, type Wish } from "./records.ts";
 import type { LockState } from "./state.ts";
+import { changes } from "./transitions.ts";
 import type { LockError, LockGrant, LockMode } from "./types.ts";
 import { endOf, refusingHolders } from "./views.ts";
 import { findUpgradeDeadlock } from "./deadlock.ts";
@@ -30,6 +31,7 @@ export function addHold(
   lock.value = value;
   state.touch(lock);
   const hold = new Hold(lock, holder, state.nextSerial(), state.nowMs);
+  state.transitions.note(changes.held, lock.hash, holder.hash, hold.serial);
   lock.holders.push(hold);
   holder.addHold(hold);
   state.holds += 1;
@@ -40,6 +42,7 @@ export function addHold(
 /** Ends a hold. The lock is then due for {@link grantFreed}. */
 export function removeHold(state: LockState, hold: Hold): void {
   const { lock, holder } = hold;
+  state.transitions.note(changes.unheld, lock.hash, holder.hash, hold.serial);
   lock.holders.remove(hold);
   if (lock.mode === "exclusive") lock.sharedDue = true;
   if (lock.holders.size === 0) {

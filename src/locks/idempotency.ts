@@ -2,6 +2,7 @@ import { Hash } from "../kernel/hash.ts";
 import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
 import type { Timed, Wait } from "./records.ts";
 import { principalId } from "./claimants.ts";
+import { changes, type Transitions } from "./transitions.ts";
 import type { LockCommand, LockResult, Principal } from "./types.ts";
 
 /** A client's `Idempotency-Key` with what its request came to (PROTOCOLS Q1). */
@@ -32,6 +33,8 @@ export class KeyRecord implements Timed, Hashed<KeyRecord> {
 export class IdempotencyKeys {
   private readonly byKey = new HashTable<KeyRecord>();
 
+  constructor(private readonly transitions: Transitions) {}
+
   get size(): number {
     return this.byKey.size;
   }
@@ -41,11 +44,17 @@ export class IdempotencyKeys {
   }
 
   add(record: KeyRecord): void {
+    const { principal } = record;
+    this.transitions.note(changes.keyAdded, record.hash, record.serial, record.fingerprint);
+    if (principal !== undefined)
+      this.transitions.note(changes.keyOf, hashText(principalId(principal)), principal.kind.length);
     this.byKey.add(record);
   }
 
   remove(record: KeyRecord): void {
-    if (this.byKey.get(record.key) === record) this.byKey.remove(record);
+    if (this.byKey.get(record.key) !== record) return;
+    this.transitions.note(changes.keyRemoved, record.hash, record.serial);
+    this.byKey.remove(record);
   }
 
   /** In no order that may matter. */

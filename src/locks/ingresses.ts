@@ -1,6 +1,8 @@
+import { hashText } from "../kernel/hash-table.ts";
 import { OperationWindow } from "../kernel/operation-window.ts";
 import type { Hold, Wait } from "./records.ts";
 import type { PermitHold } from "./semaphores.ts";
+import { changes, type Transitions } from "./transitions.ts";
 import type { LockResult } from "./types.ts";
 
 /** One process that takes requests in, and what became of its operations (PROTOCOLS Q1). */
@@ -21,6 +23,8 @@ export class Ingress {
 export class Ingresses {
   private readonly current = new Map<number, Ingress>();
   private readonly byNode = new Map<string, { active: Ingress; retired: Ingress[] }>();
+
+  constructor(private readonly transitions: Transitions) {}
 
   get nodes(): number {
     return this.byNode.size;
@@ -47,6 +51,7 @@ export class Ingresses {
   /** The node's process so far gives way. */
   activate(ingress: Ingress, maxRetired: number): void {
     const slot = this.byNode.get(ingress.node);
+    this.transitions.note(changes.ingress, ingress.id, hashText(ingress.node), slot?.active.id);
     this.current.set(ingress.id, ingress);
     if (slot === undefined) {
       this.byNode.set(ingress.node, { active: ingress, retired: [] });

@@ -14,6 +14,7 @@ import { acquirePermits, releasePermits } from "./permit-commands.ts";
 import { release } from "./release.ts";
 import { closeSession, keepalive, openSession } from "./session-commands.ts";
 import { discard, type Emit, type LockLimits, LockState } from "./state.ts";
+import { changes, TRANSITIONS_FORMULA } from "./transitions.ts";
 import type {
   CommandEnvelope,
   LockCommand,
@@ -33,6 +34,9 @@ export interface LockEntry {
   readonly leaseTimeMs: number;
   readonly payload: Uint8Array;
 }
+
+/** Go into the hash of transitions. */
+const kindCodes: Readonly<Record<LockEntry["kind"], number>> = { noop: 0, command: 1, time: 2, configuration: 3 };
 
 /**
  * Locks, sessions and fences as a deterministic state machine (PROTOCOLS L1–L8, Q1, T2): the same entries give
@@ -59,6 +63,7 @@ export class LockMachine {
     state.appliedIndex = entry.index;
     state.nowMs = Math.max(state.nowMs, entry.leaseTimeMs);
     state.emit = emit;
+    state.transitions.note(changes.entry, entry.index, entry.leaseTimeMs, kindCodes[entry.kind]);
     if (entry.kind === "time") expireDue(state);
     else if (entry.kind === "command") this.applyCommand(entry.payload);
     state.emit = discard;
@@ -78,6 +83,13 @@ export class LockMachine {
   nextDeadlineMs(): number | undefined {
     return this.state.deadlines.earliestMs;
   }
+
+  /** A hash of all that entries have done so far, in 0…2⁵³−1: of two replicas that ever differed it differs for ever. */
+  stateHash(): number {
+    return this.state.transitions.hash;
+  }
+
+  readonly stateHashFormula = TRANSITIONS_FORMULA;
 
   /** A digest of the whole state, for comparing replicas that applied the same index. */
   digest(): string {
@@ -148,6 +160,7 @@ export class LockMachine {
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.state.undecodable += 1;
+      this.state.transitions.note(changes.undecodable, payload.length);
       return;
     }
     const operation = admit(this.state, envelope);

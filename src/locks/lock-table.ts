@@ -3,6 +3,7 @@ import { HashTable, hashText } from "../kernel/hash-table.ts";
 import { LinkedList } from "../kernel/linked-list.ts";
 import { OrderedNames } from "./ordered-names.ts";
 import { Lock } from "./records.ts";
+import { changes, type Transitions } from "./transitions.ts";
 
 /** Locks that are held or waited for, by name. */
 export class LockTable {
@@ -10,6 +11,8 @@ export class LockTable {
   private readonly names = new OrderedNames();
   /** Those with waiters: the wait-for graph is read from them alone. */
   readonly contested = new LinkedList<Lock>();
+
+  constructor(private readonly transitions: Transitions) {}
 
   get size(): number {
     return this.byName.size;
@@ -24,6 +27,7 @@ export class LockTable {
     assert(this.byName.get(name, hash) === undefined, "a lock is in the table once");
     const lock = new Lock(name, hash);
     this.byName.add(lock);
+    this.transitions.note(changes.lockAdded, hash);
     this.names.add(name);
     return lock;
   }
@@ -31,6 +35,7 @@ export class LockTable {
   /** A free lock without waiters costs no memory. */
   dropIfIdle(lock: Lock): void {
     if (lock.holders.size > 0 || lock.queue.size > 0) return;
+    this.transitions.note(changes.lockDropped, lock.hash);
     this.byName.remove(lock);
     this.names.remove(lock.name);
   }

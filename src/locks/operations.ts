@@ -1,8 +1,10 @@
 import { assert } from "../kernel/assert.ts";
+import { hashText } from "../kernel/hash-table.ts";
 import { isForgettable, type KeyRecord } from "./idempotency.ts";
 import type { Hold, Operation, Wait } from "./records.ts";
 import type { PermitHold } from "./semaphores.ts";
 import type { LockState } from "./state.ts";
+import { changes, noteResult } from "./transitions.ts";
 import type { LockError, LockResult } from "./types.ts";
 
 export const CANCELLED: LockError = { type: "error", code: "cancelled" };
@@ -12,6 +14,7 @@ export const STALE_OPERATION: LockError = { type: "error", code: "stale_operatio
 /** Answers an operation: remembered in its window and by its key, and emitted. */
 export function finish(state: LockState, operation: Operation, result: LockResult): void {
   const { ingress: id, sequence, key } = operation;
+  noteResult(state.transitions, id, sequence, result);
   state.ingresses.find(id)?.window.record(sequence, result);
   if (key !== undefined) finishKey(state, key, result);
   state.emit({ ingress: id, sequence, result });
@@ -24,12 +27,19 @@ export function attach(state: LockState, wait: Wait, operation: Operation, waitM
   state.deadlines.schedule(wait, Math.max(wait.deadlineMs, state.nowMs + waitMs));
   state.waitingOperations += 1;
   const { ingress: id, sequence, key } = operation;
+  noteWait(state, wait, id, sequence);
   state.ingresses.find(id)?.waiting.set(sequence, wait);
   if (key !== undefined) {
     key.pending += 1;
     key.wait = wait;
   }
   state.emit({ ingress: id, sequence });
+}
+
+function noteWait({ transitions }: LockState, wait: Wait, ingress: number, sequence: number): void {
+  const value = wait.kind === "waiter" ? wait.value : undefined;
+  transitions.note(changes.attached, wait.serial, ingress, sequence);
+  transitions.note(changes.waits, wait.claimant.hash, wait.ttlMs, value === undefined ? 0 : hashText(value));
 }
 
 /** Answers an operation that waits and takes it from its wait, which stays. */
@@ -52,6 +62,7 @@ export function detachAll(state: LockState, wait: Wait, result: LockResult): Ope
 }
 
 function unattach(state: LockState, { ingress, sequence, key }: Operation): void {
+  state.transitions.note(changes.detached, ingress, sequence);
   state.waitingOperations -= 1;
   state.ingresses.find(ingress)?.waiting.delete(sequence);
   if (key !== undefined) key.pending -= 1;
@@ -59,6 +70,7 @@ function unattach(state: LockState, { ingress, sequence, key }: Operation): void
 
 /** The hold is the answer to this acquire alone: if nobody heard it, a cancel gives the hold back. */
 export function answerWith(state: LockState, hold: Hold | PermitHold, operation: Operation): void {
+  noteAnswer(state, hold, operation);
   hold.onlyAnswered = operation;
   state.ingresses.find(operation.ingress)?.granted.set(operation.sequence, hold);
 }
@@ -66,8 +78,15 @@ export function answerWith(state: LockState, hold: Hold | PermitHold, operation:
 /** As {@link answerWith}, of holds that one acquire was answered with together. */
 export function answerWithAll(state: LockState, holds: readonly Hold[], operation: Operation): void {
   if (holds.length === 0) return;
-  for (const hold of holds) hold.onlyAnswered = operation;
+  for (const hold of holds) {
+    noteAnswer(state, hold, operation);
+    hold.onlyAnswered = operation;
+  }
   state.ingresses.find(operation.ingress)?.granted.set(operation.sequence, new Set(holds));
+}
+
+function noteAnswer({ transitions }: LockState, { serial }: Hold | PermitHold, operation: Operation): void {
+  transitions.note(changes.answered, serial, operation.ingress, operation.sequence);
 }
 
 /**
@@ -81,6 +100,7 @@ export function answeredAgain(state: LockState, hold: Hold | PermitHold): void {
 export function forgetAnswer(state: LockState, hold: Hold | PermitHold): void {
   const operation = hold.onlyAnswered;
   if (operation === undefined) return;
+  state.transitions.note(changes.unanswered, hold.serial);
   hold.onlyAnswered = undefined;
   const granted = state.ingresses.find(operation.ingress)?.granted;
   const holds = granted?.get(operation.sequence);
@@ -100,6 +120,7 @@ function finishKey(state: LockState, record: KeyRecord, result: LockResult): voi
     if (record.pending === 0) forgetKey(state, record);
     return;
   }
+  state.transitions.note(changes.keyAnswered, record.serial);
   record.result = result;
   record.wait = undefined;
   state.deadlines.schedule(record, state.nowMs + state.limits.idempotencyKeyKeepMs);

@@ -4,6 +4,7 @@ import { detachAll, answerWith, forgetAnswer } from "./operations.ts";
 import { leaveQueues } from "./queues.ts";
 import { PermitHold, type Semaphore } from "./semaphores.ts";
 import type { LockState } from "./state.ts";
+import { changes } from "./transitions.ts";
 import type { LockError, PermitGrant } from "./types.ts";
 import { endOf } from "./views.ts";
 
@@ -22,6 +23,8 @@ export function addPermitHold(
   );
   const slots = semaphore.take(permits);
   const hold = new PermitHold(semaphore, holder, slots, state.nextToken(), state.nextSerial(), state.nowMs);
+  state.transitions.note(changes.permitsHeld, semaphore.hash, holder.hash, hold.serial);
+  for (const slot of slots) state.transitions.note(changes.slot, slot, hold.token);
   semaphore.holders.push(hold);
   holder.addPermitHold(hold);
   state.holds += 1;
@@ -32,6 +35,7 @@ export function addPermitHold(
 /** Ends a hold. The semaphore is then due for {@link grantPermits}. */
 export function removePermitHold(state: LockState, hold: PermitHold): void {
   const { semaphore, holder, slots } = hold;
+  state.transitions.note(changes.permitsUnheld, semaphore.hash, slots.length, hold.serial);
   semaphore.holders.remove(hold);
   semaphore.giveBack(slots);
   holder.removePermitHold(hold);

@@ -3,6 +3,7 @@ import { detachAll } from "./operations.ts";
 import type { Operation, Place, Wait } from "./records.ts";
 import type { PermitWaiter } from "./semaphores.ts";
 import type { LockState } from "./state.ts";
+import { changes, codeOfMode } from "./transitions.ts";
 import type { LockResult } from "./types.ts";
 
 /** Why there is no room for so many more places in queues, or undefined. */
@@ -14,6 +15,7 @@ export function waiterLimit(state: LockState, places: number): string | undefine
 export function enterQueue(state: LockState, place: Place): void {
   const { lock } = place;
   if (lock.queue.size === 0) state.locks.contested.push(lock);
+  state.transitions.note(changes.entered, lock.hash, place.serial, codeOfMode(place.mode));
   lock.enter(place);
   state.waiters += 1;
 }
@@ -21,6 +23,7 @@ export function enterQueue(state: LockState, place: Place): void {
 export function enterSemaphore(state: LockState, waiter: PermitWaiter): void {
   const { semaphore, claimant } = waiter;
   if (semaphore.queue.size === 0) state.semaphores.contested.push(semaphore);
+  state.transitions.note(changes.entered, semaphore.hash, waiter.serial, waiter.permits);
   semaphore.queue.push(waiter);
   claimant.addPermitWaiter(waiter);
   state.waiters += 1;
@@ -61,6 +64,7 @@ export function removeWait(state: LockState, wait: Wait, result: LockResult): Op
 
 function leaveSemaphore(state: LockState, waiter: PermitWaiter): void {
   const { semaphore } = waiter;
+  state.transitions.note(changes.left, semaphore.hash, waiter.serial);
   semaphore.queue.remove(waiter);
   if (semaphore.queue.size === 0) state.semaphores.contested.remove(semaphore);
   state.waiters -= 1;
@@ -68,6 +72,7 @@ function leaveSemaphore(state: LockState, waiter: PermitWaiter): void {
 
 function leaveQueue(state: LockState, place: Place): void {
   const { lock } = place;
+  state.transitions.note(changes.left, lock.hash, place.serial);
   lock.leave(place);
   if (lock.queue.size === 0) state.locks.contested.remove(lock);
   state.waiters -= 1;

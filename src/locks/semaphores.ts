@@ -3,6 +3,7 @@ import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
 import { type Linked, LinkedList } from "../kernel/linked-list.ts";
 import type { Claimant } from "./claimants.ts";
 import type { Operation, Timed } from "./records.ts";
+import { changes, type Transitions } from "./transitions.ts";
 
 /** A number of permits under one name. It exists while any of them is held or waited for. */
 export class Semaphore implements Hashed<Semaphore>, Linked<Semaphore> {
@@ -115,6 +116,8 @@ export class Semaphores {
   /** Those with waiters. */
   readonly contested = new LinkedList<Semaphore>();
 
+  constructor(private readonly transitions: Transitions) {}
+
   get size(): number {
     return this.byName.size;
   }
@@ -126,11 +129,14 @@ export class Semaphores {
   add(name: string, limit: number): Semaphore {
     const semaphore = new Semaphore(name, hashText(name), limit);
     this.byName.add(semaphore);
+    this.transitions.note(changes.semaphoreAdded, semaphore.hash, limit);
     return semaphore;
   }
 
   dropIfIdle(semaphore: Semaphore): void {
-    if (semaphore.holders.size === 0 && semaphore.queue.size === 0) this.byName.remove(semaphore);
+    if (semaphore.holders.size > 0 || semaphore.queue.size > 0) return;
+    this.transitions.note(changes.semaphoreDropped, semaphore.hash);
+    this.byName.remove(semaphore);
   }
 
   /** In no order that may matter. */

@@ -6,6 +6,7 @@ import { removeWait } from "./queues.ts";
 import type { Timed } from "./records.ts";
 import type { Session } from "./sessions.ts";
 import type { LockState } from "./state.ts";
+import { changes } from "./transitions.ts";
 import type { LockResult } from "./types.ts";
 
 export function openSession(state: LockState, id: string, ttlMs: number): LockResult {
@@ -15,6 +16,7 @@ export function openSession(state: LockState, id: string, ttlMs: number): LockRe
     session = state.sessions.add(id, state.nextSerial(), ttlMs);
   }
   session.ttlMs = ttlMs;
+  state.transitions.note(changes.sessionTtl, session.serial, ttlMs);
   state.deadlines.schedule(session, state.nowMs + ttlMs);
   return { type: "sessionOpened", session: id, name: session.name, expiresInMs: ttlMs };
 }

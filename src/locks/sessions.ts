@@ -1,6 +1,7 @@
 import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
 import { type Linked, LinkedList } from "../kernel/linked-list.ts";
 import type { Timed } from "./records.ts";
+import { changes, type Transitions } from "./transitions.ts";
 
 /** An explicit session: the lease of all that it holds. */
 export class Session implements Timed, Hashed<Session>, Linked<Session> {
@@ -38,6 +39,8 @@ export class Sessions {
   /** Of the session opened last. */
   lastNumber = 0;
 
+  constructor(private readonly transitions: Transitions) {}
+
   get size(): number {
     return this.byId.size;
   }
@@ -50,11 +53,13 @@ export class Sessions {
     this.lastNumber += 1;
     const session = new Session(id, this.lastNumber, serial, ttlMs);
     this.byId.add(session);
+    this.transitions.note(changes.sessionOpened, session.hash, this.lastNumber, serial);
     this.opened.push(session);
     return session;
   }
 
   remove(session: Session): void {
+    this.transitions.note(changes.sessionEnded, session.hash, session.number);
     this.byId.remove(session);
     this.opened.remove(session);
   }

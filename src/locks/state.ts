@@ -1,3 +1,4 @@
+import { hashText } from "../kernel/hash-table.ts";
 import type { limits } from "../kernel/limits.ts";
 import { Claimants } from "./claimants.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -9,6 +10,7 @@ import { Observers } from "./observers.ts";
 import type { Lock } from "./records.ts";
 import { type Semaphore, Semaphores } from "./semaphores.ts";
 import { Sessions } from "./sessions.ts";
+import { changes, codeOfMode, Transitions } from "./transitions.ts";
 import type { LockResult } from "./types.ts";
 
 /** The bounds of the state machine: equal on all replicas. */
@@ -58,14 +60,16 @@ export class LockState {
   /** Operations attached to waiters: several may share one. */
   waitingOperations = 0;
 
-  readonly locks = new LockTable();
-  readonly semaphores = new Semaphores();
+  /** Every change of what stands below is noted there, by whoever makes it. */
+  readonly transitions = new Transitions();
+  readonly locks = new LockTable(this.transitions);
+  readonly semaphores = new Semaphores(this.transitions);
   readonly claimants = new Claimants();
-  readonly sessions = new Sessions();
-  readonly deadlines = new Deadlines();
-  readonly fences = new Fences();
-  readonly ingresses = new Ingresses();
-  readonly keys = new IdempotencyKeys();
+  readonly sessions = new Sessions(this.transitions);
+  readonly deadlines = new Deadlines(this.transitions);
+  readonly fences = new Fences(this.transitions);
+  readonly ingresses = new Ingresses(this.transitions);
+  readonly keys = new IdempotencyKeys(this.transitions);
 
   readonly observers = new Observers();
   /** Lost a hold or a place in the entry being applied, and are not looked at yet. Empty between entries. */
@@ -86,9 +90,12 @@ export class LockState {
     return this.serialCounter;
   }
 
-  /** Whoever observes the lock is to look at it again. */
+  /** The lock's holders, mode, token or value have changed: whoever observes it is to look at it again. */
   touch(lock: Lock): void {
     lock.revision = this.appliedIndex;
+    const { mode, value } = lock;
+    this.transitions.note(changes.lockChanged, lock.hash, lock.token, codeOfMode(mode));
+    if (value !== undefined) this.transitions.note(changes.lockValue, hashText(value), value.length);
     this.observers.touch(lock.name);
   }
 

@@ -26,6 +26,9 @@ export interface FlushMark {
   readonly hardStateChanges: number;
 }
 
+/** Election time-outs that a replica which should not lead leaves to the others. */
+const RELUCTANCE = 4;
+
 /**
  * Consensus for one group. Pure: it is told of messages, time and finished writes, and tells in
  * {@link Effects} what must be done; it never does anything itself.
@@ -33,6 +36,8 @@ export interface FlushMark {
 export class Raft {
   private hard: HardState;
   private currentRole: Role = "follower";
+  /** Leads only when nobody else does. */
+  private reluctant = false;
   private knownLeader: ReplicaId = 0;
   private election: Election | undefined;
   private leadership: Leadership | undefined;
@@ -108,6 +113,14 @@ export class Raft {
     return this.leadership?.successor(eligible) ?? 0;
   }
 
+  /**
+   * The state machine here has stopped, so another replica should lead. Vote and log are as good as before, and where the
+   * others lack entries that this log has, it must lead for as long as it takes to send them.
+   */
+  avoidLeading(): void {
+    this.reluctant = true;
+  }
+
   /** Asks for the index that a linearizable read must see; answered in the effects. @returns false when not leader */
   read(id: ReadId): boolean {
     if (this.leadership === undefined) return false;
@@ -131,7 +144,8 @@ export class Raft {
       return;
     }
     this.electionElapsedMs += countedMs;
-    if (this.electionElapsedMs >= this.electionTimeoutMs) this.campaign("preVote");
+    const patience = this.reluctant ? RELUCTANCE : 1;
+    if (this.electionElapsedMs >= this.electionTimeoutMs * patience) this.campaign("preVote");
   }
 
   /** A message of a voter of this group, addressed to this replica. */
@@ -318,7 +332,7 @@ export class Raft {
    * alone, so a copy that comes late, when our own election has ended that term, does nothing.
    */
   private timeoutNow(message: TimeoutNow): void {
-    if (message.from === this.knownLeader) this.campaign("vote", true);
+    if (message.from === this.knownLeader && !this.reluctant) this.campaign("vote", true);
   }
 
   private campaign(phase: Election["phase"], transfer = false): void {

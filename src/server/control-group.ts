@@ -2,6 +2,7 @@ import type { DiskReport, DiskState } from "../engine/disk-report.ts";
 import type { TransferEnd } from "../engine/transfers.ts";
 import type { LockCommand, LockResult, LockView, SemaphoreView, SessionView, WaitEdge } from "../locks/types.ts";
 import type { Role } from "../raft/types.ts";
+import type { StoppedGroup } from "./stopped-group.ts";
 
 /** Why an operation has no result of the state machine. */
 export class GroupError extends Error {
@@ -39,6 +40,7 @@ export interface ControlGroup {
    * Proposes through the leader, wherever it is, and resolves with the result of the applied entry.
    *
    * @throws {GroupError}
+   * @throws {ApiError} `group_stopped`, as the other operations of the group
    */
   submit(command: LockCommand, options?: SubmitOptions): Promise<LockResult>;
   /** The same for one session of many: all keepalives of a turn share an entry. Remaining ms; undefined: unknown session. */
@@ -121,6 +123,8 @@ export interface NodeStatus extends Leadership {
   readonly transferringTo: string | undefined;
   /** Takes requests: knows a leader, and its own ingress is registered. */
   readonly ready: boolean;
+  /** Why this node applies and serves nothing any more (PROTOCOLS R7, R8); undefined: it does. */
+  readonly stopped: StoppedGroup | undefined;
   readonly startedAtMs: number;
 }
 
@@ -160,6 +164,16 @@ export interface NodeStatistics {
   readonly fsyncMs: Histogram;
   /** Lengths of engine turns in ms (PROTOCOLS D10). */
   readonly turnMs: Histogram;
+  /** In ms. */
+  readonly longestTurnMs: number;
+  /** Turns over the budget, by their longest phase. */
+  readonly longTurns: Readonly<Record<string, number>>;
+  /** From when a turn was due until it began, in ms. */
+  readonly turnWaitMs: Histogram;
+  readonly longestTurnWaitMs: number;
+  /** Comparisons in which this node's state was that of a majority (PROTOCOLS R8), and the entry of the last. */
+  readonly stateChecks: number;
+  readonly stateAgreedIndex: number;
 }
 
 export interface Histogram {

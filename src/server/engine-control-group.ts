@@ -6,6 +6,7 @@ import type { TransferEnd } from "../engine/transfers.ts";
 import type { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { ReplicaId } from "../raft/types.ts";
+import type { ApiError } from "../api/errors.ts";
 import {
   type ControlGroup,
   GroupError,
@@ -16,6 +17,7 @@ import {
   type SubmitOptions,
 } from "./control-group.ts";
 import { LockObservers } from "./lock-observers.ts";
+import { stoppedError } from "./stopped-group.ts";
 
 interface WaitingKeepalive {
   readonly resolve: (expiresInMs: number | undefined) => void;
@@ -59,6 +61,11 @@ export class EngineControlGroup implements ControlGroup {
     return this.observers.count;
   }
 
+  /** The group applies nothing any more: nothing that observers wait for will happen here. */
+  stopped(): void {
+    this.observers.close();
+  }
+
   /** New requests are refused; those that wait are answered as they end, and observers with the state as it is. */
   close(): void {
     this.closed = true;
@@ -86,7 +93,7 @@ export class EngineControlGroup implements ControlGroup {
       this.pending--;
       signal?.removeEventListener("abort", aborted);
       if ("result" in end) resolve(end.result);
-      else reject(new GroupError(end.failure));
+      else reject((end.failure === "no_leader" ? this.stoppedError() : undefined) ?? new GroupError(end.failure));
     });
     if (sequence !== undefined) signal?.addEventListener("abort", aborted, { once: true });
     this.engine.wake();
@@ -113,7 +120,7 @@ export class EngineControlGroup implements ControlGroup {
     this.pending++;
     this.host.readBarrier(this.engine.nowMs(), (index) => {
       this.pending--;
-      if (index === undefined) reject(this.noRoom(false) ?? new GroupError("no_leader"));
+      if (index === undefined) reject(this.stoppedError() ?? this.noRoom(false) ?? new GroupError("no_leader"));
       else resolve(index);
     });
     this.engine.wake();
@@ -140,8 +147,15 @@ export class EngineControlGroup implements ControlGroup {
     return promise;
   }
 
-  private refusal(signal: AbortSignal | undefined): GroupError | undefined {
+  private stoppedError(): ApiError | undefined {
+    if (this.host.stopped === undefined) return undefined;
+    const { stopped } = this.status();
+    return stopped === undefined ? undefined : stoppedError(stopped);
+  }
+
+  private refusal(signal: AbortSignal | undefined): GroupError | ApiError | undefined {
     if (this.closed) return new GroupError("no_leader");
+    if (this.host.stopped !== undefined) return this.stoppedError();
     if (signal?.aborted === true) return new GroupError("aborted");
     if (this.pending >= limits.maxPendingRequests) return new GroupError("limit");
     return undefined;

@@ -106,6 +106,42 @@ export const figures: readonly Figure[] = [
   ],
   ["mufakat_engine_turns_total", "counter", "Turns of the consensus loop.", (s) => s.statistics().turns],
   [
+    "mufakat_engine_longest_turn_seconds",
+    "gauge",
+    "Longest turn of the consensus loop since the start.",
+    (s) => s.statistics().longestTurnMs / 1000,
+  ],
+  [
+    "mufakat_engine_longest_turn_wait_seconds",
+    "gauge",
+    "Longest time since the start that a turn was due and did not begin.",
+    (s) => s.statistics().longestTurnWaitMs / 1000,
+  ],
+  [
+    "mufakat_state_checks_total",
+    "counter",
+    "Comparisons in which this node's state was that of a majority.",
+    (s) => s.statistics().stateChecks,
+  ],
+  [
+    "mufakat_state_agreed_index",
+    "gauge",
+    "Last entry as of which this node's state was found to be that of a majority.",
+    (s) => s.statistics().stateAgreedIndex,
+  ],
+  [
+    "mufakat_group_stopped",
+    "gauge",
+    "1 if this node stores entries but applies and serves nothing any more, else 0; GET /cluster says why.",
+    (s) => Number(s.group.status().stopped !== undefined),
+  ],
+  [
+    "mufakat_group_stopped_index",
+    "gauge",
+    "The entry at which it stopped; 0 if it did not.",
+    (s) => s.group.status().stopped?.index ?? 0,
+  ],
+  [
     "mufakat_operations_outstanding",
     "gauge",
     "Operations proposed here whose end is not seen yet.",

@@ -19,6 +19,11 @@ export class Metrics {
     this.registerHistogram("mufakat_engine_turn_seconds", "Length of a turn of the consensus loop in seconds.", () => [
       { labels: {}, durationsMs: sources.statistics().turnMs },
     ]);
+    this.registerHistogram(
+      "mufakat_engine_turn_wait_seconds",
+      "From when a turn was due until it began in seconds: what else the thread did, HTTP above all.",
+      () => [{ labels: {}, durationsMs: sources.statistics().turnWaitMs }],
+    );
     const help = "Time from request to reply in seconds, waits for locks included.";
     this.registerHistogram("mufakat_http_request_seconds", help, () =>
       [...sources.http.routes]
@@ -26,6 +31,7 @@ export class Metrics {
         .filter(({ durationsMs }) => durationsMs.count > 0),
     );
     this.registerRequests();
+    this.registerLongTurns();
     this.registerBuild();
   }
 
@@ -84,6 +90,20 @@ export class Metrics {
             this.inc({ method: route.method, route: route.pattern, status }, count);
           }
         }
+      },
+    });
+  }
+
+  private registerLongTurns(): void {
+    const { statistics } = this.sources;
+    new Counter({
+      name: "mufakat_engine_long_turns_total",
+      help: "Turns of the consensus loop over 20 ms, by the phase that took longest.",
+      labelNames: ["phase"],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [phase, count] of Object.entries(statistics().longTurns)) this.inc({ phase }, count);
       },
     });
   }

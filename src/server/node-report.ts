@@ -1,12 +1,13 @@
 import type { DiskWatch } from "../engine/disk-watch.ts";
-import type { EngineStatistics } from "../engine/statistics.ts";
-import type { Ingress } from "../engine/ingress.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { EventLoopTurns } from "../io/turns.ts";
 import type { PeerStatistics } from "../io/peer-options.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { ReplicaId } from "../raft/types.ts";
 import type { HostPort } from "./configuration.ts";
 import type { MemberStatus, NodeStatistics, NodeStatus } from "./control-group.ts";
 import type { Member } from "./membership.ts";
+import type { StoppedGroup } from "./stopped-group.ts";
 import { version } from "./version.ts";
 
 /** What a node's status is read from, at the moment when somebody asks. */
@@ -21,6 +22,7 @@ export interface ReportSources {
   readonly raft: Raft;
   readonly registered: boolean;
   readonly disk: Pick<DiskWatch, "report" | "peerReport">;
+  readonly stopped: StoppedGroup | undefined;
   isConnected(replica: ReplicaId): boolean;
 }
 
@@ -44,7 +46,8 @@ export function nodeStatus(sources: ReportSources): NodeStatus {
     disk: sources.disk.report,
     members: members.map((member) => memberStatus(sources, member)),
     transferringTo: members.find((member) => member.replica === raft.transferee)?.nodeId,
-    ready: raft.leader !== 0 && sources.registered,
+    ready: raft.leader !== 0 && sources.registered && sources.stopped === undefined,
+    stopped: sources.stopped,
     startedAtMs: sources.startedAtMs,
   };
 }
@@ -62,19 +65,35 @@ function memberStatus(sources: ReportSources, member: Member): MemberStatus {
   };
 }
 
-export function nodeStatistics(
-  engine: EngineStatistics,
-  peers: PeerStatistics,
-  log: { readonly flushedBytes: number },
-  ingress: Pick<Ingress<never, never>, "outstandingCount">,
-  observers: number,
-): NodeStatistics {
+/** What a node's figures are read from. */
+export interface StatisticsSources {
+  readonly engine: Pick<Engine, "statistics" | "turns">;
+  readonly host: {
+    readonly ingress: { readonly outstandingCount: number };
+    readonly stateChecks: { readonly checks: number; readonly agreedIndex: number };
+  };
+  readonly peers: PeerStatistics;
+  readonly log: { readonly flushedBytes: number };
+  readonly loop: Pick<EventLoopTurns, "waitMs" | "longestWaitMs">;
+  /** Requests that wait for a lock to change. */
+  readonly observers: number;
+}
+
+export function nodeStatistics({
+  engine: { statistics, turns },
+  host,
+  peers,
+  log,
+  loop,
+  observers,
+}: StatisticsSources): NodeStatistics {
+  const engine = statistics;
   return {
     elections: engine.elections,
     leaderChanges: engine.leaderChanges,
     transfers: engine.transfers,
     transfersFailed: engine.transfersFailed,
-    turns: engine.turns,
+    turns: turns.durationMs.count,
     flushes: engine.flushes,
     flushedBytes: log.flushedBytes,
     flushedEntries: engine.flushedEntries,
@@ -85,10 +104,16 @@ export function nodeStatistics(
     framesSent: peers.framesSent,
     framesReceived: peers.framesReceived,
     framesDropped: peers.framesDropped,
-    outstandingOperations: ingress.outstandingCount,
+    outstandingOperations: host.ingress.outstandingCount,
     observers,
     fsyncMs: engine.flushMs,
-    turnMs: engine.turnMs,
+    turnMs: turns.durationMs,
+    longestTurnMs: turns.longestMs,
+    longTurns: turns.overBudget,
+    turnWaitMs: loop.waitMs,
+    longestTurnWaitMs: loop.longestWaitMs,
+    stateChecks: host.stateChecks.checks,
+    stateAgreedIndex: host.stateChecks.agreedIndex,
   };
 }
 

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { createGroup } from "../engine/create-group.ts";
 import { Engine } from "../engine/engine.ts";
 import { SyncTimes } from "../engine/sync-times.ts";
@@ -11,6 +12,8 @@ import { FileVolume } from "../io/file-volume.ts";
 import { TcpPeerNetwork } from "../io/peer-network.ts";
 import { systemRandom } from "../io/random.ts";
 import { EventLoopTurns } from "../io/turns.ts";
+import type { GroupStop } from "../engine/group-stop.ts";
+import { ApplyJournalFile, SUSPECTS_FILE } from "../io/apply-journal-file.ts";
 import { StartError } from "../kernel/start-error.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
@@ -28,6 +31,9 @@ import { nodeStatistics, nodeStatus } from "./node-report.ts";
 import { randomId } from "./random-id.ts";
 import { createRun } from "./run.ts";
 import type { Logger, RunningNode } from "./running-node.ts";
+import { stoppedGroup, type StoppedGroup } from "./stopped-group.ts";
+import { TurnWarnings } from "./turn-warnings.ts";
+import { commit, version } from "./version.ts";
 
 export interface NodeParts {
   readonly createApp: CreateApplication;
@@ -79,6 +85,7 @@ class Node implements RunningNode {
   private started: Started | undefined;
   private stopping: Promise<void> | undefined;
   private knownLeader: string | undefined;
+  private stoppedGroup: StoppedGroup | undefined;
   /** It cannot go on: there is nothing left to hand over. */
   private broken = false;
 
@@ -116,15 +123,19 @@ class Node implements RunningNode {
     network.listen();
     const log = await this.openLog(directory);
     const ports = { clock: systemClock, network, scheduler: this.turns, log, syncTimes: this.syncTimes };
+    const warnings = new TurnWarnings(this.parts.log, () => systemClock.monotonicMs());
     const engine = new Engine(this.self.replica, ports, {
       failed: (error) => this.fail(explained(directory, error)),
+      groupStopped: (group, stop) => this.groupStopped(group, stop, directory),
+      turnTooLong: (turn) => warnings.warn(turn),
       leaderChanged: (group, term, leader) => this.leaderChanged(group, term, leader),
       handingOver: (group, term, to) => this.handingOver(group, term, to),
       diskChanged: (state, refusal) => this.diskChanged(directory.path, state, refusal),
     });
     this.opened.push(() => engine.stop());
     const machine = new LockMachine();
-    const host = createGroup(this.groupOptions(machine), engine, log, systemRandom);
+    const journal = this.openJournal(directory);
+    const host = createGroup({ ...this.groupOptions(machine), journal }, engine, log, systemRandom);
     engine.addGroup(host);
     const status = () => nodeStatus(this.reportSources(directory, network, host, engine.disk));
     const group = new EngineControlGroup(this.self.nodeId, engine, host, machine, status, (replica) =>
@@ -132,7 +143,14 @@ class Node implements RunningNode {
     );
     const metrics = new HttpStatistics();
     const http = this.startHttp(group, metrics, () =>
-      nodeStatistics(engine.statistics, network.statistics, log, host.ingress, group.observerCount),
+      nodeStatistics({
+        engine,
+        host,
+        peers: network.statistics,
+        log,
+        loop: this.turns,
+        observers: group.observerCount,
+      }),
     );
     this.started = { network, log, engine, host, group, http };
     network.start(engine);
@@ -188,6 +206,27 @@ class Node implements RunningNode {
     const directory = openDataDirectory(dataDirectory, { clusterId: this.clusterId, clusterName, nodeId, identity });
     this.opened.push(() => directory.close());
     return directory;
+  }
+
+  /** A second build of one version is another program: it may apply what the first cannot. */
+  private openJournal({ path }: DataDirectory): ApplyJournalFile {
+    const program = commit === undefined ? version : `${version}+${commit}`;
+    const onError = (error: unknown): void =>
+      this.parts.log.warn({ error: String(error) }, "deaths of this process at an entry are not counted");
+    try {
+      const journal = new ApplyJournalFile(path, { program, onError });
+      this.opened.push(() => journal.close());
+      return journal;
+    } catch (error) {
+      throw refuseDirectory(path, error);
+    }
+  }
+
+  private groupStopped(group: number, stop: GroupStop, { path }: DataDirectory): void {
+    this.stoppedGroup = stoppedGroup(group, stop, join(path, SUSPECTS_FILE));
+    const { message, reason, index } = this.stoppedGroup;
+    this.parts.log.error({ group, index, reason }, message);
+    this.started?.group.stopped();
   }
 
   private createNetwork(directory: DataDirectory): TcpPeerNetwork {
@@ -288,6 +327,7 @@ class Node implements RunningNode {
       raft: host.raft,
       registered: host.ingress.isRegistered,
       disk,
+      stopped: this.stoppedGroup,
       isConnected: (replica: number) => network.isConnected(replica),
     };
   }

@@ -83,4 +83,12 @@ export class ObservedMachine implements StateMachine<LockResult> {
   digest(): string {
     return this.machine.digest();
   }
+
+  stateHash(): number {
+    return this.machine.stateHash();
+  }
+
+  get stateHashFormula(): number {
+    return this.machine.stateHashFormula;
+  }
 }

@@ -1,41 +1,80 @@
-import type { Outcome, StateMachine } from "../engine/state-machine.ts";
+import type { ApplyJournal } from "../engine/apply-journal.ts";
+import type { StateMachine } from "../engine/state-machine.ts";
 import { decodeCommand, encodeCommand } from "../locks/codec.ts";
 import type { LockResult } from "../locks/types.ts";
-import type { Entry } from "../raft/types.ts";
 
 /** What a copy of an operation is renumbered by. */
 const COPY = 20_000;
 
+type Machine = StateMachine<LockResult>;
+
+/** The machine, but for how it applies an entry. */
+export function withApply(machine: Machine, apply: Machine["apply"]): Machine {
+  return {
+    apply,
+    nextDeadlineMs: () => machine.nextDeadlineMs(),
+    digest: () => machine.digest(),
+    stateHash: () => machine.stateHash(),
+    stateHashFormula: machine.stateHashFormula,
+  };
+}
+
 /** Takes a copy of an operation that was proposed again for another operation, and executes it. */
-export class TwiceMachine implements StateMachine<LockResult> {
-  private readonly seen = new Set<string>();
-
-  constructor(private readonly machine: StateMachine<LockResult>) {}
-
-  apply(entry: Entry, emit: (outcome: Outcome<LockResult>) => void): void {
+export function executingTwice(machine: Machine): Machine {
+  const seen = new Set<string>();
+  return withApply(machine, (entry, emit) => {
     if (entry.kind !== "command") {
-      this.machine.apply(entry, emit);
+      machine.apply(entry, emit);
       return;
     }
     const envelope = decodeCommand(entry.payload);
     const id = `${envelope.ingress}:${envelope.sequence}`;
-    const copied = this.seen.has(id) && envelope.command.type !== "registerIngress";
-    this.seen.add(id);
+    const copied = seen.has(id) && envelope.command.type !== "registerIngress";
+    seen.add(id);
     if (!copied) {
-      this.machine.apply(entry, emit);
+      machine.apply(entry, emit);
       return;
     }
     const copy = { ...envelope, sequence: envelope.sequence + COPY, floor: envelope.floor };
-    this.machine.apply({ ...entry, payload: encodeCommand(copy) }, (outcome) => {
+    machine.apply({ ...entry, payload: encodeCommand(copy) }, (outcome) => {
       emit(outcome.sequence >= COPY ? { ...outcome, sequence: outcome.sequence - COPY } : outcome);
     });
-  }
+  });
+}
 
-  nextDeadlineMs(): number | undefined {
-    return this.machine.nextDeadlineMs();
-  }
+/** Loses the effects of one entry. */
+export function skipping(machine: Machine, index: number): Machine {
+  return withApply(machine, (entry, emit) => {
+    if (entry.index !== index) machine.apply(entry, emit);
+  });
+}
 
-  digest(): string {
-    return this.machine.digest();
-  }
+/** The end of a process that a planted fault brought about: no failure of the run. */
+export class PlantedDeath extends Error {
+  override name = "PlantedDeath";
+}
+
+/** Ends the process at one entry, in the middle of its effects. */
+export function poisoned(machine: Machine, index: number): Machine {
+  return withApply(machine, (entry, emit) => {
+    if (entry.index !== index) {
+      machine.apply(entry, emit);
+      return;
+    }
+    machine.apply(entry, () => {});
+    throw new PlantedDeath(`entry ${entry.index} is poison`);
+  });
+}
+
+/** The process dies before it can write down why, as by a signal. */
+export function diesUnseen(journal: ApplyJournal): ApplyJournal {
+  return {
+    suspect: (group) => journal.suspect(group),
+    begin: (group, from, to) => journal.begin(group, from, to),
+    end: () => journal.end(),
+    threw: (_group, _index, error) => {
+      throw new PlantedDeath(error);
+    },
+    cleared: (group) => journal.cleared(group),
+  };
 }

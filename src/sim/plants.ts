@@ -1,11 +1,12 @@
+import type { ApplyJournal } from "../engine/apply-journal.ts";
 import type { PeerMessage } from "../engine/peer-messages.ts";
 import type { StateMachine } from "../engine/state-machine.ts";
 import type { LockResult } from "../locks/types.ts";
-import type { Message, PreVoteRequest, VoteRequest } from "../raft/types.ts";
+import type { Message, PreVoteRequest, ReplicaId, VoteRequest } from "../raft/types.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { Volume } from "../wal/volume.ts";
 import { BoastfulLog, CarelessLog, EarlyLog, ForgetfulLog } from "./planted-logs.ts";
-import { TwiceMachine } from "./planted-machine.ts";
+import { diesUnseen, executingTwice, poisoned, skipping, withApply } from "./planted-machine.ts";
 
 /** What a planted fault may get hold of. All of it lies at the simulator's edge: production code has no switch. */
 export interface Plant {
@@ -17,7 +18,12 @@ export interface Plant {
   readonly log?: (log: WriteAheadLog) => WriteAheadLog;
   /** Every message as it leaves. */
   readonly message?: (message: PeerMessage) => PeerMessage;
-  readonly machine?: (machine: StateMachine<LockResult>, localMs: () => number) => StateMachine<LockResult>;
+  readonly machine?: (machine: StateMachine<LockResult>, place: PlantedPlace) => StateMachine<LockResult>;
+  readonly journal?: (journal: ApplyJournal) => ApplyJournal;
+  /** Every node stops at this entry, until it is given another version of the program. */
+  readonly poisonIndex?: number;
+  /** Whole states are not compared from outside: what is wrong the nodes must find by themselves. */
+  readonly comparesNothing?: boolean;
   /** A node that restarts finds an empty disk. */
   readonly wipes?: boolean;
   /** Reads do not ask the leader. */
@@ -27,6 +33,17 @@ export interface Plant {
   /** Looks like a fault and breaks no promise: the checks must not find it. */
   readonly harmless?: boolean;
 }
+
+/** Where a planted machine runs. */
+export interface PlantedPlace {
+  readonly node: ReplicaId;
+  readonly localMs: () => number;
+  /** The node runs another version of the program than at first. */
+  readonly upgraded: boolean;
+}
+
+/** All logs of a run reach it, nearly always. */
+const POISON_INDEX = 30;
 
 /** Every planted fault by name: each must be found, or the checks are not worth their time. */
 export const plants: Readonly<Record<string, Plant>> = {
@@ -97,15 +114,15 @@ export const plants: Readonly<Record<string, Plant>> = {
   },
   "expires-by-local-clock": {
     breaks: "T2: a replica expires leases by its own clock",
-    machine: (machine, localMs) =>
-      wrapMachine(machine, (entry, emit) => {
+    machine: (machine, { localMs }) =>
+      withApply(machine, (entry, emit) => {
         machine.apply(entry.kind === "time" ? { ...entry, leaseTimeMs: Math.floor(localMs()) } : entry, emit);
       }),
   },
   "token-is-log-index": {
     breaks: "L2: the fencing token is the index of the entry",
     machine: (machine) =>
-      wrapMachine(machine, (entry, emit) => {
+      withApply(machine, (entry, emit) => {
         machine.apply(entry, (outcome) => {
           const { result } = outcome;
           emit(result?.type === "granted" ? { ...outcome, result: { ...result, fencingToken: entry.index } } : outcome);
@@ -114,7 +131,30 @@ export const plants: Readonly<Record<string, Plant>> = {
   },
   "forgets-operations": {
     breaks: "Q1: an operation that is proposed twice is executed twice",
-    machine: (machine) => new TwiceMachine(machine),
+    machine: (machine) => executingTwice(machine),
+  },
+  "poison-entry": {
+    breaks: "R7: the state machine throws for an entry, after it has changed something",
+    machine: (machine, { upgraded }) => (upgraded ? machine : poisoned(machine, POISON_INDEX)),
+    poisonIndex: POISON_INDEX,
+    harmless: true,
+  },
+  "deadly-entry": {
+    breaks: "R7: an entry kills the process that applies it, which can leave no word",
+    machine: (machine, { upgraded }) => (upgraded ? machine : poisoned(machine, POISON_INDEX)),
+    journal: diesUnseen,
+    poisonIndex: POISON_INDEX,
+    harmless: true,
+  },
+  "diverging-replica": {
+    breaks: "R8: one replica loses the effect of an entry",
+    machine: (machine, { node }) => (node === 2 ? skipping(machine, 20) : machine),
+    comparesNothing: true,
+  },
+  "diverging-replicas": {
+    breaks: "R8: every replica loses the effect of another entry",
+    machine: (machine, { node }) => skipping(machine, 20 + node),
+    comparesNothing: true,
   },
   "local-reads": {
     breaks: "R4: a read is answered from local state without asking the leader",
@@ -149,11 +189,4 @@ function lyingVolume(volume: Volume): Volume {
     sync: (_name, done) => done(),
     create: (name, size, done) => volume.create(name, size, done),
   };
-}
-
-function wrapMachine(
-  machine: StateMachine<LockResult>,
-  apply: StateMachine<LockResult>["apply"],
-): StateMachine<LockResult> {
-  return { apply, nextDeadlineMs: () => machine.nextDeadlineMs(), digest: () => machine.digest() };
 }

@@ -27,6 +27,7 @@ export class Recovery {
     // A node that was paused may meet a crash or an error of its disk that struck it meanwhile.
     const struckMs = simulation.scheduler.nowMs + STRUCK_WITHIN_MS;
     this.until("time goes on", () => simulation.scheduler.nowMs >= struckMs);
+    if (simulation.plant?.poisonIndex !== undefined) this.upgrade(simulation.plant.poisonIndex);
     this.until("there is one established leader that all follow", () => this.leader() !== undefined);
     this.until("all nodes know that every disk has room", () => this.processes().every(seesRoom));
     const target = simulation.checks.raft.committedIndex;
@@ -40,6 +41,26 @@ export class Recovery {
     for (const node of simulation.nodes) {
       if (node.process !== undefined)
         checks.applied.compareDigest(node.id, checks.applied.lastIndex, node.process.locks);
+    }
+  }
+
+  /** Every node meets the poison entry and stops, but stays up; those that have another version serve again. */
+  private upgrade(poisonIndex: number): void {
+    const { simulation } = this;
+    const { nodes, checks } = simulation;
+    if (checks.raft.committedIndex >= poisonIndex) {
+      this.until(`all nodes have stopped at entry ${poisonIndex}`, () =>
+        nodes.every(({ process }) => process?.host.stopped?.index === poisonIndex),
+      );
+      this.until("all requests end", () => simulation.workload.pending === 0);
+    }
+    simulation.upgraded = true;
+    for (const node of nodes) {
+      node.crash("process");
+      node.start();
+      // The others store what the first one commits, and serve nothing yet.
+      this.until(`${node.name} serves`, () => node.process?.host.ingress.isRegistered === true);
+      this.probe(node);
     }
   }
 

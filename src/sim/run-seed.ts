@@ -27,6 +27,8 @@ export interface SimFigures {
   readonly states: number;
   readonly powerCrashes: number;
   readonly handovers: number;
+  /** Comparisons of states by the nodes that run at the end. */
+  readonly stateChecks: number;
   readonly faults: Readonly<Record<FaultKind, number>>;
   /** How requests ended. */
   readonly ends: ReadonlyMap<string, number>;
@@ -81,7 +83,7 @@ function describe(error: unknown, options: SimOptions, simulation: Simulation): 
 }
 
 function figures(simulation: Simulation): SimFigures {
-  const { checks, nemesis, network, workload, judge, scheduler, profile } = simulation;
+  const { nodes, checks, nemesis, network, workload, judge, scheduler, profile } = simulation;
   return {
     nodes: profile.nodes,
     virtualMs: scheduler.nowMs,
@@ -95,6 +97,7 @@ function figures(simulation: Simulation): SimFigures {
     states: new Set(checks.applied.states).size,
     powerCrashes: nemesis.powerCrashes,
     handovers: nemesis.handovers,
+    stateChecks: nodes.reduce((sum, { process }) => sum + (process?.host.stateChecks.checks ?? 0), 0),
     faults: nemesis.counts,
     ends: workload.ends,
   };

@@ -1,7 +1,9 @@
+import type { ApplyJournal } from "../engine/apply-journal.ts";
 import { createGroup } from "../engine/create-group.ts";
 import { Engine } from "../engine/engine.ts";
 import { SyncTimes } from "../engine/sync-times.ts";
 import type { GroupHost } from "../engine/group-host.ts";
+import { ApplyError, type GroupStop } from "../engine/group-stop.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
@@ -10,10 +12,12 @@ import { openLog } from "../wal/open-log.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { Volume } from "../wal/volume.ts";
 import { MemoryVolume, NO_ROOM } from "./memory-volume.ts";
+import { MemoryJournal } from "./memory-journal.ts";
 import { ObservedLog, ObservedMachine } from "./observed.ts";
+import { PlantedDeath } from "./planted-machine.ts";
 import type { SimEvent } from "./scheduler.ts";
 import { SimClock } from "./sim-clock.ts";
-import { Violation } from "./violation.ts";
+import { check, Violation } from "./violation.ts";
 import type { World } from "./world.ts";
 
 /** A process that runs: what of a node dies with a crash. */
@@ -23,6 +27,8 @@ export interface SimProcess {
   readonly locks: LockMachine;
 }
 
+/** Between two comparisons of states by the nodes themselves, in entries. */
+const STATE_HASH_EVERY = 8;
 const DISK_ERROR = "simulated error of the disk";
 
 export type CrashKind = "process" | "power";
@@ -37,6 +43,7 @@ export class SimNode {
   private life = 0;
   private alive = false;
   private volume: MemoryVolume;
+  private readonly journal = new MemoryJournal();
   private turnRequested = false;
   private readonly backlog: SimEvent[] = [];
   private crashAtWrite: CrashKind | undefined;
@@ -165,7 +172,8 @@ export class SimNode {
     const observed = new ObservedLog(id, opened, checks.raft);
     const log = plant?.log?.(observed) ?? observed;
     const locks = new LockMachine();
-    const planted = plant?.machine?.(locks, () => this.clock.monotonicMs()) ?? locks;
+    const place = { node: id, localMs: () => this.clock.monotonicMs(), upgraded: world.upgraded };
+    const planted = plant?.machine?.(locks, place) ?? locks;
     const machine = new ObservedMachine(id, planted, locks, checks.applied);
     const scheduler = { requestTurn: () => this.requestTurn() };
     const engine = new Engine(
@@ -175,13 +183,16 @@ export class SimNode {
         failed: () => this.later(0, () => this.crash("process")),
         leaderChanged: () => {},
         diskChanged: (state) => world.trace.add(world.scheduler.nowMs, id, `disk ${state}`),
+        turnTooLong: () => {},
+        groupStopped: (_group, stop) => this.groupStopped(stop),
         handingOver: (_group, term, to) =>
           world.trace.add(world.scheduler.nowMs, id, `hands over to node${to}`, { term }),
       },
     );
     const { electionTimeoutMs, heartbeatIntervalMs } = profile;
     const voters = Array.from({ length: profile.nodes }, (_, i) => i + 1);
-    const options = { group: 0, voters, electionTimeoutMs, heartbeatIntervalMs, machine };
+    const timing = { electionTimeoutMs, heartbeatIntervalMs, stateHashEvery: STATE_HASH_EVERY };
+    const options = { group: 0, voters, ...timing, machine, journal: this.openJournal() };
     const source = { next: () => random.next(), identity: () => world.identity() };
     const host = createGroup(
       { ...options, maxLogCacheBytes: 500, protocol: lockProtocol(this.name) },
@@ -206,7 +217,12 @@ export class SimNode {
     if (process === undefined) return;
     const { raft } = process.host;
     const before = `${raft.role} ${raft.term}`;
-    process.engine.turn();
+    try {
+      process.engine.turn();
+    } catch (error) {
+      this.died(error);
+      return;
+    }
     world.checks.raft.observe(id, raft);
     world.checks.lease.observe(id, raft, this.clock, world.scheduler.nowMs);
     const after = `${raft.role} ${raft.term}`;
@@ -230,6 +246,27 @@ export class SimNode {
       },
       create: (name, size, done) => volume.create(name, size, done),
     };
+  }
+
+  private openJournal(): ApplyJournal {
+    const { journal, world } = this;
+    journal.open(world.upgraded ? "2" : "1");
+    return world.plant?.journal?.(journal) ?? journal;
+  }
+
+  private died(error: unknown): void {
+    const cause = error instanceof ApplyError ? error.cause : error;
+    if (!(cause instanceof PlantedDeath)) throw cause;
+    this.crash("process");
+  }
+
+  /** Of a cluster without a planted fault no node ever does. */
+  private groupStopped(stop: GroupStop): void {
+    const { trace, scheduler, plant } = this.world;
+    trace.add(scheduler.nowMs, this.id, "stops", stop);
+    if (stop.reason === "poisoned") {
+      check(stop.index === plant?.poisonIndex, "R7 only poison stops a node", () => `${this.name} at ${stop.index}`);
+    } else throw new Violation("R8 replicas have one state", `${this.name}: ${JSON.stringify(stop)}`);
   }
 
   private newVolume(): MemoryVolume {

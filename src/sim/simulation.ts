@@ -38,6 +38,7 @@ export class Simulation implements World {
   readonly nemesis: Nemesis;
   readonly workload: Workload;
   events = 0;
+  upgraded = false;
   private readonly hash = new Hash();
   private readonly frame = new ByteWriter(64 * 1024);
   private lastIdentity = 0;
@@ -54,7 +55,7 @@ export class Simulation implements World {
     this.random = stream(1);
     this.network = new SimNetwork(this.scheduler, stream(2), this.profile, this.tap);
     const raft = new RaftChecks(this.profile.nodes, () => this.scheduler.nowMs);
-    const applied = new AppliedLog(this.judge, (entry) => raft.writtenMs(entry));
+    const applied = new AppliedLog(this.judge, (entry) => raft.writtenMs(entry), plant?.comparesNothing !== true);
     this.checks = {
       raft,
       lease: new LeaseChecks(2 * this.profile.heartbeatIntervalMs, this.profile.clockSkew),

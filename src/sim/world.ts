@@ -25,6 +25,8 @@ export interface World {
   readonly network: SimNetwork;
   readonly checks: Checks;
   readonly plant: Plant | undefined;
+  /** Nodes that start from now on run another version of the program. */
+  readonly upgraded: boolean;
   readonly trace: Trace;
   /** A new identity, small and never used before. */
   identity(): number;

@@ -5,9 +5,13 @@ import { SyncTimes } from "../../src/engine/sync-times.ts";
 import { createGroup } from "../../src/engine/create-group.ts";
 import type { GroupHost } from "../../src/engine/group-host.ts";
 import { type PeerMessage, readPeerMessages, writePeerMessage } from "../../src/engine/peer-messages.ts";
+import type { GroupStop } from "../../src/engine/group-stop.ts";
+import type { LongTurn } from "../../src/engine/turn-watch.ts";
+import { MemoryJournal } from "../../src/sim/memory-journal.ts";
 import type { PeerNetwork } from "../../src/engine/ports.ts";
 import type { Outcome, StateMachine } from "../../src/engine/state-machine.ts";
 import type { TransferEnd } from "../../src/engine/transfers.ts";
+import { hashText } from "../../src/kernel/hash-table.ts";
 import { ByteWriter } from "../../src/kernel/bytes.ts";
 import type { GroupLog } from "../../src/raft/storage.ts";
 import type { Entry, ReplicaId } from "../../src/raft/types.ts";
@@ -122,6 +126,12 @@ export class EchoMachine implements StateMachine<string> {
   digest(): string {
     return this.applied.join();
   }
+
+  readonly stateHashFormula = 1;
+
+  stateHash(): number {
+    return hashText(this.digest()) >>> 0;
+  }
 }
 
 /** One node: an engine with one group over fake ports. Turns run when a test says so. */
@@ -131,6 +141,7 @@ export class FakeNode {
   readonly log = new FakeLog(this.trace);
   readonly network: FakeNetwork;
   readonly machine = new EchoMachine();
+  readonly journal = new MemoryJournal();
   readonly engine: Engine;
   readonly host: GroupHost<string, string>;
   readonly failures: Error[] = [];
@@ -138,6 +149,8 @@ export class FakeNode {
   readonly handedTo: ReplicaId[] = [];
   readonly diskStates: DiskState[] = [];
   readonly syncTimes = new SyncTimes();
+  readonly stops: GroupStop[] = [];
+  readonly longTurns: LongTurn[] = [];
   turnWanted = false;
 
   constructor(
@@ -155,6 +168,8 @@ export class FakeNode {
       leaderChanged: () => {},
       handingOver: (_group, _term, to) => this.handedTo.push(to),
       diskChanged: (state) => this.diskStates.push(state),
+      turnTooLong: (turn) => this.longTurns.push(turn),
+      groupStopped: (_group, stop) => this.stops.push(stop),
     };
     const clock = { monotonicMs: () => this.nowMs, wallMs: () => this.nowMs };
     const scheduler = { requestTurn: () => void (this.turnWanted = true) };
@@ -170,7 +185,8 @@ export class FakeNode {
       isStale: (result: string) => result === "stale",
     };
     const { machine } = this;
-    const options = { group: 0, voters, electionTimeoutMs: 300, heartbeatIntervalMs: 50, machine, protocol };
+    const timing = { electionTimeoutMs: 300, heartbeatIntervalMs: 50, stateHashEvery: 10 };
+    const options = { group: 0, voters, ...timing, machine, journal: this.journal, protocol };
     this.host = createGroup(options, this.engine, this.log, { next: () => self / 10, identity: () => this.identity });
     this.engine.addGroup(this.host);
     this.machine.onApply = ({ index }) => this.trace.push(`apply ${index}`);

@@ -66,8 +66,12 @@ export class ProcessCluster implements AsyncDisposable {
   readonly nodes: NodeProcess[] = [];
   private network: ClusterNetwork = new LoopbackNetwork();
 
+  /** What nodes that start from now on run. */
+  program: Program;
+
   private constructor(private readonly options: ClusterOptions) {
     this.directory = options.directory ?? mkdtempSync(join(tmpdir(), "mufakat-cluster-"));
+    this.program = options.program ?? defaultProgram();
   }
 
   /** Starts the nodes and waits until every one knows the same leader. */
@@ -122,7 +126,7 @@ export class ProcessCluster implements AsyncDisposable {
       "--log-format": "json",
       ...changed,
     };
-    const program = this.network.programAt(id, this.options.program ?? defaultProgram());
+    const program = this.network.programAt(id, this.program);
     const others = [...this.network.flags, ...(this.options.flags ?? [])];
     return [...program, "serve", ...Object.entries(flags).flat(), ...others];
   }

@@ -62,6 +62,7 @@ export class ScriptedControlGroup implements ControlGroup {
     })),
     transferringTo: undefined,
     ready: true,
+    stopped: undefined,
     startedAtMs: 1_700_000_000_000,
   };
 
@@ -197,4 +198,10 @@ export const emptyStatistics: NodeStatistics = {
   observers: 9,
   fsyncMs: { bounds: [1, 10], buckets: [5, 3, 1], count: 9, sum: 60 },
   turnMs: { bounds: [1, 10], buckets: [9, 1, 0], count: 10, sum: 8 },
+  longestTurnMs: 7,
+  longTurns: { flush: 3, apply: 0 },
+  turnWaitMs: { bounds: [1, 10], buckets: [10, 0, 0], count: 10, sum: 5 },
+  longestTurnWaitMs: 2,
+  stateChecks: 4,
+  stateAgreedIndex: 4000,
 };

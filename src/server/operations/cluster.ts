@@ -4,15 +4,17 @@ import { unreachable } from "../../kernel/assert.ts";
 import type { TransferEnd } from "../../engine/transfers.ts";
 import type { ControlGroup, NodeStatus } from "../control-group.ts";
 import type { HandlerTools, Register } from "../run.ts";
-import { readIndex } from "./lock-reads.ts";
+import { stoppedError } from "../stopped-group.ts";
 
 export function clusterOperations(register: Register, { group }: HandlerTools): void {
   register(nodeStatus, async () => {
-    const { nodeId, role, leader, term, version, address, members } = group.status();
+    const { nodeId, role, leader, term, version, address, members, stopped } = group.status();
     const peers = members.map((member) => member.nodeId).filter((id) => id !== nodeId);
     return {
       status: "online" as const,
-      message: `mufakat node ${nodeId} is ${leader === undefined ? "waiting for a leader" : `a ${role} in term ${term}`}`,
+      message:
+        stopped?.message ??
+        `mufakat node ${nodeId} is ${leader === undefined ? "waiting for a leader" : `a ${role} in term ${term}`}`,
       node_id: nodeId,
       role,
       raft_state: role,
@@ -27,7 +29,8 @@ export function clusterOperations(register: Register, { group }: HandlerTools): 
   });
 
   register(clusterStatus, async ({ consistency }) => {
-    const index = await readIndex(group, consistency);
+    // Of the members, not of the state: also a node that has stopped can say it.
+    const index = consistency === "local" ? group.state.appliedIndex : await group.readBarrier();
     return { ...clusterView(group.status()), as_of_index: index };
   });
 
@@ -45,8 +48,9 @@ export function clusterOperations(register: Register, { group }: HandlerTools): 
   register(health, async () => ({ status: "ok" as const }));
 
   register(readiness, async () => {
-    const { ready, leader } = group.status();
+    const { ready, leader, stopped } = group.status();
     if (ready) return { status: "ready" as const };
+    if (stopped !== undefined) throw stoppedError(stopped);
     const reasons = [leader === undefined ? "no leader is known" : "the node is not yet registered with the leader"];
     throw new ApiError("not_ready", { details: { reasons } });
   });
@@ -88,7 +92,7 @@ function refused(reason: string, message: string): ApiError {
 }
 
 function clusterView(status: NodeStatus) {
-  const { nodeId, role, leader, term, commitIndex, appliedIndex } = status;
+  const { nodeId, role, leader, term, commitIndex, appliedIndex, stopped } = status;
   return {
     cluster_name: status.clusterName,
     cluster_id: status.clusterId,
@@ -107,6 +111,9 @@ function clusterView(status: NodeStatus) {
       {
         ...{ group: 0, role, leader: leader ?? null, term, commit_index: commitIndex, applied_index: appliedIndex },
         ...(status.transferringTo !== undefined && { transferring_to: status.transferringTo }),
+        ...(stopped !== undefined && {
+          stopped: { reason: stopped.reason, index: stopped.index, message: stopped.message },
+        }),
       },
     ],
     lease_time_ms: status.leaseTimeMs,

@@ -3,6 +3,7 @@ import { limits } from "../../kernel/limits.ts";
 import type { LockView, WaitEdge } from "../../locks/types.ts";
 import type { ControlGroup, LockStateReader } from "../control-group.ts";
 import type { HandlerTools, Register } from "../run.ts";
+import { stoppedError } from "../stopped-group.ts";
 
 const MAX_WAIT_EDGES = 1000;
 
@@ -13,7 +14,7 @@ export function lockReadOperations(register: Register, { group }: HandlerTools):
     if (waitMs !== undefined && after !== undefined && group.state.revision(lock) === after) {
       await group.observe(lock, { after, waitMs, signal: context.signal });
       // No second barrier: this state is later than the one that the first gave.
-      index = group.state.appliedIndex;
+      index = await readIndex(group, "local");
     }
     const view = group.state.view(lock);
     const { value } = view;
@@ -66,7 +67,11 @@ function readPage(
 
 /** The index as of which this node's state may be read now. */
 export async function readIndex(group: ControlGroup, consistency: "linearizable" | "local"): Promise<number> {
-  return consistency === "local" ? group.state.appliedIndex : await group.readBarrier();
+  if (consistency === "linearizable") return group.readBarrier();
+  const { stopped } = group.status();
+  // What is known to be wrong, or half changed, is not shown as merely old.
+  if (stopped !== undefined) throw stoppedError(stopped);
+  return group.state.appliedIndex;
 }
 
 /** Without the value, which may be long: a page of locks would be many times as long as it is. */

@@ -95,6 +95,25 @@ describe("status", () => {
     expect(stdout).toContain("no leader");
   });
 
+  test.each([null, "node2"])("says of nodes that have stopped why, and exits 1 with leader %p", async (leader) => {
+    const ports = { node1: freePort(), node2: freePort() };
+    const message = "entry 60 of group 0 has ended this version of the program 3 times";
+    const halted = (id: string) => {
+      const view = cluster(id, leader, ports);
+      const stopped = { reason: "poisoned", index: 60, message };
+      return Response.json({ ...view, groups: view.groups.map((group) => ({ ...group, stopped })) });
+    };
+    const url = serve(ports.node1, () => halted("node1"));
+    serve(ports.node2, () => halted("node2"));
+    const { code, stdout } = await cli(["status", "--url", url]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/node1 .* stopped .* 7 .* 42 .* 41 /);
+    expect(stdout).toContain(leader === null ? "no leader: nodes have stopped\n" : "leader node2\n");
+    for (const id of ["node1", "node2"]) expect(stdout).toContain(`${id} has stopped: ${message}\n`);
+    const json = JSON.parse((await cli(["status", "--url", url, "--json"])).stdout);
+    expect(json.nodes[1].stopped).toBe(message);
+  });
+
   test("exits 69 when nobody answers, or somebody else", async () => {
     const url = serve(0, () => new Response("hello"));
     expect(await cli(["status", "--url", url])).toMatchObject({ code: 69, stdout: "" });

@@ -39,6 +39,7 @@ const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
     reason: fc.constantFrom(...transferRefusals),
   }),
   fc.record({ type: fc.constant("disk" as const), state: fc.constantFrom(...diskStates), medianSyncUs: whole }),
+  fc.record({ type: fc.constant("stateHash" as const), group: whole, formula: whole, index: whole, hash: whole }),
 );
 
 function encode(messages: readonly PeerMessage[]): Uint8Array {

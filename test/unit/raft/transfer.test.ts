@@ -226,3 +226,50 @@ describe("a vote request that the leader asked for", () => {
     expect(cluster.raft(2).vote).toBe(3);
   });
 });
+
+describe("a replica that should not lead", () => {
+  test("votes and stores entries, and leaves elections to the others", () => {
+    const cluster = ledByFirst();
+    cluster.raft(3).avoidLeading();
+    for (const round of [1, 2, 3, 4]) {
+      const leader = cluster.leaders[0] ?? 0;
+      cluster.crash(leader);
+      cluster.pass(3 * ELECTION_MS);
+      expect(cluster.leaders).toEqual([3 - leader]);
+      expect(cluster.raft(3).term).toBe(1 + round);
+      cluster.restart(leader);
+      cluster.pass(ELECTION_MS);
+    }
+    cluster.propose(cluster.leaders[0] ?? 0, "b");
+    cluster.settle();
+    cluster.pass(HEARTBEAT_MS);
+    expect(applied(cluster.replica(3))).toEqual(["a", "b"]);
+  });
+
+  test("does not take over when it is asked to", () => {
+    const cluster = ledByFirst();
+    cluster.raft(3).avoidLeading();
+    cluster.raft(1).transferTo(3);
+    cluster.settle();
+    cluster.pass(2 * ELECTION_MS);
+    expect(cluster.leaders).toEqual([1]);
+    expect(cluster.raft(1).transferee).toBe(0);
+  });
+
+  test("leads when nobody else can: what the others lack of the log, only it can send them", () => {
+    const cluster = ledByFirst();
+    cluster.raft(3).avoidLeading();
+    cluster.crash(2);
+    cluster.propose(1, "b");
+    cluster.settle();
+    cluster.crash(1);
+    cluster.restart(2);
+    cluster.pass(20 * ELECTION_MS);
+    expect(cluster.leaders).toEqual([3]);
+    cluster.pass(HEARTBEAT_MS);
+    expect(applied(cluster.replica(2))).toEqual(["a", "b"]);
+    expect(cluster.raft(3).transferTo(2)).toBe("started");
+    cluster.settle();
+    expect(cluster.leaders).toEqual([2]);
+  });
+});

@@ -1,0 +1,113 @@
+import { assert } from "../kernel/assert.ts";
+import type { RaftLog } from "../raft/log.ts";
+import type { Entry, GroupId } from "../raft/types.ts";
+import { type ApplyJournal, POISON_DEATHS, type Suspect } from "./apply-journal.ts";
+import { ApplyError, type GroupStop } from "./group-stop.ts";
+import type { Outcome, StateMachine } from "./state-machine.ts";
+
+/** Entries read from the log and applied between two looks at the clock, and their bytes. */
+const APPLY_ENTRIES = 256;
+const APPLY_BYTES = 256 * 1024;
+/** Applying gives way to the loop after so long (PROTOCOLS D10). */
+const APPLY_BUDGET_MS = 8;
+
+export interface ApplierOptions<Result> {
+  readonly group: GroupId;
+  readonly log: RaftLog;
+  readonly machine: StateMachine<Result>;
+  readonly journal: ApplyJournal;
+  /** So often, by index, {@link ApplierOptions.onCheckpoint} is called. */
+  readonly checkpointEvery: number;
+  /** The entry was applied. May call {@link Applier.stop}. */
+  onCheckpoint(index: number): void;
+  onStopped(stop: GroupStop): void;
+  onOutcome(outcome: Outcome<Result>): void;
+  readonly nowMs: () => number;
+}
+
+/** Feeds committed entries to the state machine, each once and in order, and knows when to stop (PROTOCOLS D3, R7). */
+export class Applier<Result> {
+  stopped: GroupStop | undefined;
+  private suspect: Suspect | undefined;
+  private readonly emit: (outcome: Outcome<Result>) => void;
+
+  constructor(private readonly options: ApplierOptions<Result>) {
+    this.suspect = options.journal.suspect(options.group);
+    this.emit = (outcome) => options.onOutcome(outcome);
+  }
+
+  get hasMore(): boolean {
+    return this.stopped === undefined && this.options.log.appliedIndex < this.applicable;
+  }
+
+  /** Applies what it can within its budget. @throws {ApplyError} when the process should end */
+  run(): void {
+    if (!this.hasMore) return;
+    const { log, journal, nowMs } = this.options;
+    const startMs = nowMs();
+    do {
+      const first = log.appliedIndex + 1;
+      if (this.isPoisoned(first)) break;
+      const entries = log.slice(first, this.lastOfSlice(first), APPLY_BYTES);
+      journal.begin(this.options.group, first, first + entries.length - 1);
+      this.apply(entries);
+      this.forgetSuspect();
+    } while (this.hasMore && nowMs() - startMs <= APPLY_BUDGET_MS);
+    journal.end();
+  }
+
+  stop(stop: GroupStop): void {
+    if (this.stopped !== undefined) return;
+    this.stopped = stop;
+    this.options.onStopped(stop);
+  }
+
+  /** PROTOCOLS D3: what is committed and durable here. */
+  private get applicable(): number {
+    return Math.min(this.options.log.commitIndex, this.options.log.durableIndex);
+  }
+
+  /** Suspects are applied one by one, so that the next death names its entry; no slice reaches into them. */
+  private lastOfSlice(first: number): number {
+    const { suspect } = this;
+    const last = Math.min(this.applicable, first + APPLY_ENTRIES - 1);
+    if (suspect === undefined || first > suspect.to) return last;
+    return first < suspect.from ? Math.min(last, suspect.from - 1) : first;
+  }
+
+  private isPoisoned(index: number): boolean {
+    const { suspect } = this;
+    if (suspect === undefined || suspect.deaths < POISON_DEATHS || index < suspect.from) return false;
+    this.stop({ reason: "poisoned", index, deaths: suspect.deaths, error: suspect.error });
+    return true;
+  }
+
+  private apply(entries: readonly Entry[]): void {
+    const { log, machine, checkpointEvery } = this.options;
+    try {
+      for (const entry of entries) {
+        assert(entry.index === log.appliedIndex + 1, "entries are applied in order, each once");
+        machine.apply(entry, this.emit);
+        log.appliedIndex = entry.index;
+        if (entry.index % checkpointEvery !== 0) continue;
+        this.options.onCheckpoint(entry.index);
+        if (this.stopped !== undefined) return;
+      }
+    } catch (error) {
+      this.threw(log.appliedIndex + 1, error);
+    }
+  }
+
+  private threw(index: number, error: unknown): void {
+    const { group, journal } = this.options;
+    const { deaths, error: message } = journal.threw(group, index, String(error));
+    if (deaths < POISON_DEATHS) throw new ApplyError(group, index, deaths, error);
+    this.stop({ reason: "poisoned", index, deaths, error: message });
+  }
+
+  private forgetSuspect(): void {
+    if (this.suspect === undefined || this.options.log.appliedIndex < this.suspect.to) return;
+    this.suspect = undefined;
+    this.options.journal.cleared(this.options.group);
+  }
+}

@@ -100,6 +100,11 @@ export class LockMachine {
     return this.state.appliedIndex;
   }
 
+  /** The largest lease time that an applied entry carried, in ms. */
+  get leaseTimeMs(): number {
+    return this.state.nowMs;
+  }
+
   /** Commands that could not be decoded. */
   get undecodable(): number {
     return this.state.undecodable;

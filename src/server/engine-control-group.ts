@@ -48,7 +48,8 @@ export class EngineControlGroup implements ControlGroup {
   }
 
   leaseTimeMs(): number {
-    return this.host.raft.leaseTime.nowMs;
+    // An entry carries lease time as of when it was proposed, which may be ahead of what a round has confirmed.
+    return Math.max(this.host.raft.leaseTime.nowMs, this.state.leaseTimeMs);
   }
 
   /** Requests that wait for an answer of the engine. */

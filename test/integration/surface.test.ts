@@ -8,6 +8,10 @@ import { ProcessCluster } from "../support/process-cluster.ts";
 import { readExchanges, replay } from "../support/replay-compatibility.ts";
 import { projectRoot } from "../support/source-files.ts";
 
+interface LockHolder {
+  readonly expires_in_ms: number;
+}
+
 let cluster: ProcessCluster;
 let one: NodeClient;
 let two: NodeClient;
@@ -31,6 +35,18 @@ function waiters(lock: string, ...owners: string[]): Promise<unknown> {
 }
 
 describe("any node", () => {
+  test("shows no lease that is longer than was asked for", async () => {
+    for (let round = 0; round < 10; round++) {
+      success(await two.acquire("fresh", { owner: "a", ttl: 60 }));
+      for (const node of [one, two, three]) {
+        // Without a round, which would tell lease time anew.
+        const { holders } = success(await node.call<{ holders: LockHolder[] }>("GET", "/lock/fresh?consistency=local"));
+        for (const { expires_in_ms } of holders) expect(expires_in_ms).toBeLessThanOrEqual(60_000);
+      }
+      success(await one.release("fresh", { owner: "a" }));
+    }
+  });
+
   test("grants, refuses a rival with the holder, shows the lock everywhere and releases it", async () => {
     const a = success(await two.acquire("orders", { lock_type: "exclusive", owner: "a", ttl: 60 }));
     expect(a).toMatchObject({ status: "acquired", lock_name: "orders", lock_type: "exclusive", owner: "a" });

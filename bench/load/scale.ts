@@ -3,17 +3,18 @@ import type { Program } from "../../test/support/process-cluster.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { BenchCluster } from "./clusters/bench-cluster.ts";
 import { MufakatSystem } from "./clusters/mufakat-system.ts";
+import type { Place } from "./clusters/system.ts";
 import { onExit } from "./clusters/on-exit.ts";
 import { type Run, repeat } from "./drive.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { processUsage } from "./machine.ts";
-import { type Summary, summarize } from "./samples.ts";
+import { show, type Summary, summarize } from "./samples.ts";
 
 export interface ScaleOptions {
   readonly program: Program;
   readonly holds: number;
   readonly waiters: number;
-  /** Of each measurement of other locks. */
+  /** How long a stage measures the full cluster; the empty one as long. */
   readonly seconds: number;
 }
 
@@ -22,9 +23,14 @@ export interface ScaleStage {
   readonly holds: number;
   readonly waiters: number;
   /** Lock + unlock of other locks, by {@link CLIENTS} clients. */
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly pairsPerSecond: number;
+  readonly p50Ms: Summary;
+  readonly p99Ms: Summary;
+  /** The same in a cluster that holds nothing, in turn with it. */
+  readonly emptyP50Ms: Summary;
+  readonly emptyP99Ms: Summary;
+  /** Of each turn: this / empty. */
+  readonly p50Ratio: Summary;
+  readonly p99Ratio: Summary;
   /** Of the nodes. */
   readonly rssMiB: Summary;
 }
@@ -32,13 +38,12 @@ export interface ScaleStage {
 export interface Scale {
   readonly nodes: number;
   readonly stages: readonly ScaleStage[];
-  /** Against the empty cluster. */
-  readonly p50Ratio: number;
-  readonly p99Ratio: number;
   readonly holdsPerSecond: number;
 }
 
 const CLIENTS = 8;
+/** A stage measures the full cluster and the empty one in turn, so often. */
+const TURNS = 5;
 const LOADERS = 256;
 const LOCKS_OF_AN_OWNER = 10;
 /** The longest wait that a request may ask for: everything with waiters must be over by then. */
@@ -51,15 +56,17 @@ const SPARE_DESCRIPTORS = 600;
 /** What other locks cost, and what memory a node has, while very many locks are held and one is waited for by very many. */
 export async function measureScale(options: ScaleOptions): Promise<Scale> {
   const { nodes, waiters } = fit(options.waiters);
-  await using cluster = await BenchCluster.start(new MufakatSystem(options.program), nodes);
+  const start = () => BenchCluster.start(new MufakatSystem(options.program), nodes);
+  await using cluster = await start();
+  await using empty = await start();
   const stages: ScaleStage[] = [];
   const stage = async (name: ScaleStage["stage"]): Promise<void> => {
-    const measured = await measureStage(cluster, name, options.seconds);
+    const measured = await measureStage(name, cluster, empty, options.seconds);
     stages.push(measured);
     showStage(measured);
   };
   // Warms up.
-  await measureStage(cluster, "empty", options.seconds / 2);
+  await measureStage("empty", cluster, empty, options.seconds);
   await stage("empty");
   const holdsPerSecond = await takeLocks(cluster, options.holds);
   await stage("with the holds");
@@ -80,19 +87,8 @@ export async function measureScale(options: ScaleOptions): Promise<Scale> {
     what: "no waiters, their clients being gone",
   });
   await stage("when the waiters had gone");
-  const [empty, , full] = stages as [ScaleStage, ScaleStage, ScaleStage];
-  const scale = {
-    nodes,
-    stages,
-    p50Ratio: full.p50Ms / empty.p50Ms,
-    p99Ratio: full.p99Ms / empty.p99Ms,
-    holdsPerSecond,
-  };
-  console.log(
-    `${nodes} nodes; other locks ${scale.p50Ratio.toFixed(2)} × at p50, ${scale.p99Ratio.toFixed(2)} × at p99; ` +
-      `${Math.round(holdsPerSecond)} holds taken a second`,
-  );
-  return scale;
+  console.log(`${nodes} nodes, ${Math.round(holdsPerSecond)} holds taken a second`);
+  return { nodes, stages, holdsPerSecond };
 }
 
 /** A waiter over HTTP is a connection, so nodes are added until each has descriptors enough for its share of them. */
@@ -116,32 +112,54 @@ function maxDescriptors(): number {
   }
 }
 
-async function measureStage(cluster: BenchCluster, name: ScaleStage["stage"], seconds: number): Promise<ScaleStage> {
+async function measureStage(
+  stage: ScaleStage["stage"],
+  cluster: BenchCluster,
+  empty: BenchCluster,
+  seconds: number,
+): Promise<ScaleStage> {
   const before = await counts(cluster);
-  const { places, system } = cluster;
-  const clients = await Promise.all(
-    Array.from({ length: CLIENTS }, (_, id) => system.connect(cluster.place(id % places.length))),
-  );
-  const run: Run = await repeat(CLIENTS, seconds, async (id) => clients[id]?.pair(`other-${id}`));
-  for (const client of clients) client.close();
+  const full: Run[] = [];
+  const reference: Run[] = [];
+  for (let turn = 0; turn < TURNS; turn++) {
+    reference.push(await otherLocks(empty, seconds / TURNS));
+    full.push(await otherLocks(cluster, seconds / TURNS));
+  }
   const after = await counts(cluster);
   const usage = await Promise.all(cluster.pids.map(processUsage));
+  const ratios = (of: (run: Run) => number): Summary =>
+    summarize(full.map((run, turn) => of(run) / of(reference[turn] ?? run)));
+  const p50 = (run: Run): number => run.p50Ms;
+  const p99 = (run: Run): number => run.p99Ms;
   return {
-    stage: name,
+    stage,
     holds: after.holds,
     // Those who waited all the time.
     waiters: Math.min(before.waiters, after.waiters),
-    p50Ms: run.p50Ms,
-    p99Ms: run.p99Ms,
-    pairsPerSecond: run.perSecond,
+    p50Ms: summarize(full.map(p50)),
+    p99Ms: summarize(full.map(p99)),
+    emptyP50Ms: summarize(reference.map(p50)),
+    emptyP99Ms: summarize(reference.map(p99)),
+    p50Ratio: ratios(p50),
+    p99Ratio: ratios(p99),
     rssMiB: summarize(usage.map((one) => (one?.rssBytes ?? 0) / 2 ** 20)),
   };
 }
 
-function showStage({ stage, holds, waiters, p50Ms, p99Ms, rssMiB }: ScaleStage): void {
+async function otherLocks({ places, system }: BenchCluster, seconds: number): Promise<Run> {
+  const clients = await Promise.all(
+    Array.from({ length: CLIENTS }, (_, id) => system.connect(places[id % places.length] as Place)),
+  );
+  const run = await repeat(CLIENTS, seconds, async (id) => clients[id]?.pair(`other-${id}`));
+  for (const client of clients) client.close();
+  return run;
+}
+
+function showStage({ stage, holds, waiters, p50Ms, p99Ms, p50Ratio, p99Ratio, rssMiB }: ScaleStage): void {
   console.log(
-    `${stage}: ${holds} holds, ${waiters} waiters; other locks p50 ${p50Ms.toFixed(2)} ms, ` +
-      `p99 ${p99Ms.toFixed(2)} ms; ${Math.round(rssMiB.median)} MiB a node (${Math.round(rssMiB.max)} at most)`,
+    `${stage}: ${holds} holds, ${waiters} waiters; other locks p50 ${p50Ms.median.toFixed(2)} ms ` +
+      `(${p50Ratio.median.toFixed(2)} × empty), p99 ${p99Ms.median.toFixed(2)} ms (${p99Ratio.median.toFixed(2)} ×); ` +
+      `${show(rssMiB, "MiB a node")}`,
   );
 }
 
@@ -187,6 +205,8 @@ function startWaiters(cluster: BenchCluster, waiters: number): Bun.Subprocess[] 
 
 async function counts(cluster: BenchCluster): Promise<{ holds: number; waiters: number }> {
   const { host, clientPort } = cluster.place(0);
+  // A linearizable read, so that the node has applied what was answered elsewhere.
+  await (await fetch(`http://${host}:${clientPort}/lock/contended`)).arrayBuffer();
   const text = await (await fetch(`http://${host}:${clientPort}/metrics`)).text();
   const figure = (name: string): number => Number(new RegExp(`^${name} (\\d+)`, "m").exec(text)?.[1] ?? Number.NaN);
   return { holds: figure("mufakat_locks_held"), waiters: figure("mufakat_lock_waiters") };

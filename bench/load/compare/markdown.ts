@@ -49,16 +49,25 @@ function failovers({ failovers: part }: Comparison): string {
 
 function scale({ scale: part }: Comparison): string {
   if (part === undefined) return "";
-  const rows = part.scale.stages.map(({ stage, holds, waiters, p50Ms, p99Ms, pairsPerSecond, rssMiB }) => [
-    stage,
-    thousands(holds),
-    thousands(waiters),
-    p50Ms.toFixed(2),
-    p99Ms.toFixed(2),
-    pairsPerSecond.toFixed(0),
-    range(rssMiB, 0),
+  const pair = (here: Summary, empty: Summary): string => `${here.median.toFixed(2)}, ${empty.median.toFixed(2)}`;
+  const rows = part.scale.stages.map((row) => [
+    row.stage,
+    thousands(row.holds),
+    thousands(row.waiters),
+    pair(row.p50Ms, row.emptyP50Ms),
+    pair(row.p99Ms, row.emptyP99Ms),
+    pair(row.p50Ratio, row.p99Ratio),
+    range(row.rssMiB, 0),
   ]);
-  const head = ["", "held locks", "waiters", "other locks p50 ms", "p99 ms", "pairs/s", "MiB a node"];
+  const head = [
+    "",
+    "held locks",
+    "waiters",
+    "p50 ms: here, empty",
+    "p99 ms: here, empty",
+    "ratio: p50, p99",
+    "MiB a node",
+  ];
   return `### Scale\n\n${part.scale.nodes} nodes. ${circumstances(part)}\n\n${table(head, rows)}`;
 }
 

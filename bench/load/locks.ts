@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../../test/support/free-ports.ts";
 import { ProcessCluster, type Program } from "../../test/support/process-cluster.ts";
+import { type Run, repeat } from "./drive.ts";
 import { HttpConnection } from "./http-connection.ts";
-import { RedisLock, startRedis } from "./redis-lock.ts";
-import { quantile, show, type Summary, summarize } from "./samples.ts";
+import { RedisLock, startRedis } from "./peers/redis-lock.ts";
+import { show, type Summary, summarize } from "./samples.ts";
 
 export interface LockBenchOptions {
   readonly program: Program;
@@ -13,12 +14,6 @@ export interface LockBenchOptions {
   readonly outstanding: readonly number[];
   readonly runs: number;
   readonly seconds: number;
-}
-
-interface Run {
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
 }
 
 type Scenario = "constant" | "pairs" | "leader" | "redis";
@@ -119,25 +114,6 @@ function driveRedis(redis: RedisLock, outstanding: number, seconds: number): Pro
     const released = await redis.release(`bench-${client}`, `client-${client}`);
     if (!locked || !released) throw new Error("a lock that nobody else wants was refused");
   });
-}
-
-/** Every client repeats its step, one at a time, until the time is over. */
-async function repeat(clients: number, seconds: number, step: (client: number) => Promise<void>): Promise<Run> {
-  const latencies: number[] = [];
-  const start = performance.now();
-  const end = start + seconds * 1000;
-  const client = async (id: number): Promise<void> => {
-    for (let now = performance.now(); now < end;) {
-      await step(id);
-      const after = performance.now();
-      latencies.push(after - now);
-      now = after;
-    }
-  };
-  await Promise.all(Array.from({ length: clients }, (_, id) => client(id)));
-  const elapsed = (performance.now() - start) / 1000;
-  latencies.sort((a, b) => a - b);
-  return { perSecond: latencies.length / elapsed, p50Ms: quantile(latencies, 0.5), p99Ms: quantile(latencies, 0.99) };
 }
 
 function report(results: Record<string, Summary>, name: string, unit: string, runs: readonly Run[]): void {

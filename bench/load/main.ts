@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { executableProgram, sourceProgram } from "../../test/support/process-cluster.ts";
+import { compareCommand } from "./compare/command.ts";
 import { benchFailover } from "./failover.ts";
 import { benchIdle } from "./idle.ts";
 import { benchLocks } from "./locks.ts";
@@ -9,7 +10,8 @@ import type { Summary } from "./samples.ts";
 import { benchRolling } from "./rolling.ts";
 import { benchSaturation } from "./saturation.ts";
 
-const USAGE = `npm run bench:load -- locks|failover|rolling|saturation|idle [--size 3] [--runs 5] [--seconds 4] [--kills 20] [--rounds 2] [--outstanding 1,64,256] [--json FILE]`;
+const USAGE = `npm run bench:load -- compare [--quick] [--parts rates,failovers,scale] [--runs 5] [--seconds 2] [--samples 10] [--write] [--json FILE]
+npm run bench:load -- locks|failover|rolling|saturation|idle [--size 3] [--runs 5] [--seconds 4] [--kills 20] [--rounds 2] [--outstanding 1,64,256] [--json FILE]`;
 
 const { values, positionals } = readArguments();
 
@@ -19,11 +21,15 @@ function readArguments() {
       allowPositionals: true,
       options: {
         size: { type: "string", default: "3" },
-        runs: { type: "string", default: "5" },
+        runs: { type: "string" },
         seconds: { type: "string" },
         kills: { type: "string", default: "20" },
         rounds: { type: "string", default: "2" },
         outstanding: { type: "string" },
+        samples: { type: "string" },
+        parts: { type: "string" },
+        quick: { type: "boolean", default: false },
+        write: { type: "boolean", default: false },
         json: { type: "string" },
       },
     });
@@ -50,7 +56,7 @@ async function run(scenario: string | undefined): Promise<Record<string, Summary
         program,
         size,
         outstanding: outstanding ?? [1, 64, 256],
-        runs: Number(values.runs),
+        runs: Number(values.runs ?? 5),
         seconds: seconds ?? 4,
       });
     case "failover":
@@ -66,8 +72,25 @@ async function run(scenario: string | undefined): Promise<Record<string, Summary
   }
 }
 
+async function runComparison(): Promise<never> {
+  const { runs, samples } = values;
+  const comparison = await compareCommand(
+    program,
+    { quick: values.quick, parts: values.parts, write: values.write, json: values.json },
+    {
+      ...(runs !== undefined && { rounds: Number(runs) }),
+      ...(seconds !== undefined && { seconds }),
+      ...(samples !== undefined && { samples: Number(samples) }),
+      ...(outstanding !== undefined && { outstanding }),
+    },
+  );
+  // A client library of a peer keeps timers for a minute after it was closed.
+  return comparison === undefined ? refuseUsage() : process.exit(0);
+}
+
 const facts = machineFacts();
 console.log(`${program === executableProgram ? "executable" : "sources"}, ${size} nodes; ${JSON.stringify(facts)}`);
+if (positionals[0] === "compare") await runComparison();
 const results = await run(positionals[0]);
 if (values.json !== undefined) {
   const measured = { scenario: positionals[0], at: new Date().toISOString(), nodes: size, machine: facts, results };

@@ -89,6 +89,12 @@ export class Ingress<Command, Result> {
   private registering = 0;
   private registered = false;
   private registerNotBeforeMs = Number.NEGATIVE_INFINITY;
+  /** No attempt up to this one is still on its way: the way to the log and through it keeps their order. */
+  private arrivedAttempt = 0;
+  /** Outcomes so far, and when the last sweep that found new ones was. */
+  private outcomes = 0;
+  private sweptOutcomes = 0;
+  private lastOutcomeMs = Number.NEGATIVE_INFINITY;
   private lastSweepMs = 0;
   private lastQueuedSweepMs = 0;
 
@@ -201,6 +207,9 @@ export class Ingress<Command, Result> {
   /** This node applied an entry that speaks of one of its operations. */
   outcome(sequence: number, result: Result | undefined): void {
     const operation = this.outstanding.get(sequence);
+    this.outcomes++;
+    // Which of its attempts was carried out nobody says: the first at least was on its way before.
+    this.arrivedAttempt = Math.max(this.arrivedAttempt, operation?.open[0] ?? 0);
     if (result === undefined) {
       if (operation === undefined) return;
       this.forget(operation);
@@ -223,11 +232,13 @@ export class Ingress<Command, Result> {
   sweep(nowMs: number): void {
     if (nowMs - this.lastSweepMs < SWEEP_MS) return;
     this.lastSweepMs = nowMs;
+    if (this.outcomes > this.sweptOutcomes) this.lastOutcomeMs = nowMs;
+    this.sweptOutcomes = this.outcomes;
     for (const operation of this.outstanding.values()) {
       const ageMs = nowMs - operation.createdAtMs;
       if (ageMs < SWEEP_MS) break;
       if (ageMs >= LEADER_WAIT_MS && operation.settle !== undefined) this.expire(operation, nowMs);
-      else if (nowMs >= operation.retryAtMs) this.unsent.add(operation);
+      else if (nowMs >= operation.retryAtMs && !this.isOnItsWay(operation, nowMs)) this.unsent.add(operation);
     }
     if (nowMs - this.lastQueuedSweepMs < SWEEP_QUEUED_MS) return;
     this.lastQueuedSweepMs = nowMs;
@@ -284,6 +295,14 @@ export class Ingress<Command, Result> {
       operation.retryAtMs = nowMs + REFUSED_RETRY_MS;
       this.refuse(operation, tried);
     }
+  }
+
+  /**
+   * The log is behind but moves, and none of those that were sent later has come through. ↯ 100,000 requests come at once,
+   * the log is seconds behind, and every second all that wait in it are put into it once more: it never catches up.
+   */
+  private isOnItsWay({ open }: Operation<Result>, nowMs: number): boolean {
+    return nowMs - this.lastOutcomeMs < REPROPOSE_MS && (open.at(-1) ?? 0) > this.arrivedAttempt;
   }
 
   private expire(operation: Operation<Result>, nowMs: number): void {

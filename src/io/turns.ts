@@ -21,7 +21,7 @@ export class EventLoopTurns implements TurnScheduler {
   private dueMs = 0;
   private tickedMs = 0;
 
-  /** @param tickMs between two ticks: a heartbeat interval is often enough, and keeps an idle node idle */
+  /** @param tickMs between two ticks */
   start(tickMs: number, turn: () => void, tick: () => void): void {
     this.turn = turn;
     this.tickedMs = performance.now();

@@ -50,6 +50,8 @@ interface Started {
   readonly http: HttpServer;
 }
 
+/** A leader's silence is noticed within one tick: 10 ms. What a tick costs an idle node was too little to measure. */
+const TICKS_PER_HEARTBEAT = 5;
 /** At a stop, requests that wait for nothing but the log get this long; then connections are cut. */
 const DRAIN_MS = 2_000;
 /** And the cancels of those that waited for a lock get this long to leave. */
@@ -155,7 +157,7 @@ class Node implements RunningNode {
     this.started = { network, log, engine, host, group, http };
     network.start(engine);
     this.turns.start(
-      this.configuration.heartbeatIntervalMs,
+      this.configuration.heartbeatIntervalMs / TICKS_PER_HEARTBEAT,
       () => this.guarded(() => engine.turn()),
       () => engine.tick(),
     );

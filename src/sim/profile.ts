@@ -83,7 +83,7 @@ export function drawProfile(random: Prng, nodes: number | undefined): Profile {
     diskMs: { min: minDiskMs, max: minDiskMs * random.pick([2, 10]) },
     segmentBytes: random.pick([2048, 4096, 16_384]),
     tickMs: 15,
-    heartbeatIntervalMs: 40,
+    heartbeatIntervalMs: random.pick([15, 40]),
     electionTimeoutMs: random.pick([120, 200]),
     clockSkew: random.pick([0, 0.01, 0.05]),
     clients: 3 + random.int(14),

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
-import { RedisLock, startRedis } from "../../bench/load/redis-lock.ts";
+import { RedisLock, startRedis } from "../../bench/load/peers/redis-lock.ts";
 import { freePorts } from "../support/free-ports.ts";
 import { ProcessCluster } from "../support/process-cluster.ts";
 

@@ -57,7 +57,7 @@ describe("a simulated cluster", () => {
     let crashes = 0;
     let handovers = 0;
     let stateChecks = 0;
-    for (let seed = 1; seed <= 40; seed++) {
+    for (let seed = 1; seed <= 100; seed++) {
       const { figures } = run({ seed });
       elections += figures.elections;
       crashes += figures.faults.crash + figures.powerCrashes;
@@ -65,10 +65,10 @@ describe("a simulated cluster", () => {
       stateChecks += figures.stateChecks;
       for (const end of figures.ends.keys()) ends.add(end);
     }
-    expect(elections).toBeGreaterThan(60);
-    expect(crashes).toBeGreaterThan(60);
-    expect(handovers).toBeGreaterThan(30);
-    expect(stateChecks).toBeGreaterThan(200);
+    expect(elections).toBeGreaterThan(150);
+    expect(crashes).toBeGreaterThan(150);
+    expect(handovers).toBeGreaterThan(75);
+    expect(stateChecks).toBeGreaterThan(500);
     for (const end of [
       "granted",
       "deadlock",

@@ -80,6 +80,8 @@ export class Replica {
   fullDisk = false;
   /** Whether there is room for one more entry. */
   takes: (kind: EntryKind) => boolean = (kind) => kind === "noop" || !this.fullDisk;
+  /** When it was told of time last. */
+  tickedMs = 0;
 
   constructor(
     readonly id: ReplicaId,
@@ -165,6 +167,7 @@ export class Replica {
       room: { take: (kind) => this.takes(kind) },
     };
     const log = new RaftLog(0, this.disk, recovered, options.maxCacheBytes ?? 1024 * 1024);
+    this.tickedMs = nowMs;
     return new Raft(raftOptions, log, this.disk.hardState, recovered?.leaseTimeMs ?? 0, nowMs);
   }
 }
@@ -270,7 +273,7 @@ export class RaftCluster {
   pass(ms: number, options: { only?: readonly ReplicaId[]; quiet?: boolean } = {}): void {
     for (const endMs = this.nowMs + ms; this.nowMs < endMs;) {
       this.nowMs += Math.min(STEP_MS, endMs - this.nowMs);
-      for (const id of options.only ?? this.up) if (!this.down.has(id)) this.raft(id).tick(this.nowMs);
+      for (const id of options.only ?? this.up) if (!this.down.has(id)) this.tick(id);
       if (options.quiet === true) for (const id of this.up) this.replica(id).pump();
       else this.settle();
     }
@@ -293,13 +296,14 @@ export class RaftCluster {
     this.settle();
   }
 
-  /** Others forget that they heard a leader, without standing for election themselves. */
+  /** Others forget that they heard a leader, without standing for election themselves: their time is just the minimum. */
   forgetLeader(...ids: readonly ReplicaId[]): void {
-    for (const id of ids) this.replica(id).draw = 0.9;
-    for (let i = 0; i < ELECTION_MS / STEP_MS; i++) {
-      this.nowMs += STEP_MS;
-      for (const id of ids) this.raft(id).tick(this.nowMs);
+    const startMs = this.nowMs;
+    for (const id of ids) {
+      this.nowMs = startMs;
+      for (let countedMs = 0; countedMs < ELECTION_MS; this.nowMs += STEP_MS) countedMs += this.tick(id);
     }
+    this.nowMs = startMs + ELECTION_MS;
   }
 
   propose(id: ReplicaId, payload: string, reserved = false): string {
@@ -308,6 +312,15 @@ export class RaftCluster {
 
   get leaders(): ReplicaId[] {
     return this.up.filter((id) => this.raft(id).role === "leader");
+  }
+
+  /** @returns how much of the time that passed for it the replica counts */
+  private tick(id: ReplicaId): number {
+    const replica = this.replica(id);
+    const countedMs = Math.min(this.nowMs - replica.tickedMs, HEARTBEAT_MS);
+    replica.tickedMs = this.nowMs;
+    replica.raft.tick(this.nowMs);
+    return countedMs;
   }
 
   private get up(): ReplicaId[] {

@@ -61,6 +61,57 @@ describe("an election", () => {
   });
 });
 
+describe("the election after a leader's silence", () => {
+  /** How long the cluster is without a leader, and who leads then. */
+  function succession(size: number, leader: number, draw: number): { leader: number; ms: number } {
+    const cluster = new RaftCluster(size);
+    cluster.elect(leader);
+    cluster.pass(2 * HEARTBEAT_MS);
+    for (const id of cluster.voters) cluster.replica(id).draw = draw;
+    // Heard once more: what is drawn now counts.
+    cluster.pass(2 * HEARTBEAT_MS);
+    cluster.crash(leader);
+    const startMs = cluster.nowMs;
+    while (cluster.leaders.length === 0 && cluster.nowMs - startMs < 3 * ELECTION_MS) cluster.pass(10);
+    return { leader: cluster.leaders[0] ?? 0, ms: cluster.nowMs - startMs };
+  }
+
+  test.each([
+    [3, 1, 2],
+    [3, 2, 1],
+    [5, 1, 2],
+    [7, 1, 2],
+    [7, 4, 1],
+  ])("among %i, when %i is gone, is won by %i, soon after the minimum, whatever is drawn", (size, gone, next) => {
+    for (const draw of [0, 0.5, 0.999]) {
+      const { leader, ms } = succession(size, gone, draw);
+      expect(leader).toBe(next);
+      expect(ms).toBeLessThanOrEqual(ELECTION_MS + HEARTBEAT_MS);
+    }
+  });
+
+  test("is the next one's when the first has gone, too, or cannot win", () => {
+    const cluster = new RaftCluster(5);
+    cluster.elect(1);
+    cluster.pass(2 * HEARTBEAT_MS);
+    cluster.crash(1);
+    cluster.crash(2);
+    cluster.pass(ELECTION_MS + 2 * HEARTBEAT_MS);
+    expect(cluster.leaders).toEqual([3]);
+  });
+
+  test("has a slot for every follower below twice the minimum", () => {
+    const cluster = new RaftCluster(7);
+    cluster.elect(1);
+    for (const id of cluster.voters) cluster.replica(id).draw = 0.999;
+    cluster.pass(2 * HEARTBEAT_MS);
+    for (let id = 2; id <= 6; id++) cluster.isolate(id);
+    cluster.crash(1);
+    cluster.pass(2 * ELECTION_MS, { only: [7] });
+    expect(cluster.raft(7).role).toBe("candidate");
+  });
+});
+
 describe("a vote", () => {
   test("is given once in a term, also after a restart", () => {
     const cluster = new RaftCluster(3);

@@ -1,0 +1,46 @@
+import { unreachable } from "../../../kernel/assert.ts";
+import type { RefusalCode } from "./client-operation.ts";
+import type { LockAcquire, LockRelease, SessionEnd } from "./lock-operation.ts";
+import { afterLeases, isAnonymousOf, type LockState, withToken } from "./lock-state.ts";
+
+/** After a refusal: what it says was so. @param highest the holders' token, where the refusal shows it */
+export function refuse(
+  state: LockState,
+  input: LockAcquire | LockRelease | SessionEnd,
+  code: RefusalCode,
+  highest: number | undefined,
+  nowUs: number,
+): readonly LockState[] {
+  const isOwn = ownOf(input);
+  switch (code) {
+    case "lock_held":
+    case "deadlock":
+    case "not_owner": {
+      const left = afterLeases(state, nowUs, isOwn);
+      return left !== undefined && left.holds.length > 0 ? [left] : [];
+    }
+    case "session_expired":
+      return some(afterLeases(state, nowUs, isOwn));
+    case "not_held":
+      return some(afterLeases(state, nowUs, () => true));
+    case "upgrade_conflict":
+      return state.mode === "shared" && state.holds.length > 1 && state.holds.some(isOwn) ? [state] : [];
+    case "stale_token":
+      if (input.type !== "release" || input.token === highest || !state.holds.some(isOwn)) return [];
+      return some(withToken(state, highest ?? state.token));
+    default:
+      return unreachable(code);
+  }
+}
+
+function ownOf(input: LockAcquire | LockRelease | SessionEnd): (hold: LockState["holds"][number]) => boolean {
+  const { principal } = input;
+  if (principal !== undefined) return (hold) => hold.principal === principal;
+  const shown = input.type === "release" ? input.shown : undefined;
+  // Of a hold whose node is not known nobody can say that it is meant.
+  return (hold) => hold.shown !== undefined && isAnonymousOf(hold, shown);
+}
+
+function some(state: LockState | undefined): readonly LockState[] {
+  return state === undefined ? [] : [state];
+}

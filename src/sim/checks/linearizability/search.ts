@@ -1,0 +1,182 @@
+import type { Model, Operation } from "./model.ts";
+import { type Schedule, schedule } from "./schedule.ts";
+
+export type Verdict<State, Op> =
+  | { readonly verdict: "linearizable"; readonly steps: number }
+  /** The budget ended first: nobody knows. */
+  | { readonly verdict: "undecided"; readonly steps: number }
+  | { readonly verdict: "violation"; readonly steps: number; readonly contradiction: Contradiction<State, Op> };
+
+/** The shortest prefix of a history, in the order of returns, that has no linearization. */
+export interface Contradiction<State, Op> {
+  /** The operation whose return ends the prefix: without that return the rest has a linearization. */
+  readonly stuck: Op;
+  /** The longest linearization found. Nothing that may follow it lets `stuck` follow. */
+  readonly linearization: readonly Op[];
+  readonly state: State;
+  /** What else was under way when `stuck` returned, and is not in the linearization. */
+  readonly pending: readonly Op[];
+}
+
+/** A way to linearize some operations: the newest, and all before it. */
+interface Path<Op> {
+  readonly operation: Op;
+  readonly before: Path<Op> | undefined;
+}
+
+/** How far a linearization has come. */
+interface Configuration<State, Op> {
+  /** Everything that returned before this one is linearized. */
+  event: number;
+  readonly state: State;
+  /** Those linearized that return later, by their number; in order. */
+  ahead: readonly number[];
+  /** Those of unknown outcome that took effect; in order. */
+  readonly used: readonly number[];
+  path: Path<Op> | undefined;
+}
+
+interface Frame<State, Op> {
+  readonly configuration: Configuration<State, Op>;
+  readonly successors: Iterator<Configuration<State, Op>>;
+}
+
+/**
+ * Whether some order of the operations, which keeps the order of those that did not overlap, is one that the model can do
+ * (Herlihy & Wing, TOPLAS 1990).
+ *
+ * The search is that of Wing & Gong (JPDC 1993), with Lowe's refinements (Concurrency and Computation, 2017): operations
+ * are linearized just in time, before the return of one that needs them; a configuration that was searched before is not searched again. To
+ * these comes that one with fewer effects of unknown outcomes stands for those with more: what those did may still happen.
+ *
+ * @param operations of one object, in any order
+ * @param maxSteps of the model
+ */
+export function linearize<State, Input, Output, Op extends Operation<Input, Output>>(
+  model: Model<State, Input, Output>,
+  operations: readonly Op[],
+  maxSteps: number,
+): Verdict<State, Op> {
+  return new Search<State, Input, Output, Op>(
+    model,
+    schedule(operations, (operation) => model.observes(operation)),
+    maxSteps,
+  ).run();
+}
+
+class Search<State, Input, Output, Op extends Operation<Input, Output>> {
+  private steps = 0;
+  private readonly stack: Frame<State, Op>[] = [];
+  /** By everything else: the sets of used unknown outcomes. */
+  private readonly searched = new Map<string, (readonly number[])[]>();
+  private deepest: Configuration<State, Op>;
+
+  constructor(
+    private readonly model: Model<State, Input, Output>,
+    private readonly history: Schedule<Op>,
+    private readonly maxSteps: number,
+  ) {
+    this.deepest = { event: 0, state: model.initial, ahead: [], used: [], path: undefined };
+  }
+
+  run(): Verdict<State, Op> {
+    this.enter(this.deepest);
+    while (this.deepest.event < this.history.answered.length) {
+      const frame = this.stack.at(-1);
+      if (frame === undefined) return { verdict: "violation", steps: this.steps, contradiction: this.contradiction() };
+      if (this.steps > this.maxSteps) return { verdict: "undecided", steps: this.steps };
+      const next = frame.successors.next();
+      if (next.done === true) this.stack.pop();
+      else this.enter(next.value);
+    }
+    return { verdict: "linearizable", steps: this.steps };
+  }
+
+  private enter(configuration: Configuration<State, Op>): void {
+    this.observe(configuration);
+    if (configuration.event > this.deepest.event) this.deepest = configuration;
+    if (configuration.event >= this.history.answered.length || this.isSearched(configuration)) return;
+    this.stack.push({ configuration, successors: this.successors(configuration) });
+  }
+
+  /** Linearizes what changes nothing, and passes the returns of what is linearized. */
+  private observe(configuration: Configuration<State, Op>): void {
+    const { observers, arrivals } = this.history;
+    let candidates = observers[configuration.event] ?? [];
+    for (;;) {
+      for (const number of candidates) this.observeOne(configuration, number);
+      if (configuration.ahead[0] !== configuration.event) return;
+      configuration.ahead = configuration.ahead.slice(1);
+      configuration.event++;
+      // The others could not be linearized without a change, and the state is still the same.
+      candidates = arrivals[configuration.event] ?? [];
+    }
+  }
+
+  private observeOne(configuration: Configuration<State, Op>, number: number): void {
+    const { state, ahead, event } = configuration;
+    if (ahead.includes(number)) return;
+    const operation = this.history.answered[number] as Op;
+    if (!this.step(state, operation, event).includes(state)) return;
+    configuration.ahead = inserted(ahead, number);
+    configuration.path = { operation, before: configuration.path };
+  }
+
+  private step(state: State, operation: Op, event: number): readonly State[] {
+    this.steps++;
+    return this.model.step(state, operation, this.history.answered[event]?.returnedUs ?? Number.POSITIVE_INFINITY);
+  }
+
+  private *successors(from: Configuration<State, Op>): Generator<Configuration<State, Op>> {
+    const { answered, pending, unknown, unknownBefore } = this.history;
+    const { event, state, ahead, used, path: before } = from;
+    // First what has to come now, then what may come before it, at last what may never have come at all.
+    for (const number of [event, ...(pending[event] ?? [])]) {
+      if (ahead.includes(number)) continue;
+      const operation = answered[number] as Op;
+      for (const next of this.step(state, operation, event)) {
+        yield { event, state: next, ahead: inserted(ahead, number), used, path: { operation, before } };
+      }
+    }
+    for (let number = (unknownBefore[event] ?? 0) - 1; number >= 0; number--) {
+      if (used.includes(number)) continue;
+      const operation = unknown[number] as Op;
+      for (const next of this.step(state, operation, event)) {
+        // Without an effect it may as well come later.
+        if (next === state) continue;
+        yield { event, state: next, ahead, used: inserted(used, number), path: { operation, before } };
+      }
+    }
+  }
+
+  /** Remembers it if not. */
+  private isSearched({ event, state, ahead, used }: Configuration<State, Op>): boolean {
+    const nowUs = this.history.answered[event]?.returnedUs ?? Number.POSITIVE_INFINITY;
+    const key = `${event}|${ahead.join()}|${this.model.key(state, nowUs)}`;
+    const known = this.searched.get(key);
+    if (known === undefined) this.searched.set(key, [used]);
+    else if (known.some((fewer) => fewer.every((number) => used.includes(number)))) return true;
+    else known.push(used);
+    return false;
+  }
+
+  private contradiction(): Contradiction<State, Op> {
+    const { answered, pending, unknown, unknownBefore } = this.history;
+    const { event, state, ahead, used, path } = this.deepest;
+    const linearization: Op[] = [];
+    for (let step = path; step !== undefined; step = step.before) linearization.push(step.operation);
+    const open = (pending[event] ?? []).filter((number) => !ahead.includes(number));
+    const unused = unknown.slice(0, unknownBefore[event]).filter((_, number) => !used.includes(number));
+    return {
+      stuck: answered[event] as Op,
+      linearization: linearization.reverse(),
+      state,
+      pending: [...open.map((number) => answered[number] as Op), ...unused],
+    };
+  }
+}
+
+function inserted(numbers: readonly number[], number: number): number[] {
+  const at = numbers.findIndex((other) => other > number);
+  return at === -1 ? [...numbers, number] : numbers.toSpliced(at, 0, number);
+}

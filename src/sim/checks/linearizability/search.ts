@@ -1,3 +1,4 @@
+import { Heap } from "../../../kernel/heap.ts";
 import type { Model, Operation } from "./model.ts";
 import { type Schedule, schedule } from "./schedule.ts";
 
@@ -34,11 +35,9 @@ interface Configuration<State, Op> {
   /** Those of unknown outcome that took effect; in order. */
   readonly used: readonly number[];
   path: Path<Op> | undefined;
-}
-
-interface Frame<State, Op> {
-  readonly configuration: Configuration<State, Op>;
-  readonly successors: Iterator<Configuration<State, Op>>;
+  /** In the order in which they were entered. */
+  serial: number;
+  heapIndex: number;
 }
 
 /**
@@ -66,7 +65,14 @@ export function linearize<State, Input, Output, Op extends Operation<Input, Outp
 
 class Search<State, Input, Output, Op extends Operation<Input, Output>> {
   private steps = 0;
-  private readonly stack: Frame<State, Op>[] = [];
+  /** Searched first: what follows by operations that were answered. */
+  private readonly stack: Iterator<Configuration<State, Op>>[] = [];
+  /**
+   * Searched where that leads nowhere: what follows by one of unknown outcome. First where the search came furthest, with
+   * the fewest of them, so that those with more are mostly known already.
+   */
+  private readonly stranded = new Heap<Configuration<State, Op>>(isTriedBefore);
+  private entered = 0;
   /** By everything else: the sets of used unknown outcomes. */
   private readonly searched = new Map<string, (readonly number[])[]>();
   private deepest: Configuration<State, Op>;
@@ -76,17 +82,19 @@ class Search<State, Input, Output, Op extends Operation<Input, Output>> {
     private readonly history: Schedule<Op>,
     private readonly maxSteps: number,
   ) {
-    this.deepest = { event: 0, state: model.initial, ahead: [], used: [], path: undefined };
+    this.deepest = configurationOf(0, model.initial, [], [], undefined);
   }
 
   run(): Verdict<State, Op> {
     this.enter(this.deepest);
     while (this.deepest.event < this.history.answered.length) {
-      const frame = this.stack.at(-1);
-      if (frame === undefined) return { verdict: "violation", steps: this.steps, contradiction: this.contradiction() };
       if (this.steps > this.maxSteps) return { verdict: "undecided", steps: this.steps };
-      const next = frame.successors.next();
-      if (next.done === true) this.stack.pop();
+      const next = this.stack.at(-1)?.next();
+      if (next === undefined) {
+        const stranded = this.stranded.pop();
+        if (stranded === undefined) return this.violation();
+        this.enterUnknown(stranded);
+      } else if (next.done === true) this.stack.pop();
       else this.enter(next.value);
     }
     return { verdict: "linearizable", steps: this.steps };
@@ -96,7 +104,10 @@ class Search<State, Input, Output, Op extends Operation<Input, Output>> {
     this.observe(configuration);
     if (configuration.event > this.deepest.event) this.deepest = configuration;
     if (configuration.event >= this.history.answered.length || this.isSearched(configuration)) return;
-    this.stack.push({ configuration, successors: this.successors(configuration) });
+    configuration.serial = ++this.entered;
+    this.stack.push(this.successors(configuration));
+    if (configuration.used.length < (this.history.unknownBefore[configuration.event] ?? 0))
+      this.stranded.push(configuration);
   }
 
   /** Linearizes what changes nothing, and passes the returns of what is linearized. */
@@ -127,24 +138,30 @@ class Search<State, Input, Output, Op extends Operation<Input, Output>> {
     return this.model.step(state, operation, this.history.answered[event]?.returnedUs ?? Number.POSITIVE_INFINITY);
   }
 
+  /** First what has to come now, then what may come before it. */
   private *successors(from: Configuration<State, Op>): Generator<Configuration<State, Op>> {
-    const { answered, pending, unknown, unknownBefore } = this.history;
+    const { answered, pending } = this.history;
     const { event, state, ahead, used, path: before } = from;
-    // First what has to come now, then what may come before it, at last what may never have come at all.
     for (const number of [event, ...(pending[event] ?? [])]) {
       if (ahead.includes(number)) continue;
       const operation = answered[number] as Op;
       for (const next of this.step(state, operation, event)) {
-        yield { event, state: next, ahead: inserted(ahead, number), used, path: { operation, before } };
+        yield configurationOf(event, next, inserted(ahead, number), used, { operation, before });
       }
     }
-    for (let number = (unknownBefore[event] ?? 0) - 1; number >= 0; number--) {
+  }
+
+  private enterUnknown(from: Configuration<State, Op>): void {
+    const { unknown, unknownBefore } = this.history;
+    const { event, state, ahead, used, path: before } = from;
+    const count = unknownBefore[event] ?? 0;
+    for (let number = 0; number < count; number++) {
       if (used.includes(number)) continue;
       const operation = unknown[number] as Op;
       for (const next of this.step(state, operation, event)) {
         // Without an effect it may as well come later.
-        if (next === state) continue;
-        yield { event, state: next, ahead, used: inserted(used, number), path: { operation, before } };
+        if (next !== state)
+          this.enter(configurationOf(event, next, ahead, inserted(used, number), { operation, before }));
       }
     }
   }
@@ -160,20 +177,34 @@ class Search<State, Input, Output, Op extends Operation<Input, Output>> {
     return false;
   }
 
-  private contradiction(): Contradiction<State, Op> {
+  private violation(): Verdict<State, Op> {
     const { answered, pending, unknown, unknownBefore } = this.history;
     const { event, state, ahead, used, path } = this.deepest;
     const linearization: Op[] = [];
     for (let step = path; step !== undefined; step = step.before) linearization.push(step.operation);
     const open = (pending[event] ?? []).filter((number) => !ahead.includes(number));
     const unused = unknown.slice(0, unknownBefore[event]).filter((_, number) => !used.includes(number));
-    return {
-      stuck: answered[event] as Op,
-      linearization: linearization.reverse(),
-      state,
-      pending: [...open.map((number) => answered[number] as Op), ...unused],
-    };
+    const stuck = answered[event] as Op;
+    const others = [...open.map((number) => answered[number] as Op), ...unused];
+    const contradiction = { stuck, linearization: linearization.reverse(), state, pending: others };
+    return { verdict: "violation", steps: this.steps, contradiction };
   }
+}
+
+function configurationOf<State, Op>(
+  event: number,
+  state: State,
+  ahead: readonly number[],
+  used: readonly number[],
+  path: Path<Op> | undefined,
+): Configuration<State, Op> {
+  return { event, state, ahead, used, path, serial: 0, heapIndex: -1 };
+}
+
+function isTriedBefore(a: Configuration<unknown, unknown>, b: Configuration<unknown, unknown>): boolean {
+  if (a.event !== b.event) return a.event > b.event;
+  if (a.used.length !== b.used.length) return a.used.length < b.used.length;
+  return a.serial > b.serial;
 }
 
 function inserted(numbers: readonly number[], number: number): number[] {

@@ -213,10 +213,11 @@ export class Workload {
     // A read that dies with its node is asked again by the client after a while.
     this.world.scheduler.after(8_000, 0, close);
     node.later(0, () => {
+      const early = plant?.looksEarly === true ? process.locks.view(lock) : undefined;
       const done = (index: number | undefined): void => {
         if (open && index !== undefined) {
           checks.clients.read(index, process.locks.appliedIndex, question);
-          this.history.read(process.locks.view(lock), askedMs, this.world.scheduler.nowMs);
+          this.history.read(early ?? process.locks.view(lock), askedMs, this.world.scheduler.nowMs);
         }
         this.count(index === undefined ? "read failed" : "read");
         close();

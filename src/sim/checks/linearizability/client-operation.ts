@@ -18,7 +18,7 @@ export interface AcquireRequest {
   readonly mode: LockMode;
   /** How long the hold must last, from the moment at which it was asked for. A session's lives by the session. */
   readonly leaseUs: number;
-  /** What others are shown as the holder, where that is known without a grant. */
+  /** What others are shown as the holder: the owner's name, or of `once:` the node. Of a session only a grant tells it. */
   readonly shown: string | undefined;
 }
 

@@ -28,5 +28,5 @@ function standing(holds: readonly Held[], names: readonly string[], nowUs: numbe
 }
 
 function isShownAs({ shown }: Held, name: string): boolean {
-  return shown === undefined || shown === name;
+  return shown === undefined ? name.startsWith("session-") : shown === name;
 }

@@ -26,7 +26,9 @@ export function refuse(
     case "upgrade_conflict":
       return state.mode === "shared" && state.holds.length > 1 && state.holds.some(isOwn) ? [state] : [];
     case "stale_token":
-      if (input.type !== "release" || input.token === highest || !state.holds.some(isOwn)) return [];
+      // Only who names a token can name a wrong one.
+      if (input.type !== "release" || input.token === undefined || input.token === highest) return [];
+      if (!state.holds.some(isOwn)) return [];
       return some(withToken(state, highest ?? state.token));
     default:
       return unreachable(code);
@@ -37,8 +39,7 @@ function ownOf(input: LockAcquire | LockRelease | SessionEnd): (hold: LockState[
   const { principal } = input;
   if (principal !== undefined) return (hold) => hold.principal === principal;
   const shown = input.type === "release" ? input.shown : undefined;
-  // Of a hold whose node is not known nobody can say that it is meant.
-  return (hold) => hold.shown !== undefined && isAnonymousOf(hold, shown);
+  return (hold) => isAnonymousOf(hold, shown);
 }
 
 function some(state: LockState | undefined): readonly LockState[] {

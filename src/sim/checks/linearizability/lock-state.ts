@@ -2,7 +2,7 @@ import type { LockMode } from "../../../locks/types.ts";
 
 export interface Held {
   readonly principal: string;
-  /** What reads show; undefined where nobody was ever told. */
+  /** What reads show; undefined for a session whose name nobody was ever told. */
   readonly shown: string | undefined;
   /** It may end by itself at any time from then on, and not before. */
   readonly untilUs: number;
@@ -49,7 +49,7 @@ export function afterLeases(state: LockState, nowUs: number, ends: (hold: Held) 
 
 /** Whether it is a hold in nobody's name that reads may show as that. */
 export function isAnonymousOf({ principal, shown }: Held, name: string | undefined): boolean {
-  return principal.startsWith("once:") && (shown === undefined || shown === name);
+  return principal.startsWith("once:") && shown === name;
 }
 
 export function without(state: LockState, hold: Held): LockState {

@@ -40,7 +40,7 @@ export class Partition<Source> {
         return;
       case "acquire":
         if (output === undefined || output.type === "granted" || output.type === "refused")
-          add(this.locks, input.lock, { ...operation, input: this.acquisition(input, operation.invokedUs), output });
+          add(this.locks, input.lock, { ...operation, input: this.acquisition(input, operation), output });
         return;
       case "release":
         if (output === undefined || output.type === "done" || output.type === "refused")
@@ -50,13 +50,12 @@ export class Partition<Source> {
     }
   }
 
-  private acquisition(input: AcquireRequest, invokedUs: number): LockAcquire {
-    const { principal, mode, leaseUs } = input;
+  private acquisition(input: AcquireRequest, { output, invokedUs }: ClientOperation<Source>): LockAcquire {
+    const { principal, mode } = input;
     const facts = this.facts.get(sessionOf(input) ?? "");
-    if (facts === undefined) {
-      return { type: "acquire", principal, mode, shown: input.shown, untilUs: invokedUs + leaseUs };
-    }
-    return { type: "acquire", principal, mode, shown: facts.shown, untilUs: facts.untilUs };
+    const told = output?.type === "granted" ? output.shown : undefined;
+    const shown = told ?? facts?.shown ?? input.shown;
+    return { type: "acquire", principal, mode, shown, untilUs: facts?.untilUs ?? invokedUs + input.leaseUs };
   }
 
   private takeForSession(operation: ClientOperation<Source>): void {

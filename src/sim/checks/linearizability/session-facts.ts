@@ -2,7 +2,7 @@ import type { ClientOperation, ClientRequest } from "./client-operation.ts";
 
 /** What a whole history says of one session, before anything of it is judged. */
 export interface SessionFacts {
-  /** What others are shown, where somebody was told. */
+  /** What others are shown, where that is known and the same throughout. */
   shown: string | undefined;
   /** Unless it is closed, it certainly lives until then. */
   untilUs: number;
@@ -23,10 +23,11 @@ function factsOf(operations: readonly ClientOperation<unknown>[]): SessionFacts 
   const openings = operations.flatMap(({ input }) => (input.type === "openSession" ? [input] : []));
   for (const { input, output, invokedUs } of operations) {
     if (input.type === "acquire" && output?.type !== "refused") facts.locks.add(input.lock);
+    // Opened a second time it may be another one: then its renewals do not promise one lease.
+    if (openings.length > 1) continue;
     if (output?.type === "granted") facts.shown = output.shown;
-    // Opened a second time it may have ended in between: then renewals do not promise one lease.
     const [opening] = openings;
-    if (opening === undefined || openings.length > 1) continue;
+    if (opening === undefined) continue;
     const renews = output?.type === "done" ? input.type !== "release" : output?.type === "granted";
     if (renews) facts.untilUs = Math.max(facts.untilUs, invokedUs + opening.leaseUs);
   }

@@ -4,7 +4,7 @@ import type { HistoryRecord } from "../history.ts";
 import type { Violation } from "./violation.ts";
 
 /** Of the search for each object: some seconds. */
-const MAX_STEPS = 2_000_000;
+const MAX_STEPS = 5_000_000;
 
 /**
  * Every lock, session and fence has a linearization: an order of all that was asked that keeps the order of what did not

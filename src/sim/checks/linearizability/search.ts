@@ -35,6 +35,8 @@ interface Configuration<State, Op> {
   /** Those of unknown outcome that took effect; in order. */
   readonly used: readonly number[];
   path: Path<Op> | undefined;
+  /** How many unknown outcomes more than the first that came so far. */
+  excess: number;
   /** In the order in which they were entered. */
   serial: number;
   heapIndex: number;
@@ -68,11 +70,13 @@ class Search<State, Input, Output, Op extends Operation<Input, Output>> {
   /** Searched first: what follows by operations that were answered. */
   private readonly stack: Iterator<Configuration<State, Op>>[] = [];
   /**
-   * Searched where that leads nowhere: what follows by one of unknown outcome. First where the search came furthest, with
-   * the fewest of them, so that those with more are mostly known already.
+   * Searched where that leads nowhere: what follows by one of unknown outcome. First with few of them, so that those with
+   * more are mostly known already, and then where the search came furthest.
    */
   private readonly stranded = new Heap<Configuration<State, Op>>(isTriedBefore);
   private entered = 0;
+  /** By event: of the first configuration that came there. */
+  private readonly usedFirst: number[] = [];
   /** By everything else: the sets of used unknown outcomes. */
   private readonly searched = new Map<string, (readonly number[])[]>();
   private deepest: Configuration<State, Op>;
@@ -105,9 +109,11 @@ class Search<State, Input, Output, Op extends Operation<Input, Output>> {
     if (configuration.event > this.deepest.event) this.deepest = configuration;
     if (configuration.event >= this.history.answered.length || this.isSearched(configuration)) return;
     configuration.serial = ++this.entered;
+    const { event, used } = configuration;
+    this.usedFirst[event] ??= used.length;
+    configuration.excess = used.length - (this.usedFirst[event] ?? 0);
     this.stack.push(this.successors(configuration));
-    if (configuration.used.length < (this.history.unknownBefore[configuration.event] ?? 0))
-      this.stranded.push(configuration);
+    if (used.length < (this.history.unknownBefore[event] ?? 0)) this.stranded.push(configuration);
   }
 
   /** Linearizes what changes nothing, and passes the returns of what is linearized. */
@@ -198,12 +204,12 @@ function configurationOf<State, Op>(
   used: readonly number[],
   path: Path<Op> | undefined,
 ): Configuration<State, Op> {
-  return { event, state, ahead, used, path, serial: 0, heapIndex: -1 };
+  return { event, state, ahead, used, path, excess: 0, serial: 0, heapIndex: -1 };
 }
 
 function isTriedBefore(a: Configuration<unknown, unknown>, b: Configuration<unknown, unknown>): boolean {
+  if (a.excess !== b.excess) return a.excess < b.excess;
   if (a.event !== b.event) return a.event > b.event;
-  if (a.used.length !== b.used.length) return a.used.length < b.used.length;
   return a.serial > b.serial;
 }
 

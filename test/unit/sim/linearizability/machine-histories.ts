@@ -8,6 +8,8 @@ export interface HistoryOptions {
   readonly commands: number;
   /** How much earlier than it is executed something is asked for, and later answered, at most. */
   readonly overlapMs: number;
+  /** Of requests, how many nobody hears the end of. */
+  readonly lost?: number;
 }
 
 const LOCKS = ["x", "y"];
@@ -15,7 +17,7 @@ const SESSIONS = ["s1", "s2"];
 const OWNERS = ["a", "b", "c"];
 
 /** What clients saw of one lock machine that did as it should: waits, leases that run out, answers that are lost. */
-export function machineHistory(seed: number, { commands, overlapMs }: HistoryOptions): ClientOperation<undefined>[] {
+export function machineHistory(seed: number, { commands, overlapMs, lost = 0.1 }: HistoryOptions): ClientOperation<undefined>[] {
   const random = new Prng(seed);
   const harness = new Harness();
   const history = new ClientHistory();
@@ -45,7 +47,7 @@ export function machineHistory(seed: number, { commands, overlapMs }: HistoryOpt
     const asked = history.ask(command, invokedMs);
     const sequence = harness.next();
     harness.propose(command, { sequence });
-    if (random.chance(0.1)) {
+    if (random.chance(lost)) {
       // Nobody waits any more: the grant is given back, at some time or never.
       asked.unknownMs.push(invokedMs);
       if (random.chance(0.5)) harness.cancel(sequence);

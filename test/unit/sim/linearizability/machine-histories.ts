@@ -17,7 +17,10 @@ const SESSIONS = ["s1", "s2"];
 const OWNERS = ["a", "b", "c"];
 
 /** What clients saw of one lock machine that did as it should: waits, leases that run out, answers that are lost. */
-export function machineHistory(seed: number, { commands, overlapMs, lost = 0.1 }: HistoryOptions): ClientOperation<undefined>[] {
+export function machineHistory(
+  seed: number,
+  { commands, overlapMs, lost = 0.1 }: HistoryOptions,
+): ClientOperation<undefined>[] {
   const random = new Prng(seed);
   const harness = new Harness();
   const history = new ClientHistory();

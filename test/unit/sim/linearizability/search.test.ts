@@ -51,6 +51,14 @@ describe("a history of a register", () => {
   });
 });
 
+describe("the search", () => {
+  test("keeps an unknown outcome for later where another way to the same state has spent it", () => {
+    const lost = [swap(0, 1, true, 3, never), write(0, 4, never), write(1, 14, never)];
+    const answered = [write(0, 10, 12), swap(1, 1, true, 10, 13), swap(0, 1, true, 14, 17), read(0, 18, 21)];
+    expect(verdictOf(...lost, ...answered)).toBe("linearizable");
+  });
+});
+
 describe("a violation", () => {
   test("is explained by the shortest prefix that has no linearization", () => {
     const fine = [write(1, 0, 1), read(1, 2, 3), write(2, 4, 9), read(1, 5, 6)];
@@ -72,7 +80,7 @@ describe("a violation", () => {
   });
 });
 
-describe("the search", () => {
+describe("the search, with random histories,", () => {
   const time = fc.integer({ min: 0, max: 12 });
   const value = fc.integer({ min: 0, max: 3 });
   const operation = fc

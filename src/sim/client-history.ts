@@ -13,6 +13,8 @@ export interface Asked {
   readonly invokedMs: number;
   /** When attempts were made whose end nobody knows. */
   readonly unknownMs: number[];
+  /** One of several locks that are asked for together. */
+  readonly joint?: boolean;
   /** Undefined until the client is told. */
   answer: { readonly result: LockResult; readonly atMs: number } | undefined;
 }
@@ -44,14 +46,37 @@ export class ClientHistory {
       const output: ClientAnswer = { type: "shown", mode, token, owners: holders.map(({ owner }) => owner) };
       return operation({ type: "read", lock }, output, invokedMs, returnedMs);
     });
-    return [...reads, ...this.asked.flatMap((asked) => operationsOf(asked, leastMs))];
+    return [...reads, ...this.asked.flatMap(apart).flatMap((asked) => operationsOf(asked, leastMs))];
   }
+}
+
+/** A request for several locks as one for each. */
+function apart(asked: Asked): readonly Asked[] {
+  const { command, answer } = asked;
+  if (command.type !== "acquireAll") return [asked];
+  const { principal, ttlMs, waitMs } = command;
+  return command.locks.map(({ lock, mode }) => {
+    const one: LockCommand = { type: "acquire", lock, mode, principal, ttlMs, waitMs };
+    return {
+      ...asked,
+      command: one,
+      joint: true,
+      answer: answer && { ...answer, result: partOf(answer.result, lock) },
+    };
+  });
+}
+
+/** A refusal does not say of which lock it tells, but that a session is over. */
+function partOf(result: LockResult, lock: string): LockResult {
+  if (result.type === "grantedAll") return result.grants.find((granted) => granted.lock === lock) ?? result;
+  return result.type === "error" && result.code !== "session_expired" ? { type: "cancelled" } : result;
 }
 
 function operationsOf(asked: Asked, leastMs: (ttlMs: number) => number): ClientOperation<undefined>[] {
   const { command, unknownMs, answer, invokedMs } = asked;
-  const input = requestOf(command, answer?.result, leastMs);
-  if (input === undefined) return [];
+  const known = requestOf(command, answer?.result, leastMs);
+  if (known === undefined) return [];
+  const input = known.type === "acquire" && asked.joint === true ? { ...known, joint: true } : known;
   const output = answer === undefined ? undefined : answerOf(command, answer.result);
   const answered =
     output === undefined || answer === undefined ? [] : [operation(input, output, invokedMs, answer.atMs)];
@@ -99,6 +124,11 @@ function requestOf(
       return { type: "offer", resource: command.resource, token: command.token };
     case "registerIngress":
     case "cancel":
+    // Asked for lock by lock, see `apart`.
+    case "acquireAll":
+    // Semaphores have no model yet.
+    case "acquirePermits":
+    case "releasePermits":
       return undefined;
     default:
       return unreachable(command);
@@ -125,8 +155,12 @@ function answerOf(command: LockCommand, result: LockResult): ClientAnswer | unde
       if (command.type !== "fence") return { type: "refused", code: result.code, highest };
       return highest === undefined ? undefined : { type: "highest", highest };
     }
-    case "registered":
     case "cancelled":
+      return { type: "nothing" };
+    case "registered":
+    case "grantedAll":
+    case "permitsGranted":
+    case "permitsReleased":
       return undefined;
     default:
       return unreachable(result);

@@ -20,6 +20,8 @@ export interface AcquireRequest {
   readonly leaseUs: number;
   /** What others are shown as the holder: the owner's name, or of `once:` the node. Of a session only a grant tells it. */
   readonly shown: string | undefined;
+  /** One of several locks that one request takes together (PROTOCOLS L6): while it waits it holds none, and keeps others out. */
+  readonly joint?: boolean;
 }
 
 export interface ReleaseRequest {
@@ -43,6 +45,8 @@ export interface OfferRequest {
 }
 
 export type ClientAnswer =
+  /** It is over, and tells nothing of its object. */
+  | { readonly type: "nothing" }
   | { readonly type: "done" }
   | { readonly type: "granted"; readonly mode: LockMode; readonly token: number; readonly shown: string }
   /** An error that tells something of the state. `highest` goes with `stale_token`. */

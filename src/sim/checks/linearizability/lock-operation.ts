@@ -12,6 +12,8 @@ export interface LockAcquire {
   readonly shown: string | undefined;
   /** When the hold that it is granted or renews may end by itself. */
   readonly untilUs: number;
+  /** It may have stood behind somebody who waits for this lock and others, so that the lock was free and refused. */
+  readonly behindJoint: boolean;
 }
 
 export type LockRelease = Omit<ReleaseRequest, "lock">;

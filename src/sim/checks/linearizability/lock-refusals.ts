@@ -17,7 +17,8 @@ export function refuse(
     case "deadlock":
     case "not_owner": {
       const left = afterLeases(state, nowUs, isOwn);
-      return left !== undefined && left.holds.length > 0 ? [left] : [];
+      const mayBeFree = input.type === "acquire" && input.behindJoint;
+      return left !== undefined && (mayBeFree || left.holds.length > 0) ? [left] : [];
     }
     case "session_expired":
       return some(afterLeases(state, nowUs, isOwn));

@@ -19,9 +19,15 @@ export class Partition<Source> {
   readonly sessions = new Map<string, Part<SessionInput, SessionOutput, Source>>();
   readonly fences = new Map<string, Part<FenceInput, FenceOutput, Source>>();
   private readonly facts: ReadonlyMap<string, SessionFacts>;
+  /** By lock: requests for it and others together. */
+  private readonly joint = new Map<string, ClientOperation<Source>[]>();
 
   constructor(operations: readonly ClientOperation<Source>[]) {
     this.facts = sessionFacts(operations);
+    for (const operation of operations) {
+      const { input } = operation;
+      if (input.type === "acquire" && input.joint === true) add(this.joint, input.lock, operation);
+    }
     for (const operation of operations) {
       this.takeForLock(operation);
       this.takeForSession(operation);
@@ -50,12 +56,15 @@ export class Partition<Source> {
     }
   }
 
-  private acquisition(input: AcquireRequest, { output, invokedUs }: ClientOperation<Source>): LockAcquire {
+  private acquisition(input: AcquireRequest, operation: ClientOperation<Source>): LockAcquire {
+    const { output, invokedUs } = operation;
     const { principal, mode } = input;
     const facts = this.facts.get(sessionOf(input) ?? "");
     const told = output?.type === "granted" ? output.shown : undefined;
     const shown = told ?? facts?.shown ?? input.shown;
-    return { type: "acquire", principal, mode, shown, untilUs: facts?.untilUs ?? invokedUs + input.leaseUs };
+    const untilUs = facts?.untilUs ?? invokedUs + input.leaseUs;
+    const behindJoint = this.joint.get(input.lock)?.some((other) => overlap(other, operation)) ?? false;
+    return { type: "acquire", principal, mode, shown, untilUs, behindJoint };
   }
 
   private takeForSession(operation: ClientOperation<Source>): void {
@@ -89,13 +98,17 @@ function useOf(input: ClientRequest, output: ClientAnswer | undefined): SessionI
     case "renewSession":
       return output === undefined ? undefined : { type: "renew" };
     case "acquire":
-      if (output === undefined) return undefined;
+      if (output === undefined || output.type === "nothing") return undefined;
       return { type: output.type === "granted" ? "renew" : "use" };
     case "release":
       return output === undefined ? undefined : { type: "use" };
     default:
       return undefined;
   }
+}
+
+function overlap(a: ClientOperation<unknown>, b: ClientOperation<unknown>): boolean {
+  return a.invokedUs <= b.returnedUs && b.invokedUs <= a.returnedUs;
 }
 
 function add<Item>(parts: Map<string, Item[]>, name: string, item: Item): void {

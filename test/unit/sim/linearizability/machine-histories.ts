@@ -72,6 +72,11 @@ function draw(random: Prng, number: number, harness: Harness): LockCommand {
   if (dice < 0.18) return { type: "closeSession", session };
   if (dice < 0.25) return { type: "fence", resource: lock, token: random.int(6) };
   const principal = drawPrincipal(random, number);
+  if (dice < 0.32) {
+    const locks = LOCKS.map((name) => ({ lock: name, mode: random.pick(["exclusive", "shared"] as const) }));
+    const ttlMs = principal.kind === "session" ? 0 : 50 + random.int(300);
+    return { type: "acquireAll", locks, principal, ttlMs, waitMs: random.int(400) };
+  }
   if (dice < 0.65) {
     const ttlMs = principal.kind === "session" ? 0 : 50 + random.int(300);
     const waitMs = random.chance(0.5) ? 0 : random.int(300);

@@ -86,7 +86,7 @@ function afterAcquire(
       return own !== undefined && table.mode === "shared" && others.length > 0 ? [table] : [];
     }
     if (output.code === "session_expired") return own === undefined ? [table] : [];
-    return own === undefined && others.length > 0 ? [table] : [];
+    return own === undefined && (others.length > 0 || input.behindJoint) ? [table] : [];
   }
   if (output !== undefined && output.type !== "granted") return [];
   const heard = output !== undefined;

@@ -86,6 +86,8 @@ function afterAcquire(
       return own !== undefined && table.mode === "shared" && others.length > 0 ? [table] : [];
     }
     if (output.code === "session_expired") return own === undefined ? [table] : [];
+    const upgrades = own !== undefined && table.mode === "shared" && mode === "exclusive";
+    if (output.code === "deadlock" && input.behindJoint && upgrades) return [table];
     return own === undefined && (others.length > 0 || input.behindJoint) ? [table] : [];
   }
   if (output !== undefined && output.type !== "granted") return [];

@@ -108,7 +108,8 @@ function plantsJson(): string {
 
 function summary({ options, figures, fingerprint, failure }: SimResult): string {
   const { nodes, virtualMs, events, elections, entries, grants } = figures;
-  const outcome = failure === undefined ? "ok" : `FAILED ${failure.message}`;
+  const passed = figures.undecided === 0 ? "ok" : `ok, but ${figures.undecided} undecided`;
+  const outcome = failure === undefined ? passed : `FAILED ${failure.message}`;
   const seconds = (virtualMs / 1000).toFixed(1);
   return `seed ${options.seed}: ${nodes} nodes, ${seconds} s, ${events} events, ${elections} elections, ${entries} entries, ${grants} grants, hash ${fingerprint}: ${outcome}`;
 }

@@ -70,6 +70,12 @@ function grantPlace(state: LockState, place: Place, granted: Granted[], names: s
     granted.push(bundle);
     return;
   }
+  const own = place.claimant.hold(place.lock.name);
+  if (own !== undefined) {
+    // Its bundle stood before it among the readers, and was granted in this very step.
+    answerAsReentry(state, place, own);
+    return;
+  }
   show(state, names, place);
   leaveQueues(state, place);
   const hold = addHold(state, place.lock, place.claimant, place.mode, place.ttlMs, place.value);

@@ -28,6 +28,8 @@ export interface Plant {
   readonly wipes?: boolean;
   /** Reads do not ask the leader. */
   readonly readsLocally?: boolean;
+  /** Reads look at the table when they are asked, and wait for the leader then. */
+  readonly looksEarly?: boolean;
   /** Clients are told "never happened" when nobody knows. */
   readonly refusesUnknown?: boolean;
   /** Looks like a fault and breaks no promise: the checks must not find it. */
@@ -159,6 +161,10 @@ export const plants: Readonly<Record<string, Plant>> = {
   "local-reads": {
     breaks: "R4: a read is answered from local state without asking the leader",
     readsLocally: true,
+  },
+  "early-look": {
+    breaks: "R4: a read answers with what it saw before the leader was asked, and says that it is newer",
+    looksEarly: true,
   },
   "guessed-refusal": {
     breaks: "Q2: an unknown outcome is reported as a refusal",

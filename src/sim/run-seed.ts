@@ -24,6 +24,8 @@ export interface SimFigures {
   readonly grants: number;
   readonly reads: number;
   readonly acknowledged: number;
+  /** Locks, sessions and fences whose history took too long to judge. */
+  readonly undecided: number;
   readonly states: number;
   readonly powerCrashes: number;
   readonly handovers: number;
@@ -94,6 +96,7 @@ function figures(simulation: Simulation): SimFigures {
     grants: judge.grants,
     reads: checks.clients.reads,
     acknowledged: checks.clients.acknowledged,
+    undecided: simulation.undecided,
     states: new Set(checks.applied.states).size,
     powerCrashes: nemesis.powerCrashes,
     handovers: nemesis.handovers,

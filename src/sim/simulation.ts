@@ -7,6 +7,7 @@ import type { ReplicaId } from "../raft/types.ts";
 import { AppliedLog } from "./checks/applied-log.ts";
 import { ClientChecks } from "./checks/client-checks.ts";
 import { LeaseChecks } from "./checks/lease-checks.ts";
+import { checkLinearizability } from "./checks/linearizability.ts";
 import { LockJudge } from "./checks/lock-judge.ts";
 import { MAX_IDENTITY } from "./checks/operation-key.ts";
 import { RaftChecks } from "./checks/raft-checks.ts";
@@ -39,6 +40,8 @@ export class Simulation implements World {
   readonly workload: Workload;
   events = 0;
   upgraded = false;
+  /** Objects of which nobody knows whether their history is linearizable: the search took too long. */
+  undecided = 0;
   private readonly hash = new Hash();
   private readonly frame = new ByteWriter(64 * 1024);
   private lastIdentity = 0;
@@ -94,13 +97,18 @@ export class Simulation implements World {
   }
 
   /**
-   * Lets things go wrong for `events` events, then mends everything and demands that the cluster is whole again.
+   * Lets things go wrong for `events` events, then mends everything and demands that the cluster is whole again and did
+   * what one machine could have done.
    *
    * @throws {Violation} or the broken invariant of a node
    */
   run(events: number): void {
     while (this.events < events) this.step();
     new Recovery(this).demand();
+    const { lagMs } = this;
+    this.undecided = checkLinearizability(
+      this.workload.history.operations((ttlMs) => this.checks.lease.leastMs(ttlMs, lagMs)),
+    );
   }
 
   step(): void {

@@ -5,6 +5,7 @@ import type { LockCommand, LockResult } from "../locks/types.ts";
 import { operationKey } from "./checks/operation-key.ts";
 import type { Question } from "./checks/client-checks.ts";
 import { Client } from "./client.ts";
+import { type Asked, ClientHistory } from "./client-history.ts";
 import type { SimNode, SimProcess } from "./sim-node.ts";
 import type { World } from "./world.ts";
 
@@ -14,6 +15,8 @@ interface Attempt {
   readonly command: LockCommand;
   readonly idempotencyKey: string | undefined;
   readonly question: Question;
+  readonly asked: Asked;
+  readonly askedMs: number;
   readonly node: SimNode;
   process: SimProcess | undefined;
   /** Sequence at the ingress; 0 before the node has it. */
@@ -30,9 +33,11 @@ const REFUSED_PAUSE_MS = 30;
 /** Clients of all nodes: what they ask, what they are told, and what they do when they are told nothing. */
 export class Workload {
   readonly ends = new Map<string, number>();
+  readonly history = new ClientHistory();
   private readonly clients: Client[] = [];
   private readonly attempts = new Set<Attempt>();
   private reads = 0;
+  private asksToRead = 0;
   private stopped = false;
 
   constructor(
@@ -62,6 +67,7 @@ export class Workload {
     for (const attempt of this.attempts) {
       if (attempt.node !== node) continue;
       if (this.world.plant?.refusesUnknown === true) this.refused(attempt);
+      this.unknown(attempt);
       this.end(attempt, "connection lost", true);
     }
   }
@@ -80,7 +86,8 @@ export class Workload {
     }
     const command = client.next(node.name);
     const idempotencyKey = this.random.chance(0.4) ? `key-${client.id}-${client.requests}` : undefined;
-    this.ask(client, node, command, idempotencyKey, this.world.checks.clients.ask(command));
+    const asked = this.history.ask(command, this.world.scheduler.nowMs);
+    this.ask(client, node, asked, idempotencyKey, this.world.checks.clients.ask(command));
   }
 
   private home(client: Client): SimNode {
@@ -90,7 +97,7 @@ export class Workload {
   private ask(
     client: Client,
     node: SimNode,
-    command: LockCommand,
+    asked: Asked,
     idempotencyKey: string | undefined,
     question: Question,
   ): void {
@@ -99,7 +106,10 @@ export class Workload {
       this.world.scheduler.after(REFUSED_PAUSE_MS, 0, () => this.act(client));
       return;
     }
-    const attempt: Attempt = { client, command, idempotencyKey, question, node, process: undefined, sequence: 0 };
+    const { command } = asked;
+    const askedMs = this.world.scheduler.nowMs;
+    const known = { client, command, idempotencyKey, question, asked, askedMs, node };
+    const attempt: Attempt = { ...known, process: undefined, sequence: 0 };
     this.attempts.add(attempt);
     this.note(client, node, "asks", command);
     node.later(0, () => this.submit(attempt));
@@ -127,6 +137,7 @@ export class Workload {
       if (!this.attempts.has(attempt) || attempt.process === undefined) return;
       attempt.process.host.ingress.abandon(attempt.sequence, attempt.process.engine.nowMs());
       attempt.process.engine.wake();
+      this.unknown(attempt);
       this.end(attempt, "abandoned", false);
     });
   }
@@ -136,9 +147,11 @@ export class Workload {
     if (process === undefined) return;
     if (result.type === "granted" && this.random.chance(LOST_ANSWERS)) {
       process.host.ingress.undelivered(attempt.sequence, process.engine.nowMs());
+      this.unknown(attempt);
       this.end(attempt, "answer lost", false);
       return;
     }
+    attempt.asked.answer = { result, atMs: this.world.scheduler.nowMs };
     this.world.checks.clients.answered(
       operationKey(process.host.ingress.identity, attempt.sequence),
       command,
@@ -151,7 +164,8 @@ export class Workload {
   }
 
   private failed(attempt: Attempt, failure: OperationFailure): void {
-    if (failure !== "outcome_unknown") this.refused(attempt);
+    if (failure === "outcome_unknown") this.unknown(attempt);
+    else this.refused(attempt);
     this.end(attempt, failure, true);
   }
 
@@ -161,14 +175,18 @@ export class Workload {
     this.world.checks.clients.refused(operationKey(process.host.ingress.identity, sequence));
   }
 
+  private unknown({ asked, askedMs }: Attempt): void {
+    asked.unknownMs.push(askedMs);
+  }
+
   private end(attempt: Attempt, how: string, retry: boolean): void {
     this.attempts.delete(attempt);
     this.count(how);
-    const { client, command, idempotencyKey, question } = attempt;
+    const { client, asked, idempotencyKey, question } = attempt;
     if (!this.stopped && retry && idempotencyKey !== undefined && this.random.chance(RETRIES)) {
       const node = this.random.pick(this.nodes);
       this.world.scheduler.after(this.random.next() * 50, 0, () => {
-        if (!this.stopped) this.ask(client, node, command, idempotencyKey, question);
+        if (!this.stopped) this.ask(client, node, asked, idempotencyKey, question);
       });
     } else this.think(client);
   }
@@ -176,6 +194,9 @@ export class Workload {
   private read(client: Client, node: SimNode): void {
     const { plant, checks } = this.world;
     const question = checks.clients.ask();
+    const { nowMs: askedMs } = this.world.scheduler;
+    // Drawn from no stream: a seed does the same whatever is looked at.
+    const lock = `lock-${this.asksToRead++ % this.world.profile.locks}`;
     this.reads++;
     let open = true;
     const close = (): void => {
@@ -192,8 +213,12 @@ export class Workload {
     // A read that dies with its node is asked again by the client after a while.
     this.world.scheduler.after(8_000, 0, close);
     node.later(0, () => {
+      const early = plant?.looksEarly === true ? process.locks.view(lock) : undefined;
       const done = (index: number | undefined): void => {
-        if (open && index !== undefined) checks.clients.read(index, process.locks.appliedIndex, question);
+        if (open && index !== undefined) {
+          checks.clients.read(index, process.locks.appliedIndex, question);
+          this.history.read(early ?? process.locks.view(lock), askedMs, this.world.scheduler.nowMs);
+        }
         this.count(index === undefined ? "read failed" : "read");
         close();
       };

@@ -57,18 +57,22 @@ describe("a simulated cluster", () => {
     let crashes = 0;
     let handovers = 0;
     let stateChecks = 0;
+    let undecided = 0;
     for (let seed = 1; seed <= 100; seed++) {
       const { figures } = run({ seed });
       elections += figures.elections;
       crashes += figures.faults.crash + figures.powerCrashes;
       handovers += figures.handovers;
       stateChecks += figures.stateChecks;
+      undecided += figures.undecided;
       for (const end of figures.ends.keys()) ends.add(end);
     }
     expect(elections).toBeGreaterThan(150);
     expect(crashes).toBeGreaterThan(150);
     expect(handovers).toBeGreaterThan(75);
     expect(stateChecks).toBeGreaterThan(500);
+    // What is not judged is not checked.
+    expect(undecided).toBe(0);
     for (const end of [
       "granted",
       "deadlock",

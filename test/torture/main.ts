@@ -7,10 +7,10 @@ import { defaultProgram, sourceProgram } from "../support/process-cluster.ts";
 import { namespacesMissing } from "../support/namespace-network.ts";
 import { faultKinds } from "./faults.ts";
 import { readHistory } from "./history.ts";
-import { judge } from "./judge.ts";
 import { sweepLeftovers } from "./run-folders.ts";
 import { summaryOf } from "./summary.ts";
 import { torture, type TortureOptions } from "./torture.ts";
+import { verdictOn } from "./verdict.ts";
 
 const USAGE = `npm run torture -- [--minutes 2] [--nodes 3] [--clients 16] [--seed N]
                    [--faults ${faultKinds.join(",")}]
@@ -70,7 +70,7 @@ function refuseUsage(why: string): never {
 
 function rejudge(path: string): never {
   const records = readHistory(path);
-  const violations = judge(records);
+  const violations = verdictOn(records);
   console.log(summaryOf({ records, violations, keptAt: undefined }));
   process.exit(violations.length === 0 ? 0 : 1);
 }

@@ -17,11 +17,11 @@ import {
   type RecoveryRecord,
   type RunRecord,
 } from "./history.ts";
-import { judge } from "./judge.ts";
 import { heal, Nemesis } from "./nemesis.ts";
 import { Observer } from "./observer.ts";
 import { Recovery } from "./recovery.ts";
 import { keptFolder, runFolder } from "./run-folders.ts";
+import { verdictOn } from "./verdict.ts";
 import { drawKind } from "./workload/kinds.ts";
 import { Sentinels } from "./workload/sentinels.ts";
 
@@ -66,7 +66,7 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
     await using cluster = await run.start();
     await Promise.race([run.go(cluster), aborted(options.signal)]);
     const { records } = history;
-    const violations = judge(records);
+    const violations = verdictOn(records);
     const keptAt = options.keep ?? (violations.length > 0 ? keptFolder(options.seed) : undefined);
     if (keptAt !== undefined && violations.length > 0) await keep(cluster, history, keptAt);
     return { records, violations, keptAt };

@@ -33,10 +33,15 @@ export class LeaseChecks {
    * shorter by that much, and by no more: no failure shortens it.
    */
   ended(lengthMs: number, lastedMs: number, lagMs: number): void {
-    const leastMs = (lengthMs - lagMs - this.slackMs) / (1 + this.clockSkew);
+    const leastMs = this.leastMs(lengthMs, lagMs);
     check(lastedMs >= leastMs, "T1 no failure shortens a lease", () => {
       return `a lease of ${lengthMs} ms ended after ${lastedMs.toFixed(0)} ms, ${leastMs.toFixed(0)} ms is the least`;
     });
+  }
+
+  /** How long a lease of `lengthMs` lasts at least, in real time. */
+  leastMs(lengthMs: number, lagMs: number): number {
+    return (lengthMs - lagMs - this.slackMs) / (1 + this.clockSkew);
   }
 
   stopped(node: ReplicaId): void {

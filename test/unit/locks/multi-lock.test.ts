@@ -270,6 +270,19 @@ describe("what a claimant holds already (L5, L6)", () => {
     expect(errorOf(h.resultOf(m))).toBe("grantedAll");
     expect(h.resultOf(reader)).toMatchObject({ type: "granted", mode: "exclusive" });
   });
+
+  test("a place behind it for one of the locks alone, to read, is a re-entry and no second hold", () => {
+    const h = new Harness();
+    h.acquire("a", owner("x"));
+    const m = h.waitAll(["a/shared", "b/shared"], owner("m"));
+    const alone = h.wait("a", owner("m"), { mode: "shared", ttlMs: 60_000 });
+    expect(h.release("a", owner("x"))).toMatchObject({ grantedTo: ["m"] });
+    expect(heldBy(h, "ab")).toEqual({ a: "m", b: "m" });
+    expect(h.resultOf(m)).toMatchObject({ type: "grantedAll" });
+    expect(h.resultOf(alone)).toMatchObject({ type: "granted", fencingToken: 2, expiresInMs: 60_000 });
+    h.release("a", owner("m"));
+    expect(heldBy(h, "ab")).toEqual({ a: "", b: "m" });
+  });
 });
 
 describe("asking again for the same locks (L6, Q1)", () => {

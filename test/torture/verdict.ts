@@ -1,0 +1,9 @@
+import { checkLinearizability } from "./checks/linearizability.ts";
+import type { Violation } from "./checks/violation.ts";
+import type { HistoryRecord } from "./history.ts";
+import { judge } from "./judge.ts";
+
+/** What is wrong with a history: rule by rule, and as a whole. */
+export function verdictOn(records: readonly HistoryRecord[]): Violation[] {
+  return [...judge(records), ...checkLinearizability(records)];
+}

@@ -49,7 +49,7 @@ function grantFront(state: LockState, lock: Lock, names: string[]): Granted[] {
     return granted;
   }
   // Shared places that stay in front belong to bundles that wait elsewhere: they are not looked at again for nothing.
-  if (!sharedDue) return granted;
+  if (!sharedDue && state.freed.size === 0) return granted;
   for (let place: Place | undefined = head; place !== undefined && place !== lock.firstExclusive;) {
     const { next }: Place = place;
     if (lock.canGrant(place)) grantPlace(state, place, granted, names);
@@ -70,6 +70,8 @@ function grantPlace(state: LockState, place: Place, granted: Granted[], names: s
     granted.push(bundle);
     return;
   }
+  // A bundle of the same claimant was granted in this step: what the claimant asked for by itself is now a re-entry.
+  if (place.claimant.hold(place.lock.name) !== undefined) return;
   show(state, names, place);
   leaveQueues(state, place);
   const hold = addHold(state, place.lock, place.claimant, place.mode, place.ttlMs, place.value);

@@ -71,6 +71,10 @@ describe("a simulated cluster", () => {
     expect(stateChecks).toBeGreaterThan(200);
     for (const end of [
       "granted",
+      "grantedAll",
+      "permitsGranted",
+      "semaphore_limit",
+      "permits_conflict",
       "deadlock",
       "upgrade_conflict",
       "lock_held",

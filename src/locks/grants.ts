@@ -3,7 +3,7 @@ import { addHold, grantOf, holdAll, reenter } from "./holds.ts";
 import { answeredAgain, answerWith, answerWithAll, detachAll } from "./operations.ts";
 import { grantPermits } from "./permits.ts";
 import { leaveQueues } from "./queues.ts";
-import type { Hold, Lock, Place, Waiter } from "./records.ts";
+import { type Hold, Lock, type Place, type Waiter } from "./records.ts";
 import type { LockState } from "./state.ts";
 
 type Granted = Waiter | Bundle;
@@ -14,7 +14,7 @@ export function grantFreed(state: LockState): void {
   // A set is walked in the order of insertion, and what is added meanwhile is walked, too.
   for (const resource of freed) {
     freed.delete(resource);
-    if (resource.kind === "lock") grantWaiting(state, resource);
+    if (resource instanceof Lock) grantWaiting(state, resource);
     else grantPermits(state, resource);
   }
 }

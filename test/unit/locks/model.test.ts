@@ -1,10 +1,13 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import type { LockMachine } from "../../../src/locks/lock-machine.ts";
 import type { LockGrant, LockResult } from "../../../src/locks/types.ts";
 import type { LockModel } from "./model.ts";
 import type { ModelEnd } from "./model-records.ts";
 import { acquireStep, LOCKS, people, Run, SEMAPHORES, step, type Step } from "./model-run.ts";
+
+// The machine may be busy.
+setDefaultTimeout(120_000);
 
 const runs = Number(process.env["MUFAKAT_MODEL_RUNS"] ?? 1_000);
 const steps = (arbitrary: fc.Arbitrary<Step>, maxLength: number): fc.Arbitrary<Step[]> =>

@@ -423,8 +423,8 @@ describe("a deadlock with semaphores (L4)", () => {
     const startMs = performance.now();
     h.waitPermits("s", "1/2", owner("w"));
     expect(errorOf(h.acquire("x", owner("b"), waiting))).toBe("deadlock");
-    expect(performance.now() - startMs).toBeLessThan(2_000);
-  });
+    expect(performance.now() - startMs).toBeLessThan(5_000);
+  }, 60_000);
 
   test("shows in the wait-for graph with an edge to every holder and to those ahead", () => {
     const h = new Harness();

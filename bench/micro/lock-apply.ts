@@ -3,7 +3,10 @@ import { decodeCommand, encodeCommand } from "../../src/locks/codec.ts";
 import { LockMachine } from "../../src/locks/lock-machine.ts";
 import type { LockCommand } from "../../src/locks/types.ts";
 
-/** What the state machine costs per operation, codec included; and a lock with very many waiters. */
+/**
+ * What the state machine costs per operation, codec included; and locks with very many waiters, which must cost others nothing
+ * and each of their own operations the same however many there are.
+ */
 
 const WAITERS = 100_000;
 
@@ -71,6 +74,69 @@ group("apply, encoding included", () => {
     loaded.apply(release);
   });
 });
+
+const owner = (name: string) => ({ kind: "owner", name }) as const;
+const claim = { principal: owner("billing-worker-3"), ttlMs: 30_000, waitMs: 10_000 };
+
+group("several at once, encoding included", () => {
+  const names = Array.from({ length: 8 }, (_, i) => `account/${i}`);
+  const locks = names.map((lock) => ({ lock, mode: "exclusive" as const }));
+  const free = new Feed();
+  bench("multi-lock of 8 free locks + 8 releases", () => {
+    free.apply({ type: "acquireAll", locks, ...claim });
+    for (const lock of names) free.apply({ ...release, lock });
+  });
+  const pool = new Feed();
+  const { holder, fencingToken } = release;
+  bench("3 permits of 100 + release", () => {
+    pool.apply({ type: "acquirePermits", semaphore: "pool", permits: 3, limit: 100, ...claim });
+    pool.apply({ type: "releasePermits", semaphore: "pool", holder, fencingToken });
+  });
+});
+
+group("beside long queues, encoding included", () => {
+  const besides: [string, (i: number) => LockCommand][] = [
+    ["waiters of one lock", (i) => ({ ...acquire, lock: "hot", principal: owner(`w${i}`) })],
+    ["waiters for permits", (i) => ({ ...permitOf("pool"), principal: owner(`w${i}`) })],
+    [
+      "multi-locks that wait to read it and another",
+      (i) => ({ ...reading("orders/4711", "hot"), principal: owner(`w${i}`) }),
+    ],
+  ];
+  for (const [what, waiter] of besides) {
+    const feed = new Feed();
+    feed.apply({ ...acquire, lock: "hot", principal: owner("first") });
+    feed.apply({ ...permitOf("pool"), principal: owner("first") });
+    for (let i = 0; i < WAITERS; i++) feed.apply(waiter(i));
+    const mode = what.includes("read") ? "shared" : "exclusive";
+    bench(`acquire + release (${mode}) of a lock beside ${WAITERS} ${what}`, () => {
+      feed.apply({ ...acquire, mode });
+      feed.apply(release);
+    });
+  }
+  for (const length of [100, WAITERS]) {
+    const feed = new Feed();
+    let first = 0;
+    let last = length;
+    for (let i = 0; i <= length; i++) feed.acquire("hot", `w${i}`, "owner");
+    bench(`release that grants + new waiter, ${length} waiters`, () => {
+      feed.apply({ ...release, lock: "hot", holder: owner(`w${first++}`) });
+      feed.acquire("hot", `w${++last}`, "owner");
+    });
+  }
+});
+
+function permitOf(semaphore: string): Extract<LockCommand, { type: "acquirePermits" }> {
+  return { type: "acquirePermits", semaphore, permits: 1, limit: 1, ...claim };
+}
+
+function reading(first: string, then: string): Extract<LockCommand, { type: "acquireAll" }> {
+  const locks = [
+    { lock: first, mode: "shared" as const },
+    { lock: then, mode: "exclusive" as const },
+  ];
+  return { type: "acquireAll", locks, ...claim };
+}
 
 await run();
 

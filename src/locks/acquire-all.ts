@@ -51,7 +51,7 @@ export function acquireAll(state: LockState, operation: Operation, command: Acqu
   const claimant = known ?? state.claimants.findOrAdd(principal, publicName);
   const bundle = new Bundle(claimant, key, state.nextSerial(), state.nowMs, findOrAddAll(state, command.locks));
   for (const entered of bundle.places) enterQueue(state, entered);
-  claimant.addBundle(bundle);
+  claimant.others.addBundle(bundle);
   attach(state, bundle, operation, waitMs, ttlMs);
   return undefined;
 }

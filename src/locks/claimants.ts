@@ -1,7 +1,8 @@
 import { type Hashed, HashTable, hashText } from "../kernel/hash-table.ts";
 import type { Bundle } from "./bundles.ts";
+import { OtherClaims } from "./other-claims.ts";
 import type { Hold, Place, Wait, Waiter } from "./records.ts";
-import type { PermitHold, PermitWaiter, Semaphore } from "./semaphores.ts";
+import type { PermitHold, PermitWaiter } from "./semaphores.ts";
 import type { LockMode, Principal } from "./types.ts";
 
 /** A principal (PROTOCOLS L1) with what it holds and waits for: a vertex of the wait-for graph. */
@@ -11,12 +12,7 @@ export class Claimant implements Hashed<Claimant> {
   private held: HashTable<Hold> | undefined = undefined;
   private waiting: { readonly exclusive: Map<string, Waiter>; readonly shared: Map<string, Waiter> } | undefined =
     undefined;
-  private bundles: Map<string, Bundle> | undefined = undefined;
-  private bundlePlaces = 0;
-  private permits: HashTable<PermitHold> | undefined = undefined;
-  /** Places in the queue of one semaphore are for different numbers of permits. */
-  private permitWaits: Map<Semaphore, PermitWaiter[]> | undefined = undefined;
-  private permitPlaces = 0;
+  private otherClaims: OtherClaims | undefined = undefined;
 
   constructor(
     readonly kind: Principal["kind"],
@@ -36,17 +32,23 @@ export class Claimant implements Hashed<Claimant> {
   }
 
   get holdCount(): number {
-    return (this.held?.size ?? 0) + (this.permits?.size ?? 0);
+    return (this.held?.size ?? 0) + (this.otherClaims?.holdCount ?? 0);
   }
 
   /** Of its places in queues. */
   get waiterCount(): number {
     const single = this.waiting === undefined ? 0 : this.waiting.exclusive.size + this.waiting.shared.size;
-    return single + this.bundlePlaces + this.permitPlaces;
+    return single + (this.otherClaims?.waiterCount ?? 0);
   }
 
   get hasBundles(): boolean {
-    return this.bundlePlaces > 0;
+    return this.otherClaims?.hasBundles === true;
+  }
+
+  /** What it has besides locks taken one by one; made when first asked for. */
+  get others(): OtherClaims {
+    this.otherClaims ??= new OtherClaims();
+    return this.otherClaims;
   }
 
   hold(lock: string): Hold | undefined {
@@ -59,7 +61,7 @@ export class Claimant implements Hashed<Claimant> {
 
   /** @param key of {@link Bundle.key} */
   bundle(key: string): Bundle | undefined {
-    return this.bundles?.get(key);
+    return this.otherClaims?.bundle(key);
   }
 
   /** In no order that may matter. */
@@ -68,16 +70,12 @@ export class Claimant implements Hashed<Claimant> {
   }
 
   permitHold(semaphore: string): PermitHold | undefined {
-    return this.permits?.get(semaphore);
+    return this.otherClaims?.permitHold(semaphore);
   }
 
   /** In no order that may matter. */
   permitHolds(): Iterable<PermitHold> {
-    return this.permits?.values() ?? [];
-  }
-
-  permitWaiters(semaphore: Semaphore): readonly PermitWaiter[] {
-    return this.permitWaits?.get(semaphore) ?? [];
+    return this.otherClaims?.permitHolds() ?? [];
   }
 
   /** In no order that may matter. */
@@ -86,8 +84,7 @@ export class Claimant implements Hashed<Claimant> {
       yield* this.waiting.exclusive.values();
       yield* this.waiting.shared.values();
     }
-    if (this.bundles !== undefined) yield* this.bundles.values();
-    if (this.permitWaits !== undefined) for (const waiters of this.permitWaits.values()) yield* waiters;
+    if (this.otherClaims !== undefined) yield* this.otherClaims.waits();
   }
 
   /** Its places: of exclusive waiters, shared ones, bundles, for permits; each in the order of their arrival. */
@@ -114,41 +111,6 @@ export class Claimant implements Hashed<Claimant> {
 
   removeWaiter(waiter: Waiter): void {
     this.waiting?.[waiter.mode].delete(waiter.lock.name);
-  }
-
-  addBundle(bundle: Bundle): void {
-    this.bundles ??= new Map();
-    this.bundles.set(bundle.key, bundle);
-    this.bundlePlaces += bundle.places.length;
-  }
-
-  removeBundle(bundle: Bundle): void {
-    this.bundles?.delete(bundle.key);
-    this.bundlePlaces -= bundle.places.length;
-  }
-
-  addPermitHold(hold: PermitHold): void {
-    this.permits ??= new HashTable();
-    this.permits.add(hold);
-  }
-
-  removePermitHold(hold: PermitHold): void {
-    this.permits?.remove(hold);
-  }
-
-  addPermitWaiter(waiter: PermitWaiter): void {
-    this.permitWaits ??= new Map();
-    const known = this.permitWaits.get(waiter.semaphore);
-    if (known === undefined) this.permitWaits.set(waiter.semaphore, [waiter]);
-    else known.push(waiter);
-    this.permitPlaces += 1;
-  }
-
-  removePermitWaiter(waiter: PermitWaiter): void {
-    const left = this.permitWaiters(waiter.semaphore).filter((other) => other !== waiter);
-    if (left.length > 0) this.permitWaits?.set(waiter.semaphore, left);
-    else this.permitWaits?.delete(waiter.semaphore);
-    this.permitPlaces -= 1;
   }
 }
 

@@ -72,8 +72,11 @@ function writeBody(writer: ByteWriter, command: LockCommand): void {
     case "closeSession":
       return writeId(writer, command.session);
     case "acquire":
-      writeWish(writer, command);
-      writeClaim(writer, command);
+      writeName(writer, command.lock);
+      writer.u8(command.mode === "exclusive" ? 1 : 0);
+      writeHolder(writer, command.principal);
+      writeUpTo(writer, command.ttlMs, limits.maxTtlMs);
+      writeUpTo(writer, command.waitMs, limits.maxWaitMs);
       if (command.value === undefined) return;
       assert(command.mode === "exclusive", "only one holder has a value");
       return writeText(writer, command.value, 0, limits.maxValueBytes);
@@ -84,7 +87,8 @@ function writeBody(writer: ByteWriter, command: LockCommand): void {
       return writeClaim(writer, command);
     case "release":
       writeName(writer, command.lock);
-      return writeReleased(writer, command);
+      writeHolder(writer, command.holder);
+      return writeOptional(writer, command.fencingToken, (token) => writer.varint(token));
     case "acquirePermits":
       assert(arePermits(command.permits, command.limit), `1 to ${limits.maxPermits} permits`);
       writeName(writer, command.semaphore);
@@ -93,7 +97,8 @@ function writeBody(writer: ByteWriter, command: LockCommand): void {
       return writeClaim(writer, command);
     case "releasePermits":
       writeName(writer, command.semaphore);
-      return writeReleased(writer, command);
+      writeHolder(writer, command.holder);
+      return writeOptional(writer, command.fencingToken, (token) => writer.varint(token));
     case "cancel":
       writePositive(writer, command.ingress);
       return writePositive(writer, command.sequence);
@@ -207,16 +212,6 @@ function readClaim(reader: ByteReader): Claim {
     ttlMs: readUpTo(reader, limits.maxTtlMs),
     waitMs: readUpTo(reader, limits.maxWaitMs),
   };
-}
-
-interface Released {
-  readonly holder: Holder;
-  readonly fencingToken: number | undefined;
-}
-
-function writeReleased(writer: ByteWriter, { holder, fencingToken }: Released): void {
-  writeHolder(writer, holder);
-  writeOptional(writer, fencingToken, (token) => writer.varint(token));
 }
 
 function readToken(reader: ByteReader): number | undefined {

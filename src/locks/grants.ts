@@ -3,7 +3,7 @@ import { addHold, grantOf, holdAll, reenter } from "./holds.ts";
 import { answeredAgain, answerWith, answerWithAll, detachAll } from "./operations.ts";
 import { grantPermits } from "./permits.ts";
 import { leaveQueues } from "./queues.ts";
-import type { Hold, Lock, Place, Waiter } from "./records.ts";
+import { type Hold, Lock, type Place, type Waiter } from "./records.ts";
 import type { LockState } from "./state.ts";
 
 type Granted = Waiter | Bundle;
@@ -14,7 +14,7 @@ export function grantFreed(state: LockState): void {
   // A set is walked in the order of insertion, and what is added meanwhile is walked, too.
   for (const resource of freed) {
     freed.delete(resource);
-    if (resource.kind === "lock") grantWaiting(state, resource);
+    if (resource instanceof Lock) grantWaiting(state, resource);
     else grantPermits(state, resource);
   }
 }
@@ -49,7 +49,7 @@ function grantFront(state: LockState, lock: Lock, names: string[]): Granted[] {
     return granted;
   }
   // Shared places that stay in front belong to bundles that wait elsewhere: they are not looked at again for nothing.
-  if (!sharedDue) return granted;
+  if (!sharedDue && state.freed.size === 0) return granted;
   for (let place: Place | undefined = head; place !== undefined && place !== lock.firstExclusive;) {
     const { next }: Place = place;
     if (lock.canGrant(place)) grantPlace(state, place, granted, names);
@@ -70,12 +70,8 @@ function grantPlace(state: LockState, place: Place, granted: Granted[], names: s
     granted.push(bundle);
     return;
   }
-  const own = place.claimant.hold(place.lock.name);
-  if (own !== undefined) {
-    // Its bundle stood before it among the readers, and was granted in this very step.
-    answerAsReentry(state, place, own);
-    return;
-  }
+  // A bundle of the same claimant was granted in this step: what the claimant asked for by itself is now a re-entry.
+  if (place.claimant.hold(place.lock.name) !== undefined) return;
   show(state, names, place);
   leaveQueues(state, place);
   const hold = addHold(state, place.lock, place.claimant, place.mode, place.ttlMs, place.value);

@@ -6,6 +6,9 @@ export class Observers {
   private readonly listeners = new Map<string, Set<() => void>>();
   /** Locks that the entry being applied has changed, of those that somebody observes. */
   private readonly changed = new Set<string>();
+  /** Whether there may be any of them: asked for with every entry. */
+  private isChanged = false;
+  private isObserved = false;
 
   /**
    * @param listener called after each entry that changed the lock's holders, mode or value, until it is taken back; it
@@ -15,22 +18,27 @@ export class Observers {
   observe(lock: string, listener: () => void): () => void {
     // A key of its own: one function may be given twice.
     const key = (): void => listener();
+    this.isObserved = true;
     const known = this.listeners.get(lock);
     if (known === undefined) this.listeners.set(lock, new Set([key]));
     else known.add(key);
     return () => {
       const left = this.listeners.get(lock);
       if (left?.delete(key) === true && left.size === 0) this.listeners.delete(lock);
+      this.isObserved = this.listeners.size > 0;
     };
   }
 
   touch(lock: string): void {
-    if (this.listeners.size > 0 && this.listeners.has(lock)) this.changed.add(lock);
+    if (!this.isObserved || !this.listeners.has(lock)) return;
+    this.changed.add(lock);
+    this.isChanged = true;
   }
 
   /** The entry is applied. */
   notify(): void {
-    if (this.changed.size === 0) return;
+    if (!this.isChanged) return;
+    this.isChanged = false;
     const listeners = [...this.changed].flatMap((lock) => [...(this.listeners.get(lock) ?? [])]);
     this.changed.clear();
     for (const listener of listeners) listener();

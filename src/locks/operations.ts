@@ -104,8 +104,11 @@ export function forgetAnswer(state: LockState, hold: Hold | PermitHold): void {
   hold.onlyAnswered = undefined;
   const granted = state.ingresses.find(operation.ingress)?.granted;
   const holds = granted?.get(operation.sequence);
-  if (holds instanceof Set && hold.kind === "hold") holds.delete(hold);
-  if (holds === hold || (holds instanceof Set && holds.size === 0)) granted?.delete(operation.sequence);
+  if (holds === hold) granted?.delete(operation.sequence);
+  else if (holds instanceof Set && hold.kind === "hold") {
+    holds.delete(hold);
+    if (holds.size === 0) granted?.delete(operation.sequence);
+  }
 }
 
 /** A retry under this key executes anew. */

@@ -34,7 +34,7 @@ export function acquirePermits(
   }
   if (waitMs === 0) return permitsHeld(state, semaphore);
 
-  const place = known?.permitWaiters(semaphore).find((other) => other.permits === permits);
+  const place = known?.others.permitWaiters(semaphore).find((other) => other.permits === permits);
   const refusal = refuseWait(state, semaphore, permits, known, place);
   if (refusal !== undefined) return refusal;
   if (place !== undefined) {

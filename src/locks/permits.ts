@@ -26,7 +26,7 @@ export function addPermitHold(
   state.transitions.note(changes.permitsHeld, semaphore.hash, holder.hash, hold.serial);
   for (const slot of slots) state.transitions.note(changes.slot, slot, hold.token);
   semaphore.holders.push(hold);
-  holder.addPermitHold(hold);
+  holder.others.addPermitHold(hold);
   state.holds += 1;
   if (holder.kind !== "session") state.deadlines.schedule(hold, state.nowMs + ttlMs);
   return hold;
@@ -38,7 +38,7 @@ export function removePermitHold(state: LockState, hold: PermitHold): void {
   state.transitions.note(changes.permitsUnheld, semaphore.hash, slots.length, hold.serial);
   semaphore.holders.remove(hold);
   semaphore.giveBack(slots);
-  holder.removePermitHold(hold);
+  holder.others.removePermitHold(hold);
   state.holds -= 1;
   state.deadlines.cancel(hold);
   forgetAnswer(state, hold);
@@ -81,7 +81,7 @@ export function grantPermits(state: LockState, semaphore: Semaphore): string[] {
     if (only !== undefined) answerWith(state, hold, only);
     if (names.length < state.limits.maxShownHolders) names.push(claimant.publicName);
     // Its other places are for other numbers of permits than it holds now.
-    for (const other of [...claimant.permitWaiters(semaphore)]) {
+    for (const other of [...claimant.others.permitWaiters(semaphore)]) {
       leaveQueues(state, other);
       detachAll(state, other, permitsConflict(hold));
     }

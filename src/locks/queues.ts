@@ -25,7 +25,7 @@ export function enterSemaphore(state: LockState, waiter: PermitWaiter): void {
   if (semaphore.queue.size === 0) state.semaphores.contested.push(semaphore);
   state.transitions.note(changes.entered, semaphore.hash, waiter.serial, waiter.permits);
   semaphore.queue.push(waiter);
-  claimant.addPermitWaiter(waiter);
+  claimant.others.addPermitWaiter(waiter);
   state.waiters += 1;
 }
 
@@ -39,11 +39,11 @@ export function leaveQueues(state: LockState, wait: Wait): void {
       leaveQueue(state, wait);
       return;
     case "bundle":
-      claimant.removeBundle(wait);
+      claimant.others.removeBundle(wait);
       for (const place of wait.places) leaveQueue(state, place);
       return;
     case "permitWaiter":
-      claimant.removePermitWaiter(wait);
+      claimant.others.removePermitWaiter(wait);
       leaveSemaphore(state, wait);
       return;
     default:

@@ -33,7 +33,6 @@ export interface Timed {
 
 /** One name in the table. It exists while it is held or waited for. */
 export class Lock implements Hashed<Lock>, Linked<Lock> {
-  readonly kind = "lock";
   chained: Lock | undefined = undefined;
   /** Among the locks with waiters. */
   previous: Lock | undefined = undefined;

@@ -20,14 +20,18 @@ export function release(state: LockState, { lock: name, holder, fencingToken }: 
     return { type: "error", code: "stale_token", highest: lock.token };
   }
   removeHold(state, hold);
-  const grantedTo = grantWaiting(state, lock);
+  return { type: "released", lock: name, releasedBy: hold.holder.publicName, grantedTo: grantTo(state, lock) };
+}
+
+function grantTo(state: LockState, lock: Lock): readonly string[] | undefined {
+  // The ordinary case: nobody waits.
+  if (lock.queue.size === 0) {
+    state.locks.dropIfIdle(lock);
+    return undefined;
+  }
+  const names = grantWaiting(state, lock);
   grantFreed(state);
-  return {
-    type: "released",
-    lock: name,
-    releasedBy: hold.holder.publicName,
-    grantedTo: grantedTo.length > 0 ? grantedTo : undefined,
-  };
+  return names.length > 0 ? names : undefined;
 }
 
 function findHold(state: LockState, lock: Lock, holder: Release["holder"]): Hold | undefined {

@@ -7,7 +7,6 @@ import { changes, type Transitions } from "./transitions.ts";
 
 /** A number of permits under one name. It exists while any of them is held or waited for. */
 export class Semaphore implements Hashed<Semaphore>, Linked<Semaphore> {
-  readonly kind = "semaphore";
   chained: Semaphore | undefined = undefined;
   /** Among the semaphores with waiters. */
   previous: Semaphore | undefined = undefined;

@@ -1,10 +1,13 @@
 import type { ApplyJournal } from "../engine/apply-journal.ts";
 import type { PeerMessage } from "../engine/peer-messages.ts";
 import type { StateMachine } from "../engine/state-machine.ts";
-import type { LockResult } from "../locks/types.ts";
+import { decodeCommand, encodeCommand } from "../locks/codec.ts";
+import type { LockMachine } from "../locks/lock-machine.ts";
+import type { LockResult, LockWish } from "../locks/types.ts";
 import type { Message, PreVoteRequest, ReplicaId, VoteRequest } from "../raft/types.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { Volume } from "../wal/volume.ts";
+import { forgetsPlaces, grantsNameByName, meddling, overtakesBundles, reusesPermitTokens } from "./planted-locks.ts";
 import { BoastfulLog, CarelessLog, EarlyLog, ForgetfulLog } from "./planted-logs.ts";
 import { diesUnseen, executingTwice, poisoned, skipping, withApply } from "./planted-machine.ts";
 
@@ -18,7 +21,7 @@ export interface Plant {
   readonly log?: (log: WriteAheadLog) => WriteAheadLog;
   /** Every message as it leaves. */
   readonly message?: (message: PeerMessage) => PeerMessage;
-  readonly machine?: (machine: StateMachine<LockResult>, place: PlantedPlace) => StateMachine<LockResult>;
+  readonly machine?: (machine: LockMachine, place: PlantedPlace) => StateMachine<LockResult>;
   readonly journal?: (journal: ApplyJournal) => ApplyJournal;
   /** Every node stops at this entry, until it is given another version of the program. */
   readonly poisonIndex?: number;
@@ -131,6 +134,35 @@ export const plants: Readonly<Record<string, Plant>> = {
         });
       }),
   },
+  "shared-slot-token": {
+    breaks: "L2: two grants of one slot share a token",
+    machine: (machine) => meddling(machine, reusesPermitTokens()),
+  },
+  "lock-of-many": {
+    breaks: "L6: of the locks of a multi-lock the first is held, and all are said to be",
+    machine: (machine) =>
+      withApply(machine, (entry, emit) => {
+        const cut = entry.kind === "command" ? firstLockOnly(entry.payload) : undefined;
+        machine.apply(cut === undefined ? entry : { ...entry, payload: cut.payload }, (outcome) => {
+          const { result } = outcome;
+          if (result?.type !== "grantedAll" || cut === undefined) return emit(outcome);
+          const grants = cut.locks.flatMap((lock) => result.grants.map((grant) => ({ ...grant, ...lock })));
+          emit({ ...outcome, result: { ...result, grants } });
+        });
+      }),
+  },
+  "name-by-name": {
+    breaks: "L6: a multi-lock that waits holds what it can have already",
+    machine: (machine) => meddling(machine, grantsNameByName),
+  },
+  "overtaken-bundle": {
+    breaks: "L6: a lock that is free goes past a multi-lock that waits for it and for others",
+    machine: (machine) => meddling(machine, overtakesBundles),
+  },
+  "forgotten-place": {
+    breaks: "L5: a semaphore forgets who came first",
+    machine: (machine) => meddling(machine, forgetsPlaces),
+  },
   "forgets-operations": {
     breaks: "Q1: an operation that is proposed twice is executed twice",
     machine: (machine) => executingTwice(machine),
@@ -171,6 +203,17 @@ export const plants: Readonly<Record<string, Plant>> = {
     refusesUnknown: true,
   },
 };
+
+/** The multi-lock as if its first lock were all of it; undefined for any other command. */
+function firstLockOnly(
+  payload: Uint8Array,
+): { readonly payload: Uint8Array; readonly locks: readonly LockWish[] } | undefined {
+  const envelope = decodeCommand(payload);
+  const { command } = envelope;
+  if (command.type !== "acquireAll") return undefined;
+  const locks = command.locks.slice(0, 1);
+  return { payload: encodeCommand({ ...envelope, command: { ...command, locks } }), locks: command.locks };
+}
 
 function raftOnly(change: (message: Message) => Message): (message: PeerMessage) => PeerMessage {
   return (message) => (message.type === "raft" ? { type: "raft", message: change(message.message) } : message);

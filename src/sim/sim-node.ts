@@ -220,6 +220,8 @@ export class SimNode {
     try {
       process.engine.turn();
     } catch (error) {
+      // Its last turn counts: what it said of lease time others have heard, or it finds in its log.
+      world.checks.lease.observe(id, raft, this.clock, world.scheduler.nowMs);
       this.died(error);
       return;
     }

@@ -4,7 +4,7 @@ import type { Prng } from "../kernel/prng.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import { operationKey } from "./checks/operation-key.ts";
 import type { Question } from "./checks/client-checks.ts";
-import { Client } from "./client.ts";
+import { Client, isAcquire } from "./client.ts";
 import { type Asked, ClientHistory } from "./client-history.ts";
 import type { SimNode, SimProcess } from "./sim-node.ts";
 import type { World } from "./world.ts";
@@ -129,7 +129,7 @@ export class Workload {
         else this.failed(attempt, end.failure);
       }) ?? 0;
     process.engine.wake();
-    if (command.type === "acquire" && this.random.chance(ABANDONS)) this.abandonLater(attempt, command.waitMs);
+    if (isAcquire(command) && this.random.chance(ABANDONS)) this.abandonLater(attempt, command.waitMs);
   }
 
   private abandonLater(attempt: Attempt, waitMs: number): void {
@@ -145,7 +145,7 @@ export class Workload {
   private answered(attempt: Attempt, result: LockResult): void {
     const { client, command, process, node, question } = attempt;
     if (process === undefined) return;
-    if (result.type === "granted" && this.random.chance(LOST_ANSWERS)) {
+    if (isAcquire(command) && result.type !== "error" && this.random.chance(LOST_ANSWERS)) {
       process.host.ingress.undelivered(attempt.sequence, process.engine.nowMs());
       this.unknown(attempt);
       this.end(attempt, "answer lost", false);

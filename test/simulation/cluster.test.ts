@@ -75,6 +75,10 @@ describe("a simulated cluster", () => {
     expect(undecided).toBe(0);
     for (const end of [
       "granted",
+      "grantedAll",
+      "permitsGranted",
+      "semaphore_limit",
+      "permits_conflict",
       "deadlock",
       "upgrade_conflict",
       "lock_held",

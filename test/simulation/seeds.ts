@@ -27,4 +27,9 @@ export const recordedSeeds: readonly RecordedSeed[] = [
   { seed: 108315, found: "checks: a network that goes on to lose frames may lose one request at every try" },
   { seed: 91, nodes: 1, found: "checks: a lease runs while a slow disk makes the entry durable that granted it" },
   { seed: 300491, found: "checks: a paused node may meet a crash from before the last fault ended" },
+  { seed: 1461, found: "checks: a retry by idempotency key waits where an attempt that was cancelled did" },
+  {
+    seed: 4963,
+    found: "checks: what a place without a process was granted makes the next answer of the same step a re-entry",
+  },
 ];

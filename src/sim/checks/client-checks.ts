@@ -1,5 +1,5 @@
 import { Hash } from "../../kernel/hash.ts";
-import type { LockCommand, LockGrant, LockResult } from "../../locks/types.ts";
+import type { LockCommand, LockMode, LockResult } from "../../locks/types.ts";
 import { check } from "../violation.ts";
 import type { AppliedLog } from "./applied-log.ts";
 
@@ -17,8 +17,17 @@ const NOTHING: Told = { exclusive: 0, exclusiveHolder: "", any: 0, fence: 0 };
 
 /** What was known when a client asked: the answer must not contradict it. */
 export interface Question {
-  readonly told: Told;
+  /** By lock, slot of a semaphore, or resource. */
+  readonly told: ReadonlyMap<string, Told>;
   readonly acknowledgedIndex: number;
+}
+
+/** A grant of a lock or of one slot, which is exclusive. */
+interface Granted {
+  readonly name: string;
+  readonly mode: LockMode;
+  readonly token: number;
+  readonly principalId: string;
 }
 
 /**
@@ -37,9 +46,9 @@ export class ClientChecks {
 
   /** A client asks now. For a retry, the question of the first attempt counts. */
   ask(command?: LockCommand): Question {
-    const name = command?.type === "acquire" ? command.lock : command?.type === "fence" ? command.resource : undefined;
-    const told = name === undefined ? undefined : this.told.get(name);
-    return { told: told ?? NOTHING, acknowledgedIndex: this.acknowledgedIndex };
+    const told = new Map<string, Told>();
+    for (const name of command === undefined ? [] : namesOf(command)) told.set(name, this.told.get(name) ?? NOTHING);
+    return { told, acknowledgedIndex: this.acknowledgedIndex };
   }
 
   /** A client is told the result. */
@@ -50,8 +59,10 @@ export class ClientChecks {
       return `${JSON.stringify(command)} is answered ${JSON.stringify(result)}`;
     });
     this.acknowledgedIndex = Math.max(this.acknowledgedIndex, first?.index ?? 0);
-    if (result.type === "granted") this.granted(result, question);
-    else if (command.type === "fence") this.fenced(command.resource, command.token, result, question);
+    for (const grant of grantsOf(result)) this.granted(grant, question.told.get(grant.name) ?? NOTHING);
+    if (command.type === "fence") {
+      this.fenced(command.resource, command.token, result, question.told.get(command.resource) ?? NOTHING);
+    }
   }
 
   /** A read barrier let a read through. */
@@ -68,17 +79,17 @@ export class ClientChecks {
     this.applied.mustNotHappen(operation);
   }
 
-  private granted(grant: LockGrant, { told }: Question): void {
-    const { fencingToken: token, mode, principalId } = grant;
+  private granted(grant: Granted, told: Told): void {
+    const { name, token, mode, principalId } = grant;
     const bound = mode === "exclusive" ? told.any : told.exclusive;
     const own = token === told.exclusive && told.exclusiveHolder === principalId;
     const later = mode === "exclusive" ? token > bound || own || this.isOwnUpgrade(grant, told) : token > bound || own;
     check(later, "L2 later conflicting grants have larger tokens", () => {
-      return `${principalId} gets ${grant.lock} ${mode} with ${token}, before it asked ${JSON.stringify(told)} was returned`;
+      return `${principalId} gets ${name} ${mode} with ${token}, before it asked ${JSON.stringify(told)} was returned`;
     });
-    const now = this.told.get(grant.lock) ?? NOTHING;
+    const now = this.told.get(name) ?? NOTHING;
     const higher = mode === "exclusive" && token > now.exclusive;
-    this.told.set(grant.lock, {
+    this.told.set(name, {
       ...now,
       any: Math.max(now.any, token),
       ...(higher ? { exclusive: token, exclusiveHolder: principalId } : {}),
@@ -86,11 +97,11 @@ export class ClientChecks {
   }
 
   /** The highest token returned is this very grant's. */
-  private isOwnUpgrade({ fencingToken, principalId }: LockGrant, told: Told): boolean {
-    return fencingToken === told.any && told.exclusive === fencingToken && told.exclusiveHolder === principalId;
+  private isOwnUpgrade({ token, principalId }: Granted, told: Told): boolean {
+    return token === told.any && told.exclusive === token && told.exclusiveHolder === principalId;
   }
 
-  private fenced(resource: string, token: number, result: LockResult, { told }: Question): void {
+  private fenced(resource: string, token: number, result: LockResult, told: Told): void {
     if (result.type === "fenceAccepted") {
       check(result.highest === token && token >= told.fence, "L3 a fence is a max-register", () => {
         return `${resource} accepts ${token} after ${told.fence} was accepted`;
@@ -103,4 +114,34 @@ export class ClientChecks {
       });
     }
   }
+}
+
+function namesOf(command: LockCommand): string[] {
+  switch (command.type) {
+    case "acquire":
+      return [command.lock];
+    case "acquireAll":
+      return command.locks.map(({ lock }) => lock);
+    case "acquirePermits":
+      return Array.from({ length: command.limit }, (_, slot) => slotName(command.semaphore, slot));
+    case "fence":
+      return [command.resource];
+    default:
+      return [];
+  }
+}
+
+function grantsOf(result: LockResult): Granted[] {
+  if (result.type === "permitsGranted") {
+    const { semaphore, slots, fencingToken: token, principalId } = result;
+    return slots.map((slot) => ({ name: slotName(semaphore, slot), mode: "exclusive", token, principalId }));
+  }
+  const grants = result.type === "granted" ? [result] : result.type === "grantedAll" ? result.grants : [];
+  return grants.map(({ lock, mode, fencingToken, principalId }) => {
+    return { name: lock, mode, token: fencingToken, principalId };
+  });
+}
+
+function slotName(semaphore: string, slot: number): string {
+  return `${semaphore}, slot ${slot}`;
 }

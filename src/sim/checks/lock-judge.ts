@@ -8,41 +8,27 @@ import type {
   LockMode,
   LockResult,
   LockView,
+  PermitGrant,
   Principal,
 } from "../../locks/types.ts";
 import type { Entry } from "../../raft/types.ts";
+import { type AnyAcquire, isAcquire } from "../client.ts";
 import { check } from "../violation.ts";
+import type { JudgedLease, JudgedSession } from "./judged.ts";
 import { operationKey } from "./operation-key.ts";
+import { PermitJudge } from "./permit-judge.ts";
+import { type Place, QueueJudge } from "./queue-judge.ts";
 
-interface JudgedHold {
-  readonly holder: string;
-  /** Undefined unless a session holds. */
-  readonly session: string | undefined;
+interface JudgedHold extends JudgedLease {
   mode: LockMode;
   token: number;
-  /** In lease time; a session's hold lives by the session. */
-  deadlineMs: number;
-  /** The acquire that alone was answered with this hold, or 0: a cancel of it gives the hold back. */
-  operation: number;
-  /** When the entry that began or renewed the lease was appended, in real ms. */
-  sinceMs: number;
-  lengthMs: number;
 }
 
 /** An idempotency key: what its request came to, and how many operations wait for that. */
 interface JudgedKey {
+  readonly place: Place | undefined;
   result: LockResult | undefined;
   waiting: number;
-}
-
-interface JudgedSession {
-  /** What others are shown. */
-  name: string;
-  deadlineMs: number;
-  ttlMs: number;
-  sinceMs: number;
-  /** Locks that it still waits for although the process that asked has ended: granted without an outcome. */
-  readonly orphans: Set<string>;
 }
 
 /** Every lock that was ever granted. */
@@ -61,6 +47,8 @@ export class LockJudge {
   private readonly executed = new Map<number, CommandEnvelope>();
   private readonly finished = new Set<number>();
   private readonly keys = new Map<string, JudgedKey>();
+  private readonly permits = new PermitJudge();
+  private readonly queues = new QueueJudge();
   private readonly activeIngress = new Map<string, number>();
   private leaseMs = 0;
   /** When the entry being read was appended, in real ms. */
@@ -85,6 +73,7 @@ export class LockJudge {
     else if (entry.kind === "command") this.execute(decodeCommand(entry.payload), outcomes);
     for (const outcome of outcomes) this.outcome(outcome);
     for (const [name, lock] of this.locks) this.compare(name, lock, machine);
+    this.permits.compare(machine, this.sessions, appendedMs);
   }
 
   private expire(): void {
@@ -93,13 +82,24 @@ export class LockJudge {
       this.leaseEnded(session.ttlMs, this.appendedMs - session.sinceMs);
       this.endSession(id);
     }
-    for (const lock of this.locks.values()) {
-      lock.holds = lock.holds.filter((hold) => {
-        if (hold.session !== undefined || hold.deadlineMs > this.leaseMs) return true;
-        this.leaseEnded(hold.lengthMs, this.appendedMs - hold.sinceMs);
-        return false;
-      });
-    }
+    this.endHolds((hold) => {
+      if (hold.session !== undefined || hold.deadlineMs > this.leaseMs) return false;
+      this.leaseEnded(hold.lengthMs, this.appendedMs - hold.sinceMs);
+      return true;
+    });
+  }
+
+  /** @returns whether there were any */
+  private endHolds(isOver: (hold: JudgedLease) => boolean): boolean {
+    let ended = false;
+    const over = (hold: JudgedLease): boolean => {
+      const end = isOver(hold);
+      ended ||= end;
+      return end;
+    };
+    for (const lock of this.locks.values()) lock.holds = lock.holds.filter((hold) => !over(hold));
+    this.permits.end(over);
+    return ended;
   }
 
   /** What the command itself takes away comes before what its outcomes give. */
@@ -111,17 +111,19 @@ export class LockJudge {
     );
     if (own === undefined || (own.result?.type === "error" && own.result.code === "stale_operation")) return;
     this.executed.set(key, envelope);
-    const { idempotencyKey, command } = envelope;
+    const { command } = envelope;
     // A keepalive is executed each time: its key means nothing.
-    if (idempotencyKey !== undefined && command.type !== "keepalive") {
-      const known = this.keys.get(idempotencyKey);
-      if (known !== undefined) {
-        this.repeated(key, command, own.result, known);
-        return;
-      }
-      this.keys.set(idempotencyKey, { result: undefined, waiting: own.result === undefined ? 1 : 0 });
+    const idempotencyKey = command.type === "keepalive" ? undefined : envelope.idempotencyKey;
+    const known = idempotencyKey === undefined ? undefined : this.keys.get(idempotencyKey);
+    if (known !== undefined) {
+      this.repeated(key, command, own.result, known);
+      return;
     }
-    if (command.type === "acquire") this.renew(command.principal);
+    const waits = own.result === undefined;
+    const place = waits ? this.queues.waits(key, command) : undefined;
+    if (idempotencyKey !== undefined)
+      this.keys.set(idempotencyKey, { place, result: undefined, waiting: waits ? 1 : 0 });
+    if (isAcquire(command)) this.renew(command.principal);
     if (own.result?.type !== "error") this.effect(envelope.ingress, command);
   }
 
@@ -143,13 +145,17 @@ export class LockJudge {
       case "release":
         this.released(command);
         return;
+      case "releasePermits": {
+        const { semaphore, holder, fencingToken } = command;
+        this.permits.released(semaphore, (name) => isHeldBy(holder, name), fencingToken);
+        return;
+      }
       case "cancel":
         this.cancelled(command.ingress, operationKey(command.ingress, command.sequence));
         return;
       case "acquire":
       case "acquireAll":
       case "acquirePermits":
-      case "releasePermits":
       case "fence":
         return;
     }
@@ -159,6 +165,7 @@ export class LockJudge {
   private repeated(operation: number, command: LockCommand, result: LockResult | undefined, first: JudgedKey): void {
     if (result === undefined) {
       first.waiting++;
+      if (first.place !== undefined) this.queues.joins(operation, first.place);
       return;
     }
     this.finished.add(operation);
@@ -166,12 +173,18 @@ export class LockJudge {
     check(JSON.stringify(result) === JSON.stringify(first.result), "Q1 a retry gets the first result", () => {
       return `${JSON.stringify(result)} after ${JSON.stringify(first.result)}`;
     });
-    if (result.type !== "granted" || command.type !== "acquire") return;
-    const holder = holderOf(command.principal.kind, result);
-    const hold = this.lock(result.lock).holds.find(
-      (other) => other.holder === holder && other.token === result.fencingToken,
-    );
-    if (hold !== undefined) hold.operation = 0;
+    if (!isAcquire(command)) return;
+    const { kind } = command.principal;
+    if (result.type === "permitsGranted") {
+      this.permits.answeredAgain(result.semaphore, holderOf(kind, result), result.fencingToken);
+    }
+    for (const grant of grantsOf(result)) {
+      const holder = holderOf(kind, grant);
+      const hold = this.lock(grant.lock).holds.find(
+        (other) => other.holder === holder && other.token === grant.fencingToken,
+      );
+      if (hold !== undefined) hold.operation = 0;
+    }
   }
 
   private outcome({ ingress, sequence, result }: LockOutcome): void {
@@ -183,12 +196,45 @@ export class LockJudge {
     const { idempotencyKey, command } = envelope;
     if (idempotencyKey !== undefined) this.keyAnswered(idempotencyKey, result);
     if (result.type === "sessionOpened") this.session(result.session, (session) => (session.name = result.name));
-    if (command.type !== "acquire") return;
-    if (result.type === "granted") this.granted(key, command, result);
+    if (!isAcquire(command)) return;
+    this.granted(key, command, result);
     // A new process of the node ends what the old one asked for, but not a session's place in the queue.
-    const orphaned = this.ingressEnds && result.type === "error" && result.code === "cancelled";
-    if (orphaned && command.principal.kind === "session")
-      this.session(command.principal.id, ({ orphans }) => orphans.add(command.lock));
+    const ended = this.ingressEnds && result.type === "error" && result.code === "cancelled";
+    const orphan = ended && command.principal.kind === "session" ? command.principal.id : undefined;
+    if (orphan !== undefined) {
+      this.session(orphan, ({ orphans }) => wantedNames(command).forEach((name) => orphans.add(name)));
+    }
+    this.queues.ends(key, orphan !== undefined);
+  }
+
+  /** All that was asked for, or nothing (PROTOCOLS L6). */
+  private granted(operation: number, command: AnyAcquire, result: LockResult): void {
+    const { principal, ttlMs } = command;
+    if (result.type === "permitsGranted") {
+      this.grants++;
+      const lease = this.leaseOf(operation, principal, ttlMs, result);
+      const isNew = this.permits.granted(result, lease);
+      if (isNew) this.queues.granted(operation, principal, { name: result.semaphore, mode: "semaphore" });
+      return;
+    }
+    const grants = grantsOf(result);
+    if (grants.length === 0) return;
+    const got = grants.map(({ lock }) => lock).sort();
+    check(got.join() === wantedNames(command).sort().join(), "L6 all or none", () => {
+      return `${JSON.stringify(command)} got ${JSON.stringify(result)}`;
+    });
+    for (const grant of grants) this.grantedLock(operation, command, grant);
+  }
+
+  private leaseOf(operation: number, principal: Principal, ttlMs: number, grant: LockGrant | PermitGrant): JudgedLease {
+    const holder = holderOf(principal.kind, grant);
+    const session = principal.kind === "session" ? principal.id : undefined;
+    const text = (): string => `${holder} gets ${JSON.stringify(grant)}`;
+    check(session === undefined || this.sessions.has(session), "L8 only a living session is granted", text);
+    const { expiresInMs: lengthMs } = grant;
+    check(session !== undefined || lengthMs >= ttlMs, "L1 a lease is as long as asked", text);
+    const deadlineMs = this.leaseMs + lengthMs;
+    return { holder, session, operation, lengthMs, deadlineMs, sinceMs: this.appendedMs };
   }
 
   private keyAnswered(name: string, result: LockResult): void {
@@ -200,11 +246,11 @@ export class LockJudge {
     else if (key.waiting === 0 && key.result === undefined) this.keys.delete(name);
   }
 
-  private granted(operation: number, command: Extract<LockCommand, { type: "acquire" }>, grant: LockGrant): void {
+  private grantedLock(operation: number, { principal, ttlMs }: AnyAcquire, grant: LockGrant): void {
     this.grants++;
-    const { principal, ttlMs } = command;
     const lock = this.lock(grant.lock);
-    const holder = holderOf(principal.kind, grant);
+    const lease = this.leaseOf(operation, principal, ttlMs, grant);
+    const { holder } = lease;
     const text = (): string => `${holder} gets ${grant.lock} ${grant.mode} with token ${grant.fencingToken}`;
     let own: JudgedHold | undefined;
     let reader = false;
@@ -229,23 +275,18 @@ export class LockJudge {
       () => `${text()} after ${lock.highestToken}`,
     );
     lock.highestToken = Math.max(lock.highestToken, grant.fencingToken);
-    const session = principal.kind === "session" ? principal.id : undefined;
-    check(session === undefined || this.sessions.has(session), "L8 only a living session is granted", text);
-    const leased = session !== undefined || grant.expiresInMs >= ttlMs;
-    check(leased, "L1 a lease is as long as asked", () => `${text()} for ${grant.expiresInMs} of ${ttlMs} ms`);
-    const lengthMs = grant.expiresInMs;
     const { mode, fencingToken: token } = grant;
-    const lease = { mode, token, lengthMs, deadlineMs: this.leaseMs + lengthMs, sinceMs: this.appendedMs };
-    if (own === undefined) lock.holds.push({ holder, session, ...lease, operation });
-    else Object.assign(own, lease, { operation: 0 });
+    if (own === undefined) {
+      // What its orphaned place was granted in the same step makes this a re-entry.
+      const orphaned = lease.session !== undefined && this.sessions.get(lease.session)?.orphans.has(grant.lock);
+      if (orphaned !== true) this.queues.granted(operation, principal, { name: grant.lock, mode });
+      lock.holds.push({ ...lease, mode, token });
+    } else Object.assign(own, lease, { mode, token, operation: 0 });
   }
 
   private released({ lock: name, holder, fencingToken }: Extract<LockCommand, { type: "release" }>): void {
     const lock = this.lock(name);
-    const index = lock.holds.findIndex((hold) => {
-      if (holder.kind === "anonymous") return hold.holder.startsWith(`once:${holder.node}/`);
-      return hold.holder === holderName(holder);
-    });
+    const index = lock.holds.findIndex((hold) => isHeldBy(holder, hold.holder));
     const hold = lock.holds[index];
     const right = hold !== undefined && (fencingToken === undefined || hold.token === fencingToken);
     check(
@@ -258,13 +299,9 @@ export class LockJudge {
 
   private cancelled(ingress: number, operation: number): void {
     if (![...this.activeIngress.values()].includes(ingress)) return;
-    for (const lock of this.locks.values()) {
-      const left = lock.holds.filter((hold) => hold.operation !== operation);
-      if (left.length === lock.holds.length) continue;
-      lock.holds = left;
-      const key = this.executed.get(operation)?.idempotencyKey;
-      if (key !== undefined) this.keys.delete(key);
-    }
+    if (!this.endHolds((hold) => hold.operation === operation)) return;
+    const key = this.executed.get(operation)?.idempotencyKey;
+    if (key !== undefined) this.keys.delete(key);
   }
 
   private opened(id: string, ttlMs: number): void {
@@ -293,7 +330,7 @@ export class LockJudge {
 
   private endSession(id: string): void {
     this.sessions.delete(id);
-    for (const lock of this.locks.values()) lock.holds = lock.holds.filter((hold) => hold.session !== id);
+    this.endHolds((hold) => hold.session === id);
   }
 
   private lock(name: string): JudgedLock {
@@ -344,13 +381,24 @@ export class LockJudge {
 }
 
 /** A retry of an anonymous request waits in the place of the first one, whose id the grant names. */
-function holderOf(kind: Principal["kind"], { principalId }: LockGrant): string {
+function holderOf(kind: Principal["kind"], { principalId }: LockGrant | PermitGrant): string {
   return kind === "owner" ? principalId : `${kind}:${principalId}`;
 }
 
-function holderName(
-  holder: Exclude<Extract<LockCommand, { type: "release" }>["holder"], { kind: "anonymous" }>,
-): string {
-  if (holder.kind === "owner") return `owner:${holder.name}`;
-  return holder.kind === "session" ? `session:${holder.id}` : `once:${holder.id}`;
+function isHeldBy(holder: Extract<LockCommand, { type: "release" }>["holder"], name: string): boolean {
+  if (holder.kind === "anonymous") return name.startsWith(`once:${holder.node}/`);
+  if (holder.kind === "owner") return name === `owner:${holder.name}`;
+  return name === (holder.kind === "session" ? `session:${holder.id}` : `once:${holder.id}`);
+}
+
+function grantsOf(result: LockResult): readonly LockGrant[] {
+  if (result.type === "granted") return [result];
+  return result.type === "grantedAll" ? result.grants : [];
+}
+
+/** Semaphores with a word before their names, which are apart from those of locks. */
+function wantedNames(command: AnyAcquire): string[] {
+  if (command.type === "acquire") return [command.lock];
+  if (command.type === "acquirePermits") return [`semaphore ${command.semaphore}`];
+  return command.locks.map(({ lock }) => lock);
 }

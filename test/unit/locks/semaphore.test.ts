@@ -372,6 +372,20 @@ describe("a deadlock with semaphores (L4)", () => {
     h.waitPermits("s", "1/3", owner("w"));
   });
 
+  test("is not what is resolved one after the other along the queue", () => {
+    const h = new Harness();
+    for (const name of ["a", "b", "c"]) h.permits("s", "1/3", owner(name));
+    h.acquire("x", owner("w"));
+    h.wait("x", owner("a"));
+    h.acquire("k", owner("v1"));
+    h.waitPermits("s", "1/3", owner("v1"));
+    h.wait("k", owner("c"));
+    h.acquire("m", owner("v2"));
+    h.waitPermits("s", "2/3", owner("v2"));
+    // b goes on, so v1 does, so c does, so v2 does.
+    h.waitAll(["k", "m"], owner("w"));
+  });
+
   test("has its cycle through those alone who are stuck", () => {
     const h = new Harness();
     // c waits for d, who can go on; a and b for w.
@@ -409,8 +423,8 @@ describe("a deadlock with semaphores (L4)", () => {
     const startMs = performance.now();
     h.waitPermits("s", "1/2", owner("w"));
     expect(errorOf(h.acquire("x", owner("b"), waiting))).toBe("deadlock");
-    expect(performance.now() - startMs).toBeLessThan(2_000);
-  });
+    expect(performance.now() - startMs).toBeLessThan(5_000);
+  }, 60_000);
 
   test("shows in the wait-for graph with an edge to every holder and to those ahead", () => {
     const h = new Harness();

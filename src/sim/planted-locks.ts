@@ -1,0 +1,76 @@
+import type { StateMachine } from "../engine/state-machine.ts";
+import { addHold, grantOf } from "../locks/holds.ts";
+import type { LockMachine } from "../locks/lock-machine.ts";
+import { detachAll } from "../locks/operations.ts";
+import { leaveQueues } from "../locks/queues.ts";
+import type { Lock } from "../locks/records.ts";
+import type { PermitHold } from "../locks/semaphores.ts";
+import { discard, type LockState } from "../locks/state.ts";
+import type { LockResult } from "../locks/types.ts";
+import { withApply } from "./planted-machine.ts";
+
+/** A lock machine whose state is wrong after each entry, on all nodes in the same way: only what it promises tells. */
+export function meddling(machine: LockMachine, meddle: (state: LockState) => void): StateMachine<LockResult> {
+  // No production code may reach in here.
+  const state = machine["state"];
+  return withApply(machine, (entry, emit) => {
+    machine.apply(entry, emit);
+    state.emit = emit;
+    meddle(state);
+    state.emit = discard;
+  });
+}
+
+/** A multi-lock that waits takes what it can have by now. */
+export function grantsNameByName(state: LockState): void {
+  for (const lock of contested(state)) {
+    for (let place = lock.queue.first; place !== undefined; place = place.next) {
+      if (place.kind === "waiter" || !lock.admits(place.mode) || !lock.canGrant(place)) continue;
+      addHold(state, lock, place.claimant, place.mode, place.bundle.ttlMs, undefined);
+      break;
+    }
+  }
+}
+
+/** Whoever waits for a free lock behind a multi-lock gets it. */
+export function overtakesBundles(state: LockState): void {
+  for (const lock of contested(state)) {
+    if (lock.mode !== undefined) continue;
+    let place = lock.queue.first;
+    while (place !== undefined && place.kind === "place") place = place.next;
+    if (place === undefined) continue;
+    leaveQueues(state, place);
+    const hold = addHold(state, lock, place.claimant, place.mode, place.ttlMs, place.value);
+    detachAll(state, place, grantOf(state, hold));
+  }
+}
+
+/** Who waits longest for permits goes to the end of the queue. */
+export function forgetsPlaces({ semaphores }: LockState): void {
+  for (let semaphore = semaphores.contested.first; semaphore !== undefined; semaphore = semaphore.next) {
+    const { queue } = semaphore;
+    const [first, last] = [queue.first, queue.last];
+    if (first === undefined || first === last) continue;
+    queue.remove(first);
+    queue.push(first);
+  }
+}
+
+/** A grant of permits uses no token up: the next grant has the same. */
+export function reusesPermitTokens(): (state: LockState) => void {
+  const seen = new WeakSet<PermitHold>();
+  return (state) => {
+    for (const { holders } of state.semaphores.values()) {
+      const { last } = holders;
+      if (last === undefined || seen.has(last)) continue;
+      seen.add(last);
+      if (last.token === state.tokenCounter) state.tokenCounter -= 1;
+    }
+  };
+}
+
+function contested({ locks }: LockState): Lock[] {
+  const found: Lock[] = [];
+  for (let lock = locks.contested.first; lock !== undefined; lock = lock.next) found.push(lock);
+  return found;
+}

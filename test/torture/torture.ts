@@ -23,6 +23,7 @@ import { Recovery } from "./recovery.ts";
 import { keptFolder, runFolder } from "./run-folders.ts";
 import { verdictOn } from "./verdict.ts";
 import { drawKind } from "./workload/kinds.ts";
+import { residue } from "./workload/names.ts";
 import { Sentinels } from "./workload/sentinels.ts";
 
 export interface TortureOptions {
@@ -175,6 +176,7 @@ async function leaveHold(client: TortureClient): Promise<void> {
   const owner = client.fresh();
   const lock_type = client.prng.chance(0.5) ? "shared" : "exclusive";
   await client.settle("locks.acquire", { lock_name: `residue-${client.name}`, owner, lock_type, ttl: 3_600 });
+  await client.settle("semaphores.acquire", { ...residue, owner, permits: 1 + client.prng.int(5), ttl: 3_600 });
 }
 
 /** Never resolves; rejects when the signal comes. */

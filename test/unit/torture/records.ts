@@ -10,7 +10,7 @@ export function historyOf(...records: readonly HistoryRecord[]): HistoryRecord[]
 }
 
 /** An operation from `atMs` to 5 ms later that went well, unless `changes` says otherwise. */
-function operation(name: OperationName, atMs: number, input: Fields, output: Fields, changes: Changes = {}) {
+export function operation(name: OperationName, atMs: number, input: Fields, output: Fields, changes: Changes = {}) {
   const failed = changes.outcome !== undefined && changes.outcome !== "ok";
   const answered = failed ? {} : { status: 200, output };
   const times = { from_us: atMs * MS, to_us: (atMs + 5) * MS };
@@ -27,6 +27,7 @@ function operation(name: OperationName, atMs: number, input: Fields, output: Fie
 }
 
 export interface Asked {
+  readonly value?: string;
   readonly owner?: string;
   readonly session?: string;
   readonly lock?: string;
@@ -45,7 +46,9 @@ export function acquire(atMs: number, token: number, asked: Asked = {}, changes:
     ...{ status: "acquired", lock_name: lock, lock_type: mode, fencing_token: token, expires_in_ms: ttl * 1_000 },
     ...{ owner: owner ?? `session-${session}`, session: session ?? `owner:${owner}`, leader: "node1", term: 1 },
   };
-  return operation("locks.acquire", atMs, { lock_name: lock, lock_type: mode, timeout, ...who }, output, changes);
+  const said = asked.value === undefined ? {} : { value: asked.value };
+  const input = { lock_name: lock, lock_type: mode, timeout, ...who, ...said };
+  return operation("locks.acquire", atMs, input, output, changes);
 }
 
 export function release(atMs: number, token: number | undefined, asked: Asked = {}, changes: Changes = {}) {
@@ -88,14 +91,21 @@ export function highestIs(highest: number): Changes {
 export function inspect(
   atMs: number,
   index: number,
-  shown: { readonly owners?: readonly string[]; readonly token?: number; readonly waiters?: readonly string[] } = {},
+  shown: {
+    readonly owners?: readonly string[];
+    readonly token?: number;
+    readonly waiters?: readonly string[];
+    readonly revision?: number;
+    readonly value?: string;
+  } = {},
 ) {
-  const { owners = [], token, waiters = [] } = shown;
+  const { owners = [], token, waiters = [], value } = shown;
+  const revision = shown.revision ?? (owners.length === 0 ? 0 : (token ?? 1));
   const output = {
     ...{ lock_name: "x", status: owners.length === 0 ? "available" : "held", as_of_index: index },
     ...(owners.length === 0 ? {} : { type: "exclusive" }),
     ...{ owners, waiters: waiters.map((owner) => [owner, "exclusive"]), fencing_token: token ?? null },
-    ...{ holders: [], queue: [], revision: 1 },
+    ...{ holders: [], queue: [], revision, ...(value === undefined ? {} : { value }) },
   };
   return operation("locks.inspect", atMs, { lock_name: "x" }, output);
 }

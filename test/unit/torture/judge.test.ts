@@ -3,6 +3,7 @@ import type { HistoryRecord } from "../../torture/history.ts";
 import { judge } from "../../torture/judge.ts";
 import {
   acquire,
+  broken,
   closeSession,
   highestIs,
   historyOf,
@@ -16,11 +17,6 @@ import {
   renewSession,
   unknown,
 } from "./records.ts";
-
-/** The rules that the history breaks. */
-function broken(...records: readonly HistoryRecord[]): string[] {
-  return [...new Set(judge(historyOf(...records)).map(({ rule }) => rule))];
-}
 
 const b = { owner: "b" };
 const reader = (owner: string) => ({ owner, mode: "shared" as const });

@@ -1,12 +1,18 @@
+import { judge } from "../../torture/judge.ts";
 import type { Fields, HistoryRecord, OperationName, OperationRecord } from "../../torture/history.ts";
 
-type Changes = Partial<Omit<OperationRecord, "type" | "operation">>;
+export type Changes = Partial<Omit<OperationRecord, "type" | "operation">>;
 
 const MS = 1_000;
 
 /** Numbers the records as a history does. */
 export function historyOf(...records: readonly HistoryRecord[]): HistoryRecord[] {
   return records.map((record, i) => ({ ...record, n: i + 1 }));
+}
+
+/** The rules that the history breaks. */
+export function broken(...records: readonly HistoryRecord[]): string[] {
+  return [...new Set(judge(historyOf(...records)).map(({ rule }) => rule))];
 }
 
 /** An operation from `atMs` to 5 ms later that went well, unless `changes` says otherwise. */
@@ -51,6 +57,22 @@ export function acquire(atMs: number, token: number, asked: Asked = {}, changes:
   return operation("locks.acquire", atMs, input, output, changes);
 }
 
+/** Of owner `a` for several locks with a TTL of 10 s. @param tokens by name; names that begin with `r` are to be read */
+export function acquireAll(
+  atMs: number,
+  tokens: Readonly<Record<string, number>>,
+  { owner = "a", ttl = 10, timeout = 1 }: Pick<Asked, "owner" | "ttl" | "timeout"> = {},
+  changes: Changes = {},
+): OperationRecord {
+  const given = Object.entries(tokens).map(([lock_name, fencing_token]) => ({
+    ...{ lock_name, lock_type: lock_name.startsWith("r") ? "shared" : "exclusive", fencing_token },
+    expires_in_ms: ttl * 1_000,
+  }));
+  const locks = given.map(({ lock_name: name, lock_type }) => ({ name, lock_type }));
+  const output = { status: "acquired", locks: given, owner, session: `owner:${owner}`, leader: "node1", term: 1 };
+  return operation("locks.acquireAll", atMs, { locks, owner, ttl, timeout }, output, changes);
+}
+
 export function release(atMs: number, token: number | undefined, asked: Asked = {}, changes: Changes = {}) {
   const { lock = "x", session } = asked;
   const who = session === undefined ? { owner: asked.owner ?? "a" } : { session };
@@ -92,6 +114,8 @@ export function inspect(
   atMs: number,
   index: number,
   shown: {
+    readonly lock?: string;
+    readonly observing?: { readonly wait: number; readonly after: number };
     readonly owners?: readonly string[];
     readonly token?: number;
     readonly waiters?: readonly string[];
@@ -99,15 +123,15 @@ export function inspect(
     readonly value?: string;
   } = {},
 ) {
-  const { owners = [], token, waiters = [], value } = shown;
+  const { lock = "x", observing = {}, owners = [], token, waiters = [], value } = shown;
   const revision = shown.revision ?? (owners.length === 0 ? 0 : (token ?? 1));
   const output = {
-    ...{ lock_name: "x", status: owners.length === 0 ? "available" : "held", as_of_index: index },
+    ...{ lock_name: lock, status: owners.length === 0 ? "available" : "held", as_of_index: index },
     ...(owners.length === 0 ? {} : { type: "exclusive" }),
     ...{ owners, waiters: waiters.map((owner) => [owner, "exclusive"]), fencing_token: token ?? null },
     ...{ holders: [], queue: [], revision, ...(value === undefined ? {} : { value }) },
   };
-  return operation("locks.inspect", atMs, { lock_name: "x" }, output);
+  return operation("locks.inspect", atMs, { lock_name: lock, ...observing }, output);
 }
 
 /** One lock in a {@link list}. */

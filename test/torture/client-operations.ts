@@ -7,6 +7,7 @@ import {
 } from "../../src/sim/checks/linearizability/client-operation.ts";
 import { numberOf, principalOf } from "./holds.ts";
 import type { Fields, HistoryRecord } from "./history.ts";
+import { isPart, partsOf, wantedBy } from "./multi-locks.ts";
 import { type Request, requestsOf } from "./requests.ts";
 
 type Operation = ClientOperation<Request>;
@@ -14,11 +15,9 @@ type Operation = ClientOperation<Request>;
 /** A history as the models of linearizability see it: what may have happened, and what was said of locks, sessions and fences. */
 export function operationsOf(records: readonly HistoryRecord[]): Operation[] {
   const requests = requestsOf(records);
-  const locks = new Set(
-    requests.flatMap(({ input }) => (typeof input["lock_name"] === "string" ? [input["lock_name"]] : [])),
-  );
+  const locks = new Set(requests.flatMap((request) => wantedBy(request).map(({ name }) => name)));
   return requests.flatMap((request) =>
-    request.operation === "locks.list" ? listed(request, locks) : operationOf(request),
+    request.operation === "locks.list" ? listed(request, locks) : partsOf(request).flatMap(operationOf),
   );
 }
 
@@ -60,7 +59,8 @@ function listed(request: Request, locks: ReadonlySet<string>): Operation[] {
   }));
 }
 
-function inputOf({ operation, input, output, attempts, outcome }: Request): ClientRequest | undefined {
+function inputOf(request: Request): ClientRequest | undefined {
+  const { operation, input, output, attempts, outcome } = request;
   const lock = String(input["lock_name"]);
   const principal = principalOf(input);
   const session = String(input["session"] ?? output["session"]);
@@ -73,6 +73,7 @@ function inputOf({ operation, input, output, attempts, outcome }: Request): Clie
         mode: input["lock_type"] === "shared" ? "shared" : "exclusive",
         leaseUs: (numberOf(input, "ttl") ?? 30) * 1e6,
         shown: typeof shownAs === "string" ? shownAs : undefined,
+        joint: isPart(request),
       };
     }
     case "locks.release":
@@ -88,13 +89,15 @@ function inputOf({ operation, input, output, attempts, outcome }: Request): Clie
       return { type: "closeSession", session };
     case "fences.check":
       return { type: "offer", resource: String(input["resource"]), token: Number(input["token"]) };
-    case "locks.list":
-    case "sessions.list":
+    default:
       return undefined;
   }
 }
 
-function answerOf({ operation, outcome, answer, output }: Request): ClientAnswer | undefined {
+function answerOf(request: Request): ClientAnswer | undefined {
+  const { operation, outcome, answer, output } = request;
+  // Which of several locks was in the way says nothing of the others.
+  if (outcome !== "ok" && isPart(request)) return outcome === "error" ? { type: "nothing" } : undefined;
   if (outcome !== "ok") return refusalOf(answer?.code, output, operation === "fences.check");
   switch (operation) {
     case "locks.acquire": {
@@ -111,8 +114,7 @@ function answerOf({ operation, outcome, answer, output }: Request): ClientAnswer
     case "sessions.open":
     case "sessions.renew":
       return { type: "done" };
-    case "locks.list":
-    case "sessions.list":
+    default:
       return undefined;
   }
 }

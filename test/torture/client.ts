@@ -28,6 +28,7 @@ export interface SendOptions {
 /** Where each operation is served over HTTP; the fields that its path does not hold go into query or body. */
 const doors: Readonly<Record<OperationName, readonly [method: string, pattern: string]>> = {
   "locks.acquire": ["POST", "/lock/:lock_name"],
+  "locks.acquireAll": ["POST", "/locks"],
   "locks.release": ["DELETE", "/lock/:lock_name"],
   "locks.inspect": ["GET", "/lock/:lock_name"],
   "locks.list": ["GET", "/locks"],
@@ -36,6 +37,9 @@ const doors: Readonly<Record<OperationName, readonly [method: string, pattern: s
   "sessions.close": ["DELETE", "/session/:session"],
   "sessions.list": ["GET", "/sessions"],
   "fences.check": ["POST", "/fence/:resource"],
+  "semaphores.acquire": ["POST", "/semaphore/:semaphore"],
+  "semaphores.release": ["DELETE", "/semaphore/:semaphore"],
+  "semaphores.inspect": ["GET", "/semaphore/:semaphore"],
 };
 
 /** Beyond what it asked to wait; shorter than the node's own patience, so that clients do go away now and then. */
@@ -83,12 +87,13 @@ export class TortureClient {
     const node = options.node ?? nodes.pick(this.prng);
     const asked = { type: "operation" as const, client: this.name, node: node.id, operation, input };
     const headers: Record<string, string> = key === undefined ? {} : { "Idempotency-Key": key };
-    const timeoutMs = options.abortAfterMs ?? PATIENCE_MS + Number(input["timeout"] ?? 0) * 1_000;
+    const timeoutMs = options.abortAfterMs ?? PATIENCE_MS + Number(input["timeout"] ?? input["wait"] ?? 0) * 1_000;
     const from_us = history.nowUs();
     const known = { ...asked, ...(key === undefined ? {} : { key }), from_us };
     try {
-      const [method, path] = address(operation, input);
-      const { status, body } = await call<Fields>(method, `${node.url}${path}`, { headers, timeoutMs });
+      const [method, path, fields] = address(operation, input);
+      const url = `${node.url}${path}`;
+      const { status, body } = await call<Fields>(method, url, { headers, timeoutMs, body: fields });
       const to_us = history.nowUs();
       if (status === 200) return history.add<OperationRecord>({ ...known, to_us, outcome: "ok", status, output: body });
       const meanings: Readonly<Record<string, ErrorMeaning>> = errorCodes;
@@ -135,7 +140,7 @@ export class TortureClient {
   }
 }
 
-function address(operation: OperationName, input: Fields): [method: string, path: string] {
+function address(operation: OperationName, input: Fields): [method: string, path: string, body: Fields | undefined] {
   const [method, pattern] = doors[operation];
   const rest = { ...input };
   const path = pattern.replaceAll(/:(\w+)/g, (_, field: string) => {
@@ -143,7 +148,9 @@ function address(operation: OperationName, input: Fields): [method: string, path
     delete rest[field];
     return segment(value);
   });
-  return [method, `${path}${query(rest)}`];
+  // A list has no place in a query.
+  if (operation === "locks.acquireAll") return [method, path, rest];
+  return [method, `${path}${query(rest)}`, undefined];
 }
 
 /** What became of a connection: ECONNREFUSED, ECONNRESET …, TimeoutError when the client went away. */

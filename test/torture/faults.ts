@@ -5,7 +5,10 @@ export const processFaults = ["kill", "pause", "restart-all", "rolling", "transf
 /** What is done to the network between the nodes, at the same time as the others. */
 export const networkFaults = ["partition", "one-way"] as const;
 export const faultKinds = [...processFaults, ...networkFaults];
-export type FaultKind = (typeof faultKinds)[number];
+/** Only when asked for: needs root, and writes much. One after the other with those to processes. */
+export const diskFaults = ["disk-full"] as const;
+export const everyFault = [...faultKinds, ...diskFaults];
+export type FaultKind = (typeof everyFault)[number];
 
 export interface PlannedFault {
   readonly kind: FaultKind;

@@ -5,6 +5,7 @@ export const HISTORY_FORMAT = 1;
 
 export type OperationName =
   | "locks.acquire"
+  | "locks.acquireAll"
   | "locks.release"
   | "locks.inspect"
   | "locks.list"
@@ -12,7 +13,10 @@ export type OperationName =
   | "sessions.renew"
   | "sessions.close"
   | "sessions.list"
-  | "fences.check";
+  | "fences.check"
+  | "semaphores.acquire"
+  | "semaphores.release"
+  | "semaphores.inspect";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -89,6 +93,8 @@ export interface ReplicaRecord {
   /** `locks` of `GET /locks` and `sessions` of `GET /sessions`, without what depends on the moment. */
   readonly locks: Fields;
   readonly sessions: readonly unknown[];
+  /** `GET /semaphore/:name` of every semaphore of the run, likewise. */
+  readonly semaphores?: Fields;
 }
 
 /** The first line. */

@@ -1,19 +1,24 @@
+import { partsOf } from "./multi-locks.ts";
 import { type Request, requestsOf } from "./requests.ts";
 import type { Fields, HistoryRecord } from "./history.ts";
 
-/** A lock that a client knows it was given. */
-export interface Grant {
-  readonly lock: string;
+/** Something that a client knows it was given. */
+export interface Granted {
   /** `owner:NAME`, `session:ID` or `once:SECRET` (PROTOCOLS L1). */
   readonly principal: string;
   /** What others are shown. */
   readonly owner: string;
-  /** What was given, which is more than was asked for when an exclusive holder asks for shared. */
-  readonly mode: "exclusive" | "shared";
   readonly token: number;
   readonly invokedUs: number;
   readonly returnedUs: number;
   readonly request: Request;
+}
+
+/** A lock; of several that were asked for together each. */
+export interface Grant extends Granted {
+  readonly lock: string;
+  /** What was given, which is more than was asked for when an exclusive holder asks for shared. */
+  readonly mode: "exclusive" | "shared";
 }
 
 /** What became of one session. */
@@ -27,11 +32,11 @@ export interface SessionFacts {
   ttlUs: number;
 }
 
-/** What one principal asked about one lock. */
-interface Dealings {
+/** What one principal asked about one lock, or one semaphore. */
+export interface Dealings<G = Grant> {
   readonly acquires: Request[];
   readonly releases: Request[];
-  readonly grants: Grant[];
+  readonly grants: G[];
 }
 
 /** Everything about locks and sessions that follows from a history, by principal. */
@@ -77,8 +82,8 @@ export class Holds {
     return known;
   }
 
-  private endOf(grant: Grant): number {
-    const { acquires, releases, grants } = this.of(grant.lock, grant.principal);
+  /** The same of what was granted with a token, whatever it is; without regard to upgrades. */
+  stoodUntilUs<G extends Granted>(grant: G, { acquires, releases, grants }: Dealings<G>): number {
     const session = grant.principal.startsWith("session:") ? this.session(idOf(grant.principal)) : undefined;
     let untilUs = session === undefined ? leaseUs(grant, grants, acquires) : promisedUs(session);
     for (const release of releases) {
@@ -86,6 +91,13 @@ export class Holds {
       if (named === undefined || named === grant.token) untilUs = Math.min(untilUs, mayEndUs(release, grant));
     }
     for (const close of session?.closes ?? []) untilUs = Math.min(untilUs, mayEndUs(close, grant));
+    return untilUs;
+  }
+
+  private endOf(grant: Grant): number {
+    const dealings = this.of(grant.lock, grant.principal);
+    const { grants } = dealings;
+    let untilUs = this.stoodUntilUs(grant, dealings);
     // An upgrade gives the same hold another token, by which it is then released.
     for (const later of grants) {
       const upgraded = grant.mode === "shared" && later.mode === "exclusive" && later.token > grant.token;
@@ -98,25 +110,20 @@ export class Holds {
     const { input, operation, outcome, output } = request;
     const session = typeof input["session"] === "string" ? input["session"] : undefined;
     switch (operation) {
-      case "locks.acquire": {
-        // Nobody knows what a request in nobody's name holds, unless it was told.
-        const secret = outcome === "ok" ? String(output["session"]) : `of ${request.attempts[0]?.n}`;
-        const principal = principalOf(input) ?? `once:${secret}`;
-        const { acquires, grants } = this.of(String(input["lock_name"]), principal);
-        acquires.push(request);
-        if (session !== undefined) this.session(session).requests.push(request);
-        if (outcome !== "ok") return;
-        if (session !== undefined) this.session(session).renewals.push(request);
-        const grant = grantOf(request, principal);
-        grants.push(grant);
-        this.grants.push(grant);
+      case "locks.acquire":
+      case "locks.acquireAll":
+        for (const part of partsOf(request)) this.takeAcquisition(part);
+        this.takeUse(request);
         return;
-      }
+      case "semaphores.acquire":
+      case "semaphores.release":
+        this.takeUse(request);
+        return;
       case "locks.release": {
         const principal = principalOf(input);
         if (principal === undefined) return;
         this.of(String(input["lock_name"]), principal).releases.push(request);
-        if (principal.startsWith("session:")) this.session(idOf(principal)).requests.push(request);
+        this.takeUse(request);
         return;
       }
       case "sessions.open": {
@@ -137,6 +144,26 @@ export class Holds {
       default:
     }
   }
+
+  private takeAcquisition(request: Request): void {
+    const { input, outcome } = request;
+    const principal = claimantOf(request);
+    const { acquires, grants } = this.of(String(input["lock_name"]), principal);
+    acquires.push(request);
+    if (outcome !== "ok") return;
+    const grant = grantOf(request, principal);
+    grants.push(grant);
+    this.grants.push(grant);
+  }
+
+  /** What is asked in a session's name; a grant keeps it alive. */
+  private takeUse(request: Request): void {
+    const principal = principalOf(request.input);
+    if (principal?.startsWith("session:") !== true) return;
+    const facts = this.session(idOf(principal));
+    facts.requests.push(request);
+    if (request.outcome === "ok" && request.operation.includes(".acquire")) facts.renewals.push(request);
+  }
 }
 
 /** Until when an acknowledged session must live if nobody closes it. */
@@ -144,15 +171,21 @@ export function promisedUs({ renewals, ttlUs }: SessionFacts): number {
   return renewals.reduce((latest, { invokedUs }) => Math.max(latest, invokedUs + ttlUs), 0);
 }
 
+/** The principal of a request for a lock or permits; of one in nobody's name, who knows what it holds only if told. */
+export function claimantOf({ input, outcome, output, attempts }: Request): string {
+  const secret = outcome === "ok" ? String(output["session"]) : `of ${attempts[0]?.n}`;
+  return principalOf(input) ?? `once:${secret}`;
+}
+
 /** The earliest time, in µs, at which the request may have ended the grant; infinite when it cannot have. */
-function mayEndUs(request: Request, grant: Grant): number {
+function mayEndUs(request: Request, grant: Granted): number {
   if (request.outcome === "error") return Number.POSITIVE_INFINITY;
   // It took effect before the grant was even asked for.
   return request.returnedUs < grant.invokedUs ? Number.POSITIVE_INFINITY : request.invokedUs;
 }
 
 /** The lease of a hold that is no session's: the shortest that was asked for, after the last renewal. */
-function leaseUs(grant: Grant, grants: readonly Grant[], acquires: readonly Request[]): number {
+function leaseUs(grant: Granted, grants: readonly Granted[], acquires: readonly Request[]): number {
   const ttlUs = Math.min(...acquires.map(({ input }) => (numberOf(input, "ttl") ?? 30) * 1e6));
   const same = grants.filter(({ token }) => token === grant.token);
   return Math.max(...same.map(({ invokedUs }) => invokedUs)) + ttlUs;

@@ -5,7 +5,8 @@
 import { parseArgs } from "node:util";
 import { defaultProgram, sourceProgram } from "../support/process-cluster.ts";
 import { namespacesMissing } from "../support/namespace-network.ts";
-import { faultKinds } from "./faults.ts";
+import { SmallDisk } from "../support/small-disk.ts";
+import { everyFault, faultKinds } from "./faults.ts";
 import { readHistory } from "./history.ts";
 import { sweepLeftovers } from "./run-folders.ts";
 import { summaryOf } from "./summary.ts";
@@ -13,7 +14,7 @@ import { torture, type TortureOptions } from "./torture.ts";
 import { verdictOn } from "./verdict.ts";
 
 const USAGE = `npm run torture -- [--minutes 2] [--nodes 3] [--clients 16] [--seed N]
-                   [--faults ${faultKinds.join(",")}]
+                   [--faults ${everyFault.join(",")}]
                    [--network proxy|namespaces] [--program source|PATH] [--keep DIR]
 npm run torture -- --judge DIR/history.jsonl      judge a history once more`;
 
@@ -39,8 +40,10 @@ function readOptions(): Omit<TortureOptions, "signal" | "log"> | string {
     if (values.judge !== undefined) return values.judge;
     const { network, program } = values;
     const wanted = values.faults.split(",").filter((kind) => kind !== "");
-    const faults = faultKinds.filter((kind) => wanted.includes(kind));
-    if (faults.length !== wanted.length) return refuseUsage(`--faults: out of ${faultKinds.join(", ")}`);
+    const known = everyFault.filter((kind) => wanted.includes(kind));
+    if (known.length !== wanted.length) return refuseUsage(`--faults: out of ${everyFault.join(", ")}`);
+    const faults = known.filter((kind) => kind !== "disk-full" || SmallDisk.available);
+    if (faults.length < known.length) console.warn("SKIPPED disk-full: needs root and the right to mount a tmpfs.");
     if (network !== "proxy" && network !== "namespaces") return refuseUsage("--network: proxy or namespaces");
     const programs = { source: sourceProgram, default: defaultProgram() };
     return {

@@ -4,6 +4,7 @@ import { eventually } from "../support/eventually.ts";
 import { call } from "../support/node-client.ts";
 import type { NamespaceNetwork } from "../support/namespace-network.ts";
 import type { ProcessCluster } from "../support/process-cluster.ts";
+import type { Disks } from "./disks.ts";
 import { type PlannedFault, shuffled } from "./faults.ts";
 import type { FaultRecord, History, RecoveryRecord } from "./history.ts";
 import type { Observer } from "./observer.ts";
@@ -19,6 +20,8 @@ export interface NemesisTools {
   readonly observer: Observer;
   /** Where nodes can be cut off from their clients, too. */
   readonly namespaces: NamespaceNetwork | undefined;
+  /** Where disks can be filled up. */
+  readonly disks: Disks | undefined;
   /** Told of each fault as it begins. */
   readonly onFault: (what: string) => void;
 }
@@ -104,6 +107,12 @@ export class Nemesis {
         for (const node of nodes) await this.restart(node);
         return { nodes, detail };
       }
+      case "disk-full": {
+        const order = shuffled(cluster.ids, prng);
+        const nodes = prng.chance(0.5) ? [this.target(prng)] : order.slice(0, 1 + prng.int(order.length));
+        const detail = this.announce(kind, `${nodes.join(", ")} for ${seconds} s`);
+        return { nodes, detail: `${detail}, ${await this.fillDisks(nodes, lastsMs, prng.chance(0.4))}` };
+      }
       case "transfer": {
         const node = prng.pick(cluster.ids);
         const detail = this.announce(kind, `to ${node}`);
@@ -122,6 +131,20 @@ export class Nemesis {
       default:
         return unreachable(kind);
     }
+  }
+
+  /** Until a node has noticed, and for so long more. @param restart one of them is killed and starts on a full disk */
+  private async fillDisks(nodes: readonly string[], lastsMs: number, restart: boolean): Promise<string> {
+    const { cluster, disks } = this.tools;
+    const [first] = nodes;
+    const noticed = (await disks?.fill(nodes)) === true;
+    if (restart && noticed && first !== undefined) {
+      await cluster.kill(first);
+      cluster.startNode(first);
+    }
+    await this.wait(lastsMs);
+    disks?.clear(nodes);
+    return noticed ? `noticed${restart ? `, ${first} restarted` : ""}` : "not noticed";
   }
 
   private partition(prng: Prng) {

@@ -4,12 +4,14 @@ import { type NodeClient, success } from "../support/node-client.ts";
 import type { ProcessCluster } from "../support/process-cluster.ts";
 import type { TortureClient } from "./client.ts";
 import type { Fields, History, RecoveryRecord, ReplicaRecord } from "./history.ts";
-import { locks, resources } from "./workload/names.ts";
+import { circling, locks, residue, resources, semaphores, sentinel } from "./workload/names.ts";
 
 /** For elections, replays of logs, reconnections; what each needs is far less. */
 const DEADLINE_MS = 45_000;
 /** What remains until the end. */
 const KEPT = /^(sentinel|residue)-/;
+const everySemaphore = [...semaphores, ...circling, residue, sentinel].map(({ semaphore }) => semaphore);
+const busySemaphores = [...semaphores, ...circling].map(({ semaphore }) => semaphore);
 
 /** Demands, after the last fault, that everything works again, and records whether it did. */
 export class Recovery {
@@ -29,7 +31,7 @@ export class Recovery {
     }
   }
 
-  /** No lock is left that nobody may hold, and no session. */
+  /** No lock is left that nobody may hold, no semaphore and no session. */
   async nothingIsLeft(): Promise<void> {
     const client = this.cluster.client(this.cluster.ids[0] ?? "");
     let left: readonly string[] = [];
@@ -38,7 +40,9 @@ export class Recovery {
         async () => {
           const { locks } = success(await client.locks());
           const { sessions } = success(await client.call<{ sessions: readonly unknown[] }>("GET", "/sessions"));
-          left = Object.keys(locks).filter((name) => !KEPT.test(name));
+          const used = await Promise.all(busySemaphores.map((name) => client.semaphore(name).then(success)));
+          const permits = used.filter(({ limit }) => limit !== null).map(({ semaphore }) => `semaphore ${semaphore}`);
+          left = [...Object.keys(locks).filter((name) => !KEPT.test(name)), ...permits];
           return left.length === 0 && sessions.length <= 1;
         },
         { deadlineMs: DEADLINE_MS, intervalMs: 200, what: () => `locks left: ${left.join(", ")}` },
@@ -67,6 +71,10 @@ export class Recovery {
     for (const id of this.cluster.ids) {
       const node = { id, url: this.cluster.url(id) };
       await client.settle("locks.list", {}, { first: { node } });
+      await client.settle("locks.inspect", { lock_name: "sentinel-led" }, { first: { node } });
+      for (const semaphore of everySemaphore) {
+        await client.settle("semaphores.inspect", { semaphore }, { first: { node } });
+      }
       const guarded = [...resources, ...locks.map((lock) => `of-${lock}`)];
       for (const resource of guarded) await client.settle("fences.check", { resource, token: 1 }, { first: { node } });
     }
@@ -95,13 +103,16 @@ export class Recovery {
 /** Undefined when the node applied something between the two questions. */
 async function copyOf(id: string, node: NodeClient): Promise<Omit<ReplicaRecord, "n"> | undefined> {
   const ask = async (path: string) => success(await node.call<Fields>("GET", `${path}?consistency=local`));
-  const [locks, sessions, after] = [await ask("/locks"), await ask("/sessions"), await ask("/locks")];
+  const [locks, sessions] = [await ask("/locks"), await ask("/sessions")];
+  const states = await Promise.all(everySemaphore.map((name) => ask(`/semaphore/${name}`)));
+  const after = await ask("/locks");
   const ageless = withoutAges(locks["locks"]) as Fields;
   if (!isDeepStrictEqual(ageless, withoutAges(after["locks"]))) return undefined;
   if (locks["as_of_index"] !== after["as_of_index"]) return undefined;
   const as_of_index = Number(locks["as_of_index"]);
   const listed = withoutAges(sessions["sessions"]) as readonly unknown[];
-  return { type: "replica", node: id, as_of_index, locks: ageless, sessions: listed };
+  const permits = Object.fromEntries(states.map((state) => [String(state["semaphore"]), withoutAges(state)]));
+  return { type: "replica", node: id, as_of_index, locks: ageless, sessions: listed, semaphores: permits };
 }
 
 /** Ages depend on the moment of the question. */

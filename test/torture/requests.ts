@@ -29,6 +29,8 @@ const decisions = new Set([
   "lock_held",
   "deadlock",
   "upgrade_conflict",
+  "semaphore_limit",
+  "permits_conflict",
   "session_expired",
   "not_owner",
   "not_held",

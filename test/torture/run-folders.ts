@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,9 +25,17 @@ export function sweepLeftovers(): string[] {
   for (const folder of folders) {
     const path = join(tmpdir(), folder);
     for (const pid of processesOf(path)) process.kill(pid, "SIGKILL");
+    for (const disk of disksIn(path)) spawnSync("umount", ["-l", disk]);
     rmSync(path, { recursive: true, force: true });
   }
   return [...folders, ...sweepNamespaces()];
+}
+
+/** File systems that are mounted in the folder. */
+function disksIn(folder: string): string[] {
+  if (process.platform !== "linux") return [];
+  const mounts = readFileSync("/proc/mounts", "utf8").split("\n");
+  return mounts.flatMap((line) => line.split(" ").slice(1, 2)).filter((path) => path.startsWith(`${folder}/`));
 }
 
 /** Nodes whose data directory is in the folder. */

@@ -10,7 +10,7 @@ const SHOWN_RECORDS = 6;
 /** What happened in a run, and what is wrong with it, as lines of text. */
 export function summaryOf({ records, violations, keptAt }: TortureReport): string {
   const operations = records.filter((record) => record.type === "operation");
-  const grants = operations.filter(({ operation, outcome }) => operation === "locks.acquire" && outcome === "ok");
+  const grants = operations.filter(({ operation, outcome }) => operation.includes(".acquire") && outcome === "ok");
   return [
     operationTable(operations),
     `faults: ${counted(records.flatMap((record) => (record.type === "fault" ? [record.fault] : [])))}`,

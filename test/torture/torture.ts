@@ -7,7 +7,8 @@ import { NodeChoice } from "../support/node-choice.ts";
 import { type Program, ProcessCluster } from "../support/process-cluster.ts";
 import type { Violation } from "./checks/violation.ts";
 import { type Surroundings, TortureClient } from "./client.ts";
-import { type FaultKind, networkFaults, planFaults, processFaults } from "./faults.ts";
+import { Disks } from "./disks.ts";
+import { diskFaults, type FaultKind, networkFaults, planFaults, processFaults } from "./faults.ts";
 import {
   type EndRecord,
   type ExitRecord,
@@ -23,6 +24,7 @@ import { Recovery } from "./recovery.ts";
 import { keptFolder, runFolder } from "./run-folders.ts";
 import { verdictOn } from "./verdict.ts";
 import { drawKind } from "./workload/kinds.ts";
+import { residue } from "./workload/names.ts";
 import { Sentinels } from "./workload/sentinels.ts";
 
 export interface TortureOptions {
@@ -64,6 +66,8 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
   try {
     const run = new Run(options, history, join(folder, "nodes"));
     await using cluster = await run.start();
+    // Gone before the folder that they are in.
+    using _disks = await run.mountDisks(cluster);
     await Promise.race([run.go(cluster), aborted(options.signal)]);
     const { records } = history;
     const violations = verdictOn(records);
@@ -78,6 +82,7 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
 
 class Run {
   private namespaces: NamespaceNetwork | undefined;
+  private disks: Disks | undefined;
   private readonly prng: Prng;
 
   constructor(
@@ -103,11 +108,30 @@ class Run {
     };
     const { program } = options;
     return ProcessCluster.start({
+      ...(this.fillsDisks && { startOnly: [] }),
       ...{ size, program, directory, onOwnExit, proxied: options.network === "proxy" },
       ...(options.network === "namespaces" && {
         network: (nodes) => (this.namespaces = new NamespaceNetwork(nodes)),
       }),
     });
+  }
+
+  /** Starts the nodes, too, where they must not run before. */
+  async mountDisks(cluster: ProcessCluster): Promise<Disks | undefined> {
+    if (!this.fillsDisks) return undefined;
+    const disks = (this.disks = new Disks(cluster));
+    try {
+      for (const id of cluster.ids) cluster.startNode(id);
+      await cluster.leader();
+      return disks;
+    } catch (error) {
+      disks[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  private get fillsDisks(): boolean {
+    return this.options.faults.includes("disk-full");
   }
 
   async go(cluster: ProcessCluster): Promise<void> {
@@ -137,11 +161,11 @@ class Run {
 
   /** Faults of both kinds at the same time, until the time is up; then there are none any more. */
   private async strike(cluster: ProcessCluster, observer: Observer): Promise<void> {
-    const { namespaces, history, options } = this;
+    const { namespaces, disks, history, options } = this;
     const onFault = (what: string) => this.log(what);
-    const striking = [processFaults, networkFaults].map((lane) => {
+    const striking = [[...processFaults, ...diskFaults], networkFaults].map((lane) => {
       const kinds = lane.filter((kind) => options.faults.includes(kind));
-      const nemesis = new Nemesis({ cluster, history, observer, namespaces, onFault }, kinds.length);
+      const nemesis = new Nemesis({ cluster, history, observer, namespaces, disks, onFault }, kinds.length);
       setTimeout(() => nemesis.stop(), options.minutes * 60_000);
       return nemesis.run(planFaults(kinds, new Prng(this.prng.uint32())));
     });
@@ -175,6 +199,7 @@ async function leaveHold(client: TortureClient): Promise<void> {
   const owner = client.fresh();
   const lock_type = client.prng.chance(0.5) ? "shared" : "exclusive";
   await client.settle("locks.acquire", { lock_name: `residue-${client.name}`, owner, lock_type, ttl: 3_600 });
+  await client.settle("semaphores.acquire", { ...residue, owner, permits: 1 + client.prng.int(5), ttl: 3_600 });
 }
 
 /** Never resolves; rejects when the signal comes. */

@@ -2,13 +2,16 @@ import type { z } from "zod";
 import { errorCodes, type ErrorCode } from "../../../src/api/errors.ts";
 import { checkFence } from "../../../src/api/fences.ts";
 import { acquireLock, inspectLock, listLocks, releaseLock } from "../../../src/api/locks.ts";
+import { acquireLocks } from "../../../src/api/multi-locks.ts";
 import type { Operation } from "../../../src/api/operation.ts";
+import { acquirePermits, inspectSemaphore, releasePermits } from "../../../src/api/semaphores.ts";
 import { closeSession, listSessions, openSession, renewSession } from "../../../src/api/sessions.ts";
 import type { OperationName, OperationRecord } from "../history.ts";
 import { type Check, type Violation } from "./violation.ts";
 
 const operations: Readonly<Record<OperationName, Operation<z.ZodType, z.ZodType>>> = {
   "locks.acquire": acquireLock,
+  "locks.acquireAll": acquireLocks,
   "locks.release": releaseLock,
   "locks.inspect": inspectLock,
   "locks.list": listLocks,
@@ -17,6 +20,9 @@ const operations: Readonly<Record<OperationName, Operation<z.ZodType, z.ZodType>
   "sessions.close": closeSession,
   "sessions.list": listSessions,
   "fences.check": checkFence,
+  "semaphores.acquire": acquirePermits,
+  "semaphores.release": releasePermits,
+  "semaphores.inspect": inspectSemaphore,
 };
 /** A node that is starting, or has too much to do. `bad_request` and `internal` would be faults of ours, or its. */
 const always: readonly ErrorCode[] = ["limit", "not_ready"];

@@ -57,6 +57,6 @@ export const checkReplicas: Check = ({ records }) => {
     }));
 };
 
-function comparable({ as_of_index, locks, sessions }: ReplicaRecord) {
-  return { as_of_index, locks, sessions };
+function comparable({ as_of_index, locks, sessions, semaphores }: ReplicaRecord) {
+  return { as_of_index, locks, sessions, semaphores };
 }

@@ -1,6 +1,4 @@
 import type { Fields } from "../history.ts";
-import type { Holds } from "../holds.ts";
-import type { Request } from "../requests.ts";
 import { type Check, violation } from "./violation.ts";
 
 /** What a read of all locks shows of one. */
@@ -61,41 +59,4 @@ function circleIn(waits: ReadonlyMap<string, ReadonlySet<string>>): string[] | u
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-/** As a refusal shows it: who waits for which lock, and because of whom. */
-interface Edge {
-  readonly owner: string;
-  readonly lock_name: string;
-  readonly blocked_by: string;
-}
-
-/** Who is refused because of a circle is shown one, of owners that really wait, back to the request itself. */
-export const checkCircles: Check = ({ holds }) =>
-  holds.requests.flatMap((request) => {
-    if (request.answer?.code !== "deadlock") return [];
-    const error = request.answer.output?.["error"] as { readonly details?: { readonly cycle?: Edge[] } } | undefined;
-    const circle = error?.details?.cycle ?? [];
-    const why = oddity(request, circle, holds);
-    if (why === undefined) return [];
-    const what = `${why}: ${circle.map(({ owner, lock_name }) => `${owner} waits for ${lock_name}`).join(", ")}`;
-    return [violation("a circle that is shown exists", what, request)];
-  });
-
-function oddity(request: Request, circle: readonly Edge[], holds: Holds): string | undefined {
-  const { input } = request;
-  const closed = circle.every((edge, i) => edge.blocked_by === circle[(i + 1) % circle.length]?.owner);
-  if (circle.length < 2 || !closed) return "no circle";
-  const [own] = circle;
-  if (own === undefined || own.lock_name !== input["lock_name"]) return "not of this request";
-  if (typeof input["owner"] === "string" && own.owner !== input["owner"]) return "not of this owner";
-  const idle = circle.slice(1).find(({ owner, lock_name }) => {
-    const { acquires } = holds.of(lock_name, `owner:${owner}`);
-    return acquires.length > 0 && !acquires.some((other) => overlaps(other, request));
-  });
-  return idle === undefined ? undefined : `${idle.owner} did not wait`;
-}
-
-function overlaps(one: Request, other: Request): boolean {
-  return one.invokedUs < (other.answer?.to_us ?? Infinity) && one.returnedUs > other.invokedUs;
 }

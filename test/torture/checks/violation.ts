@@ -1,5 +1,6 @@
 import type { Holds } from "../holds.ts";
 import type { HistoryRecord } from "../history.ts";
+import type { PermitHolds } from "../permit-holds.ts";
 import type { Request } from "../requests.ts";
 
 /** A rule that a history breaks. */
@@ -14,6 +15,7 @@ export interface Violation {
 export interface Evidence {
   readonly records: readonly HistoryRecord[];
   readonly holds: Holds;
+  readonly permits: PermitHolds;
 }
 
 /** Finds what breaks a rule; empty when nothing does. */

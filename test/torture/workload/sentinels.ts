@@ -1,10 +1,11 @@
 import type { TortureClient } from "../client.ts";
+import { sentinel } from "./names.ts";
 import { keepAlive } from "./sessions.ts";
 
 const SESSION_TTL_SECONDS = 30;
 const HOUR_SECONDS = 3_600;
 
-/** Locks that are held from the first moment to the last: whatever happens meanwhile, they are the same holds. */
+/** Locks and permits that are held from the first moment to the last: whatever happens meanwhile, they are the same holds. */
 export class Sentinels {
   private readonly kept: Promise<void>;
   private ended = false;
@@ -34,6 +35,12 @@ export class Sentinels {
     const owned = { lock_name: "sentinel-owned", owner: "sentinel", ttl: HOUR_SECONDS };
     await this.client.settle("locks.acquire", owned);
     await this.client.settle("locks.acquire", { lock_name: "sentinel-kept", session: this.session });
+    const { semaphore, limit } = sentinel;
+    const permits = { semaphore, limit, permits: 2, owner: "sentinel", ttl: HOUR_SECONDS };
+    await this.client.settle("semaphores.acquire", permits);
+    // The value that it gave at first stays.
+    const said = this.ended ? {} : { value: "sentinel" };
+    await this.client.settle("locks.acquire", { ...owned, lock_name: "sentinel-led", ...said });
   }
 
   private async keep(): Promise<void> {

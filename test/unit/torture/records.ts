@@ -1,6 +1,7 @@
+import { judge } from "../../torture/judge.ts";
 import type { Fields, HistoryRecord, OperationName, OperationRecord } from "../../torture/history.ts";
 
-type Changes = Partial<Omit<OperationRecord, "type" | "operation">>;
+export type Changes = Partial<Omit<OperationRecord, "type" | "operation">>;
 
 const MS = 1_000;
 
@@ -9,8 +10,13 @@ export function historyOf(...records: readonly HistoryRecord[]): HistoryRecord[]
   return records.map((record, i) => ({ ...record, n: i + 1 }));
 }
 
+/** The rules that the history breaks. */
+export function broken(...records: readonly HistoryRecord[]): string[] {
+  return [...new Set(judge(historyOf(...records)).map(({ rule }) => rule))];
+}
+
 /** An operation from `atMs` to 5 ms later that went well, unless `changes` says otherwise. */
-function operation(name: OperationName, atMs: number, input: Fields, output: Fields, changes: Changes = {}) {
+export function operation(name: OperationName, atMs: number, input: Fields, output: Fields, changes: Changes = {}) {
   const failed = changes.outcome !== undefined && changes.outcome !== "ok";
   const answered = failed ? {} : { status: 200, output };
   const times = { from_us: atMs * MS, to_us: (atMs + 5) * MS };
@@ -27,6 +33,7 @@ function operation(name: OperationName, atMs: number, input: Fields, output: Fie
 }
 
 export interface Asked {
+  readonly value?: string;
   readonly owner?: string;
   readonly session?: string;
   readonly lock?: string;
@@ -45,7 +52,25 @@ export function acquire(atMs: number, token: number, asked: Asked = {}, changes:
     ...{ status: "acquired", lock_name: lock, lock_type: mode, fencing_token: token, expires_in_ms: ttl * 1_000 },
     ...{ owner: owner ?? `session-${session}`, session: session ?? `owner:${owner}`, leader: "node1", term: 1 },
   };
-  return operation("locks.acquire", atMs, { lock_name: lock, lock_type: mode, timeout, ...who }, output, changes);
+  const said = asked.value === undefined ? {} : { value: asked.value };
+  const input = { lock_name: lock, lock_type: mode, timeout, ...who, ...said };
+  return operation("locks.acquire", atMs, input, output, changes);
+}
+
+/** Of owner `a` for several locks with a TTL of 10 s. @param tokens by name; names that begin with `r` are to be read */
+export function acquireAll(
+  atMs: number,
+  tokens: Readonly<Record<string, number>>,
+  { owner = "a", ttl = 10, timeout = 1 }: Pick<Asked, "owner" | "ttl" | "timeout"> = {},
+  changes: Changes = {},
+): OperationRecord {
+  const given = Object.entries(tokens).map(([lock_name, fencing_token]) => ({
+    ...{ lock_name, lock_type: lock_name.startsWith("r") ? "shared" : "exclusive", fencing_token },
+    expires_in_ms: ttl * 1_000,
+  }));
+  const locks = given.map(({ lock_name: name, lock_type }) => ({ name, lock_type }));
+  const output = { status: "acquired", locks: given, owner, session: `owner:${owner}`, leader: "node1", term: 1 };
+  return operation("locks.acquireAll", atMs, { locks, owner, ttl, timeout }, output, changes);
 }
 
 export function release(atMs: number, token: number | undefined, asked: Asked = {}, changes: Changes = {}) {
@@ -88,16 +113,25 @@ export function highestIs(highest: number): Changes {
 export function inspect(
   atMs: number,
   index: number,
-  shown: { readonly owners?: readonly string[]; readonly token?: number; readonly waiters?: readonly string[] } = {},
+  shown: {
+    readonly lock?: string;
+    readonly observing?: { readonly wait: number; readonly after: number };
+    readonly owners?: readonly string[];
+    readonly token?: number;
+    readonly waiters?: readonly string[];
+    readonly revision?: number;
+    readonly value?: string;
+  } = {},
 ) {
-  const { owners = [], token, waiters = [] } = shown;
+  const { lock = "x", observing = {}, owners = [], token, waiters = [], value } = shown;
+  const revision = shown.revision ?? (owners.length === 0 ? 0 : (token ?? 1));
   const output = {
-    ...{ lock_name: "x", status: owners.length === 0 ? "available" : "held", as_of_index: index },
+    ...{ lock_name: lock, status: owners.length === 0 ? "available" : "held", as_of_index: index },
     ...(owners.length === 0 ? {} : { type: "exclusive" }),
     ...{ owners, waiters: waiters.map((owner) => [owner, "exclusive"]), fencing_token: token ?? null },
-    ...{ holders: [], queue: [], revision: 1 },
+    ...{ holders: [], queue: [], revision, ...(value === undefined ? {} : { value }) },
   };
-  return operation("locks.inspect", atMs, { lock_name: "x" }, output);
+  return operation("locks.inspect", atMs, { lock_name: lock, ...observing }, output);
 }
 
 /** One lock in a {@link list}. */

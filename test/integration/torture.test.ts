@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { namespacesMissing } from "../support/namespace-network.ts";
 import { defaultProgram } from "../support/process-cluster.ts";
 import { faultKinds, type FaultKind } from "../torture/faults.ts";
+import type { OperationName } from "../torture/history.ts";
 import { sweepLeftovers } from "../torture/run-folders.ts";
 import { summaryOf } from "../torture/summary.ts";
 import { torture, type TortureOptions } from "../torture/torture.ts";
@@ -23,10 +24,13 @@ async function survive(options: Pick<TortureOptions, "minutes" | "network" | "fa
   expect(report.violations, told).toEqual([]);
   const done = new Set(report.records.flatMap((record) => (record.type === "fault" ? [record.fault] : [])));
   expect(done, told).toEqual(new Set(options.faults));
-  const granted = report.records.filter(
-    (record) => record.type === "operation" && record.operation === "locks.acquire" && record.outcome === "ok",
-  );
-  expect(granted.length, told).toBeGreaterThan(100);
+  const operations = report.records.filter((record) => record.type === "operation");
+  const went = operations.filter(({ outcome }) => outcome === "ok");
+  const granted = (name: OperationName) => went.filter(({ operation }) => operation === name).length;
+  expect(granted("locks.acquire"), told).toBeGreaterThan(100);
+  expect(granted("locks.acquireAll"), told).toBeGreaterThan(5);
+  expect(granted("semaphores.acquire"), told).toBeGreaterThan(20);
+  expect(went.filter(({ input }) => input["wait"] !== undefined).length, told).toBeGreaterThan(20);
 }
 
 test(

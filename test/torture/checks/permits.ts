@@ -53,7 +53,7 @@ export const checkPermitLimits: Check = ({ holds, permits }) => {
       const limit = limitIn(request);
       const other = ofOne.find((grant) => stands(grant, request, permits) && denies(request, limit, grant.limit));
       if (other === undefined) return [];
-      const what = `${describedPermits(other)} stood with limit ${other.limit}, and somebody was told ${limit}`;
+      const what = `${describedPermits(other)} stood with limit ${other.limit}, and somebody was told ${limit ?? "of none"}`;
       return [violation("a limit stays while permits are held", what, other.request, request)];
     }),
   );

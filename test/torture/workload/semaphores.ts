@@ -34,8 +34,9 @@ async function hold(client: TortureClient, { semaphore, limit }: Semaphore): Pro
   const { owner } = grant.input;
   await client.think(40);
   const token = Number(grant.output?.["fencing_token"]);
-  const [slot] = grant.output?.["slots"] as readonly number[];
-  if (prng.chance(0.2)) await client.settle("fences.check", { resource: `of-${semaphore}-${slot}`, token }, { keyed });
+  const slots = grant.output?.["slots"] as readonly number[] | undefined;
+  if (prng.chance(0.2))
+    await client.settle("fences.check", { resource: `of-${semaphore}-${slots?.[0]}`, token }, { keyed });
   if (prng.chance(0.15)) await client.settle("semaphores.acquire", { ...asked, owner });
   if (prng.chance(0.1)) await client.settle("semaphores.acquire", { ...asked, owner, permits: 1 + prng.int(limit) });
   if (prng.chance(0.2)) await client.send("semaphores.inspect", { semaphore });
@@ -52,17 +53,17 @@ async function hold(client: TortureClient, { semaphore, limit }: Semaphore): Pro
   await client.settle("semaphores.release", { ...stale, fencing_token: again.output?.["fencing_token"] });
 }
 
-/** Holds all permits while others queue up for some of them, looks at the queue, and lets them in. */
+/** Holds most permits while others queue up, the first for all of them, looks at the queue, and lets them in. */
 async function queueUp(client: TortureClient, { semaphore, limit }: Semaphore): Promise<void> {
   const { prng } = client;
   const owner = client.fresh();
   const asked = { semaphore, limit, ttl: TTL_SECONDS, timeout: 3 };
-  const grant = await client.send("semaphores.acquire", { ...asked, owner, permits: limit });
-  const waiters = Array.from({ length: 2 + prng.int(3) }, async (_, i) => {
+  const grant = await client.send("semaphores.acquire", { ...asked, owner, permits: limit - prng.int(2) });
+  const waiters = Array.from({ length: 3 + prng.int(3) }, async (_, i) => {
     const other = client.another(i + 1);
     const waiter = other.fresh();
-    await other.think(20);
-    const permits = 1 + other.prng.int(limit);
+    if (i > 0) await other.think(60);
+    const permits = i === 0 ? limit : 1 + other.prng.int(limit);
     const given = await other.send("semaphores.acquire", { ...asked, owner: waiter, permits });
     if (given.outcome === "ok") await other.think(10);
     if (given.outcome !== "error") await other.settle("semaphores.release", { semaphore, owner: waiter });

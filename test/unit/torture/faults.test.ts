@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Prng } from "../../../src/kernel/prng.ts";
-import { faultKinds, planFaults, processFaults } from "../../torture/faults.ts";
+import { everyFault, faultKinds, planFaults, processFaults } from "../../torture/faults.ts";
 
 function first(count: number, seed: number) {
   return [...planFaults(processFaults, new Prng(seed)).take(count)];
@@ -16,6 +16,11 @@ describe("a plan of faults", () => {
     const kinds = first(processFaults.length, 3).map(({ kind }) => kind);
     expect(new Set(kinds)).toEqual(new Set(processFaults));
     expect(faultKinds).toContain("one-way");
+  });
+
+  test("has no full disks unless they are asked for", () => {
+    expect(faultKinds).not.toContain("disk-full");
+    expect(everyFault).toEqual(expect.arrayContaining([...faultKinds, "disk-full"]));
   });
 
   test("of nothing is empty", () => {

@@ -1,5 +1,18 @@
 import { describe, expect, test } from "bun:test";
-import { acquire, acquireAll, broken, inspect, list, lockState, refused, release, unknown } from "./records.ts";
+import type { HistoryRecord } from "../../torture/history.ts";
+import { checkLinearizability } from "../../torture/checks/linearizability.ts";
+import {
+  acquire,
+  acquireAll,
+  broken,
+  historyOf,
+  inspect,
+  list,
+  lockState,
+  refused,
+  release,
+  unknown,
+} from "./records.ts";
 
 const b = { owner: "b" };
 const held = refused("lock_held", 423);
@@ -93,5 +106,18 @@ describe("several locks at once", () => {
     const waits = acquireAll(20, { y: 0, x: 0 }, b, { ...held, to_us: 90_000 });
     const its = acquire(10, 2, b);
     expect(broken(own, its, waits, acquireAll(50, { x: 4, y: 5 }, {}, deadlock))).toEqual([]);
+  });
+
+  test("are one request for each of them to the checker of whole histories", () => {
+    const objects = (...records: readonly HistoryRecord[]) =>
+      checkLinearizability(historyOf(...records)).map(({ what }) => what.split(":", 1)[0]);
+    const single = (changes: object) => acquire(20, 9, { ...b, lock: "y" }, changes);
+    expect(objects(acquireAll(0, { x: 1, y: 2 }), single(held), release(40, 2, { lock: "y" }))).toEqual([]);
+    // What was refused holds nothing, and keeps others out of a free lock only while it waits.
+    const waited = acquireAll(0, { x: 1, y: 2 }, {}, { ...held, to_us: 90_000 });
+    expect(objects(waited, single(held))).toEqual([]);
+    expect(objects(acquireAll(0, { x: 1, y: 2 }, {}, held), single(held))).toEqual(["lock y"]);
+    expect(objects(acquireAll(0, { x: 1, y: 2 }), inspect(10, 5))).toEqual(["lock x"]);
+    expect(objects(acquireAll(0, { x: 1, y: 2 }, {}, unknown), inspect(10, 5))).toEqual([]);
   });
 });

@@ -1,3 +1,5 @@
+import { assert } from "../kernel/assert.ts";
+import { limits } from "../kernel/limits.ts";
 import type { LeaseTime } from "./lease-time.ts";
 import type { RaftLog } from "./log.ts";
 import type { RaftOptions } from "./options.ts";
@@ -5,7 +7,8 @@ import type { Outbox } from "./outbox.ts";
 import { Progress } from "./progress.ts";
 import { majority, majorityReached } from "./quorum.ts";
 import { type ReadId, Rounds } from "./rounds.ts";
-import type { AppendReply, Entry, EntryKind, HeartbeatReply, ReplicaId } from "./types.ts";
+import { SnapshotSender } from "./snapshot-sender.ts";
+import type { AppendReply, Entry, EntryKind, HeartbeatReply, ReplicaId, SnapshotReply } from "./types.ts";
 
 /** Rounds that reads may keep open at once; further reads wait and share the next one. */
 const MAX_READ_ROUNDS = 8;
@@ -149,7 +152,7 @@ export class Leadership {
     // A tick that is early by a whisker must not put the heartbeat off by a whole tick.
     if (nowMs - this.lastRoundMs >= 0.9 * this.options.heartbeatIntervalMs) this.beginRound(nowMs);
     for (const progress of this.followers.values()) {
-      if (progress.silentForMs(nowMs) >= this.options.electionTimeoutMs) this.probe(progress);
+      if (progress.silentForMs(nowMs) >= this.options.electionTimeoutMs) progress.probe();
     }
     return true;
   }
@@ -160,7 +163,8 @@ export class Leadership {
     if (reads && this.rounds.openCount < MAX_READ_ROUNDS) this.beginRound(nowMs);
     this.hasMoreToSend = false;
     for (const [to, progress] of this.followers) {
-      if (progress.held) this.sendOpening(to, progress, nowMs);
+      if (progress.nextIndex <= this.log.compacted.index) this.sendSnapshot(to, progress, nowMs);
+      else if (progress.held) this.sendOpening(to, progress, nowMs);
       else this.sendAppends(to, progress, nowMs);
       this.sendCommit(to, progress);
     }
@@ -170,14 +174,35 @@ export class Leadership {
     const progress = this.followers.get(message.from);
     if (progress === undefined) return;
     progress.answered(nowMs);
-    if (message.success) {
-      // A follower cannot hold more of our log than there is; a claim beyond it is not believed.
-      if (message.index > this.log.lastIndex) return;
-      if (progress.acknowledged(message.index)) this.advanceCommit();
-      this.askTransferee();
-      return;
+    if (message.success) this.holds(progress, message.index);
+    else progress.refused(message.index, this.log.lastIndexWithTermAtMost(message.hintTerm, message.hintIndex));
+  }
+
+  snapshotReply(message: SnapshotReply, nowMs: number): void {
+    const progress = this.followers.get(message.from);
+    if (progress === undefined) return;
+    progress.answered(nowMs);
+    // Whatever snapshot it speaks of: it holds our log so far.
+    if (message.state === "installed") this.holds(progress, message.index);
+    const { sender } = progress;
+    if (sender === undefined || sender.snapshot.index !== message.index) return;
+    if (message.state === "receiving") sender.received(message.offset, nowMs);
+    else if (message.state === "refused") sender.refused(nowMs);
+  }
+
+  /** Up to where the log must stay for followers that answer: by entries, or behind the snapshot that they are getting. */
+  get neededIndex(): number {
+    let needed = Number.POSITIVE_INFINITY;
+    for (const { state, matchIndex, sender } of this.followers.values()) {
+      if (state === "replicate") needed = Math.min(needed, matchIndex);
+      if (sender?.isAlive(this.lastRoundMs) === true) needed = Math.min(needed, sender.snapshot.index);
     }
-    progress.refused(message.index, this.log.lastIndexWithTermAtMost(message.hintTerm, message.hintIndex));
+    return needed;
+  }
+
+  isSending(snapshotIndex: number): boolean {
+    for (const { sender } of this.followers.values()) if (sender?.snapshot.index === snapshotIndex) return true;
+    return false;
   }
 
   heartbeatReply(message: HeartbeatReply, nowMs: number): void {
@@ -185,17 +210,13 @@ export class Leadership {
     if (progress === undefined) return;
     progress.active = true;
     progress.confirmedRound = Math.max(progress.confirmedRound, Math.min(message.round, this.rounds.lastRound));
-    // An answer shows that the way is free: a probe that got none in the meantime was lost.
-    if (progress.state === "probe" && progress.silentForMs(nowMs) > this.options.heartbeatIntervalMs) {
-      progress.probeSent = false;
-    }
+    if (progress.silentForMs(nowMs) > this.options.heartbeatIntervalMs) progress.repeatProbe();
     this.confirmRounds();
   }
 
   /** The connection broke: what was on its way may be lost. */
   disconnected(replica: ReplicaId): void {
-    const progress = this.followers.get(replica);
-    if (progress !== undefined) this.probe(progress);
+    this.followers.get(replica)?.probe();
     if (this.transfer?.to === replica) this.transfer = undefined;
   }
 
@@ -218,6 +239,13 @@ export class Leadership {
     this.uncommittedBytes -= this.log.payloadBytes(Math.max(this.log.commitIndex + 1, this.noopIndex), reached);
     this.log.commitTo(reached);
     if (this.established && !this.leaseTime.running) this.leaseTime.start();
+  }
+
+  private holds(progress: Progress, index: number): void {
+    // A follower cannot hold more of our log than there is; a claim beyond it is not believed.
+    if (index > this.log.lastIndex) return;
+    if (progress.acknowledged(index, this.log.compacted.index)) this.advanceCommit();
+    this.askTransferee();
   }
 
   private askTransferee(): void {
@@ -266,12 +294,6 @@ export class Leadership {
     return heard >= majority(this.options.voters.length);
   }
 
-  /** A follower that is held can be asked what it has, but not be brought there from the beginning. */
-  private probe(progress: Progress): void {
-    progress.probe();
-    if (progress.held && progress.matchIndex === 0) progress.nextIndex = this.log.lastIndex + 1;
-  }
-
   /** To a follower that is held: the entry that opens a term, once it is known to hold all before that one. */
   private sendOpening(to: ReplicaId, progress: Progress, nowMs: number): void {
     const { nextIndex } = progress;
@@ -313,6 +335,34 @@ export class Leadership {
     const bytes = sizeOf(entries);
     progress.sent(lastIndex, bytes, nowMs);
     return bytes;
+  }
+
+  private sendSnapshot(to: ReplicaId, progress: Progress, nowMs: number): void {
+    // Its disk has no room for entries, and less for a snapshot.
+    if (progress.held) return;
+    const sender = this.senderFor(progress, nowMs);
+    progress.sending(nowMs);
+    for (let piece = sender.next(nowMs); piece !== undefined; piece = sender.next(nowMs)) {
+      this.outbox.sendChunk({ to, term: this.term, snapshot: sender.snapshot, ...piece });
+    }
+  }
+
+  /**
+   * One snapshot at a time. It stays the same while the follower takes it, however many newer ones are made meanwhile: else
+   * a large one would never arrive. It is given up for the newest when what follows it is forgotten, too.
+   */
+  private senderFor(progress: Progress, nowMs: number): SnapshotSender {
+    const { snapshot: newest, compacted } = this.log;
+    assert(newest !== undefined, "what a log has forgotten is in a snapshot");
+    const { sender } = progress;
+    const leads =
+      sender !== undefined &&
+      sender.snapshot.index >= compacted.index &&
+      (sender.snapshot === newest || sender.isAlive(nowMs));
+    if (leads) return sender;
+    const next = new SnapshotSender(newest, this.options.snapshotLimits ?? limits, this.options.electionTimeoutMs);
+    progress.install(next);
+    return next;
   }
 
   /** Tells at once what has committed, so that the node that took a request in can answer it. */

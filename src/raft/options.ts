@@ -9,6 +9,14 @@ export interface EntryRoom {
   take(kind: EntryKind, payloadBytes: number): boolean;
 }
 
+/** Bounds of compaction and of snapshots on their way: what `limits` says of each, and smaller in tests. */
+export interface SnapshotLimits {
+  readonly maxSnapshotChunkBytes: number;
+  readonly maxSnapshotWindowBytes: number;
+  readonly maxTrailingEntries: number;
+  readonly maxHeldEntries: number;
+}
+
 export interface RaftOptions {
   readonly group: GroupId;
   readonly self: ReplicaId;
@@ -23,4 +31,6 @@ export interface RaftOptions {
   readonly maxAppendBytes: number;
   readonly maxInflightAppends: number;
   readonly room: EntryRoom;
+  /** Absent: `limits`. */
+  readonly snapshotLimits?: SnapshotLimits;
 }

@@ -6,6 +6,7 @@ import type { RaftLog } from "./log.ts";
 import type { RaftOptions } from "./options.ts";
 import { type Effects, Outbox } from "./outbox.ts";
 import type { ReadId } from "./rounds.ts";
+import { Snapshots } from "./snapshots.ts";
 import type {
   AppendRequest,
   EntryKind,
@@ -43,6 +44,7 @@ export class Raft {
   private leadership: Leadership | undefined;
   private readonly outbox: Outbox;
   readonly leaseTime: LeaseTime;
+  readonly snapshots: Snapshots;
 
   private lastTickMs: number;
   /** Since a leader was heard, a vote granted or an election begun. */
@@ -62,7 +64,10 @@ export class Raft {
     assert(hardState.term >= log.lastTerm, "the term is never behind the log");
     this.hard = hardState;
     this.outbox = new Outbox(log.lastIndex);
-    this.leaseTime = new LeaseTime(leaseTimeMs, log.lastTerm, 2 * options.heartbeatIntervalMs);
+    const initialMs = log.restarted ? log.lastLeaseTimeMs : leaseTimeMs;
+    this.leaseTime = new LeaseTime(initialMs, log.lastTerm, 2 * options.heartbeatIntervalMs);
+    if (log.restarted) this.outbox.restart(log.compacted);
+    this.snapshots = new Snapshots(options, log, this.outbox, this, () => this.leadership);
     this.lastTickMs = nowMs;
     this.electionTimeoutMs = this.drawElectionTimeout();
   }
@@ -184,6 +189,13 @@ export class Raft {
       case "timeoutNow":
         this.timeoutNow(message);
         return;
+      case "snapshotChunk":
+        this.hearLeader(message.from, message.snapshot.leaseTimeMs);
+        this.snapshots.receive(message);
+        return;
+      case "snapshotReply":
+        this.leadership?.snapshotReply(message, this.lastTickMs);
+        return;
       default:
         unreachable(message);
     }
@@ -230,6 +242,7 @@ export class Raft {
 
   takeEffects(nowMs: number): Effects {
     this.leadership?.replicate(nowMs);
+    this.snapshots.proceed();
     return this.outbox.take();
   }
 
@@ -259,6 +272,8 @@ export class Raft {
       case "appendReply":
       case "heartbeatReply":
       case "timeoutNow":
+      case "snapshotChunk":
+      case "snapshotReply":
         this.becomeFollower(message.term, 0);
         return true;
       default:
@@ -288,6 +303,15 @@ export class Raft {
         return;
       case "voteRequest":
         this.outbox.send({ type: "voteReply", ...envelope, granted: false });
+        return;
+      case "snapshotChunk":
+        this.outbox.send({
+          type: "snapshotReply",
+          ...envelope,
+          index: message.snapshot.index,
+          offset: 0,
+          state: "refused",
+        });
         return;
       default:
         return;
@@ -332,7 +356,8 @@ export class Raft {
    * alone, so a copy that comes late, when our own election has ended that term, does nothing.
    */
   private timeoutNow(message: TimeoutNow): void {
-    if (message.from === this.knownLeader && !this.reluctant) this.campaign("vote", true);
+    const heeds = !this.reluctant && !this.snapshots.isInstalling;
+    if (message.from === this.knownLeader && heeds) this.campaign("vote", true);
   }
 
   private campaign(phase: Election["phase"], transfer = false): void {
@@ -389,7 +414,7 @@ export class Raft {
 
   private append(message: AppendRequest): void {
     const envelope = this.envelope(message.from);
-    if (this.log.term(message.prevIndex) !== message.prevTerm) {
+    if (message.prevIndex >= this.log.compacted.index && this.log.term(message.prevIndex) !== message.prevTerm) {
       const hintIndex = this.log.lastIndexWithTermAtMost(message.prevTerm, message.prevIndex);
       this.outbox.send({
         type: "appendReply",
@@ -417,8 +442,11 @@ export class Raft {
    * @returns the highest index that now equals the leader's log
    */
   private appendEntries({ prevIndex, entries }: AppendRequest): number {
-    let index = prevIndex;
+    const compactedIndex = this.log.compacted.index;
+    let index = Math.max(prevIndex, compactedIndex);
     for (const entry of entries) {
+      // Committed, and so the same in every leader's log, though forgotten here.
+      if (entry.index <= compactedIndex) continue;
       const known = this.log.term(entry.index);
       if (known !== entry.term) {
         if (!this.options.room.take(entry.kind, entry.payload.length)) return index;

@@ -90,6 +90,8 @@ export const limits = {
   maxPendingHandshakes: 64,
   /** Syncs of the log whose durations are remembered, for the median that the nodes compare. */
   maxSyncSamples: 64,
+  /** Replicas of one group, learners included: each node once, and its successor while it is replaced. */
+  maxReplicas: 14,
   /** Nodes of one cluster. */
   maxNodes: 7,
 } as const;

@@ -1,6 +1,7 @@
 import { assert, unreachable } from "../kernel/assert.ts";
 import { type ByteReader, type ByteWriter, DecodeError } from "../kernel/bytes.ts";
 import { limits } from "../kernel/limits.ts";
+import { decodeConfiguration, readConfiguration, writeConfiguration } from "./configuration.ts";
 import type { Entry, EntryKind, Message, Snapshot, SnapshotState } from "./types.ts";
 
 /** Codes on the wire and on disk: append only, never renumber. */
@@ -30,7 +31,7 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
   writer.blob(entry.payload);
 }
 
-/** The payload is a view on the reader's bytes. */
+/** The payload is a view on the reader's bytes. That of a `configuration` is one. */
 export function readEntry(reader: ByteReader): Entry {
   const kind = ENTRY_KINDS[reader.u8()];
   if (kind === undefined) throw new DecodeError("unknown kind of entry");
@@ -38,7 +39,9 @@ export function readEntry(reader: ByteReader): Entry {
   const index = reader.varint();
   if (term < 1 || index < 1) throw new DecodeError("an entry's term and index start at 1");
   const leaseTimeMs = reader.varint();
-  return { index, term, kind, leaseTimeMs, payload: reader.blob() };
+  const payload = reader.blob();
+  if (kind === "configuration") decodeConfiguration(payload);
+  return { index, term, kind, leaseTimeMs, payload };
 }
 
 export function writeMessage(writer: ByteWriter, message: Message): void {
@@ -172,6 +175,7 @@ function writeSnapshot(writer: ByteWriter, snapshot: Snapshot): void {
   writer.varint(snapshot.leaseTimeMs);
   writer.varint(snapshot.totalBytes);
   writer.varint(snapshot.digest);
+  writeConfiguration(writer, snapshot.configuration);
 }
 
 function readSnapshot(reader: ByteReader, maxTerm: number): Snapshot {
@@ -182,7 +186,8 @@ function readSnapshot(reader: ByteReader, maxTerm: number): Snapshot {
   const leaseTimeMs = reader.varint();
   const totalBytes = reader.varint();
   if (totalBytes < 1) throw new DecodeError("a snapshot has bytes");
-  return { index, term, leaseTimeMs, totalBytes, digest: reader.varint() };
+  const digest = reader.varint();
+  return { index, term, leaseTimeMs, totalBytes, digest, configuration: readConfiguration(reader) };
 }
 
 /** Entries that follow `prevIndex` without a gap, neither term nor lease time falling, none later than their sender. */

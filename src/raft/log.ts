@@ -1,4 +1,5 @@
 import { assert } from "../kernel/assert.ts";
+import { Configurations, decodeConfiguration, isSame } from "./configuration.ts";
 import type { EntryReader, GroupLog, TermRun } from "./storage.ts";
 import type { Entry, GroupId, LogPoint, Snapshot } from "./types.ts";
 
@@ -32,6 +33,7 @@ export class RaftLog {
   private newestSnapshot: Snapshot | undefined;
   /** What was recovered ended before the newest snapshot, or contradicts it, and is void: the host's log must hear of it. */
   readonly restarted: boolean;
+  readonly configurations: Configurations;
   /** Undefined after a truncation, until somebody asks. */
   private lastLeaseMs: number | undefined;
 
@@ -42,6 +44,8 @@ export class RaftLog {
     private readonly maxCacheBytes: number,
     snapshot?: Snapshot,
   ) {
+    const first = snapshot ?? { index: 0, configuration: { voters: [], learners: [] } };
+    this.configurations = new Configurations(first, recovered?.configurations ?? []);
     this.start = recovered?.compacted ?? BEGINNING;
     this.lastIndex = recovered?.lastIndex ?? 0;
     assert(this.lastIndex >= this.start.index, "a log ends no sooner than it begins");
@@ -97,6 +101,7 @@ export class RaftLog {
     assert(entry.term >= this.lastTerm, "terms never fall along a log");
     assert(entry.leaseTimeMs >= this.lastLeaseTimeMs, "lease time never falls along a log");
     if (entry.term !== this.runs.at(-1)?.term) this.runs.push({ firstIndex: entry.index, term: entry.term });
+    if (entry.kind === "configuration") this.configurations.append(entry.index, decodeConfiguration(entry.payload));
     this.cache.push(entry);
     this.cacheBytes += entry.payload.length;
     this.lastIndex = entry.index;
@@ -116,6 +121,7 @@ export class RaftLog {
     this.cacheFirst = Math.min(this.cacheFirst, from);
     this.durableIndex = Math.min(this.durableIndex, this.lastIndex);
     while ((this.runs.at(-1)?.firstIndex ?? 0) >= from) this.runs.pop();
+    this.configurations.truncate(from);
   }
 
   /** Entries from…to, both included, at least one and else within `maxBytes`; perhaps fewer. */
@@ -174,6 +180,8 @@ export class RaftLog {
     assert(snapshot.index <= this.appliedIndex, "a snapshot is of what is applied");
     assert(snapshot.index > (this.newestSnapshot?.index ?? 0), "snapshots get newer");
     assert(this.term(snapshot.index) === snapshot.term, "a snapshot is of an entry in the log");
+    const configuration = this.configurations.at(snapshot.index);
+    assert(isSame(snapshot.configuration, configuration), "a snapshot says who belonged to the group then");
     this.newestSnapshot = snapshot;
   }
 
@@ -182,6 +190,7 @@ export class RaftLog {
     assert(index <= (this.newestSnapshot?.index ?? 0), "a log forgets only what a snapshot holds");
     assert(index > this.start.index, "a log begins ever later");
     this.start = this.point(index);
+    this.configurations.compactTo(index);
     this.forgetRuns();
     let drop = 0;
     for (; this.cacheFirst + drop <= index; drop++) this.cacheBytes -= this.cache[drop]?.payload.length ?? 0;
@@ -229,7 +238,8 @@ export class RaftLog {
   }
 
   /** Everything is void; the log begins behind `point`. */
-  private restart({ index, term, leaseTimeMs }: LogPoint): void {
+  private restart({ index, term, leaseTimeMs, configuration }: Snapshot): void {
+    this.configurations.restart(index, configuration);
     this.start = { index, term, leaseTimeMs };
     this.lastIndex = index;
     this.durableIndex = index;

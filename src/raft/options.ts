@@ -20,7 +20,10 @@ export interface SnapshotLimits {
 export interface RaftOptions {
   readonly group: GroupId;
   readonly self: ReplicaId;
-  /** All voters, this replica included. Changes of membership will come as `configuration` entries (PROTOCOLS R5). */
+  /**
+   * The voters of the first configuration, equal on all of them. What the log says later takes its place; a replica that is
+   * none of them joins when a leader's log says so.
+   */
   readonly voters: readonly ReplicaId[];
   /** Election time-outs are drawn from [this, 2 × this) in ms; within it of a leader's word votes are refused (R1). */
   readonly electionTimeoutMs: number;

@@ -131,7 +131,7 @@ export class Outbox {
     this.deferred.push(message);
   }
 
-  /** The term is durable: no leader with followers leads before. */
+  /** The term is durable: that a follower needs a snapshot shows in its answer to what left before. */
   sendChunk(chunk: ChunkOrder): void {
     assert(this.hardStateDurable, "a leader's term is durable before its first message");
     this.chunksToSend.push(chunk);

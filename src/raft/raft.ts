@@ -1,14 +1,17 @@
 import { assert, unreachable } from "../kernel/assert.ts";
+import { roleIn } from "./configuration.ts";
 import { Election } from "./election.ts";
-import { Leadership, type Proposed, type TransferStart } from "./leadership.ts";
+import { Leadership, type Proposed, type ProposedConfiguration, type TransferStart } from "./leadership.ts";
 import { LeaseTime } from "./lease-time.ts";
 import type { RaftLog } from "./log.ts";
+import { answerToLowerTerm } from "./lower-term.ts";
 import type { RaftOptions } from "./options.ts";
 import { type Effects, Outbox } from "./outbox.ts";
 import type { ReadId } from "./rounds.ts";
 import { Snapshots } from "./snapshots.ts";
 import type {
   AppendRequest,
+  Configuration,
   EntryKind,
   HardState,
   Heartbeat,
@@ -60,7 +63,7 @@ export class Raft {
     leaseTimeMs: number,
     nowMs: number,
   ) {
-    assert(options.voters.includes(options.self), "a replica is one of the voters");
+    log.configurations.begin({ voters: options.voters, learners: [] });
     assert(hardState.term >= log.lastTerm, "the term is never behind the log");
     this.hard = hardState;
     this.outbox = new Outbox(log.lastIndex);
@@ -94,12 +97,27 @@ export class Raft {
     return this.leadership?.established ?? false;
   }
 
+  /** In force: the newest in the log, committed or not. */
+  get configuration(): Configuration {
+    return this.log.configurations.current.configuration;
+  }
+
+  /** See {@link Leadership.proposeConfiguration}. */
+  proposeConfiguration(configuration: Configuration): ProposedConfiguration {
+    return this.leadership?.proposeConfiguration(configuration) ?? "notLeader";
+  }
+
+  /** A learner that is may become a voter. Known to the leader alone. */
+  isCaughtUp(replica: ReplicaId): boolean {
+    return this.leadership?.isCaughtUp(replica) ?? false;
+  }
+
   matchIndex(replica: ReplicaId): number | undefined {
     return this.leadership?.matchIndex(replica);
   }
 
   /** @returns "notLeader" when another replica should be asked, at once or as soon as it leads */
-  propose(kind: EntryKind, payload: Uint8Array, reserved = false): Proposed {
+  propose(kind: Exclude<EntryKind, "configuration">, payload: Uint8Array, reserved = false): Proposed {
     return this.leadership?.propose(kind, payload, reserved) ?? "notLeader";
   }
 
@@ -150,15 +168,19 @@ export class Raft {
     }
     this.electionElapsedMs += countedMs;
     const patience = this.reluctant ? RELUCTANCE : 1;
-    if (this.electionElapsedMs >= this.electionTimeoutMs * patience) this.campaign("preVote");
+    if (this.electionElapsedMs >= this.electionTimeoutMs * patience && this.mayStand) this.campaign("preVote");
   }
 
-  /** A message of a voter of this group, addressed to this replica. */
+  /**
+   * A message from another replica of this group. Whether our configuration knows it does not matter: ours may be the older
+   * one, and who asks for votes or leads by a newer one must be heard (thesis §4.1).
+   */
   step(message: Message): void {
-    if (message.to !== this.options.self || !this.options.voters.includes(message.from)) return;
+    if (message.to !== this.options.self || message.from === this.options.self) return;
     if (message.term > this.term && !this.enterTerm(message)) return;
     if (message.term < this.term) {
-      this.answerLowerTerm(message);
+      const answer = answerToLowerTerm(message, this.envelope(message.from));
+      if (answer !== undefined) this.outbox.send(answer);
       return;
     }
     switch (message.type) {
@@ -242,6 +264,7 @@ export class Raft {
 
   takeEffects(nowMs: number): Effects {
     this.leadership?.replicate(nowMs);
+    if (this.leadership?.isOver === true) this.becomeFollower(this.term, 0);
     this.snapshots.proceed();
     return this.outbox.take();
   }
@@ -278,43 +301,6 @@ export class Raft {
         return true;
       default:
         return unreachable(message);
-    }
-  }
-
-  /** Our term tells a sender that is behind to catch up: without it a replica ahead of its cluster is stuck (R1). */
-  private answerLowerTerm(message: Message): void {
-    const envelope = this.envelope(message.from);
-    switch (message.type) {
-      case "append":
-        this.outbox.send({
-          type: "appendReply",
-          ...envelope,
-          success: false,
-          index: message.prevIndex,
-          hintTerm: 0,
-          hintIndex: 0,
-        });
-        return;
-      case "heartbeat":
-        if (message.round > 0) this.outbox.send({ type: "heartbeatReply", ...envelope, round: 0 });
-        return;
-      case "preVoteRequest":
-        this.outbox.send({ type: "preVoteReply", ...envelope, granted: false });
-        return;
-      case "voteRequest":
-        this.outbox.send({ type: "voteReply", ...envelope, granted: false });
-        return;
-      case "snapshotChunk":
-        this.outbox.send({
-          type: "snapshotReply",
-          ...envelope,
-          index: message.snapshot.index,
-          offset: 0,
-          state: "refused",
-        });
-        return;
-      default:
-        return;
     }
   }
 
@@ -356,7 +342,7 @@ export class Raft {
    * alone, so a copy that comes late, when our own election has ended that term, does nothing.
    */
   private timeoutNow(message: TimeoutNow): void {
-    const heeds = !this.reluctant && !this.snapshots.isInstalling;
+    const heeds = this.mayStand && !this.reluctant && !this.snapshots.isInstalling;
     if (message.from === this.knownLeader && heeds) this.campaign("vote", true);
   }
 
@@ -367,10 +353,11 @@ export class Raft {
     this.sinceLeaderMs = Number.POSITIVE_INFINITY;
     if (phase === "vote") this.setHardState({ term: this.term + 1, vote: this.options.self });
     const term = phase === "vote" ? this.term : this.term + 1;
-    const election = new Election(phase, term, this.options.voters.length);
+    const { voters } = this.configuration;
+    const election = new Election(phase, term, voters);
     this.election = election;
     const { lastIndex, lastTerm } = this.log;
-    for (const to of this.options.voters) {
+    for (const to of voters) {
       if (to === this.options.self) continue;
       const candidacy = { ...this.envelope(to), term, lastIndex, lastTerm };
       if (phase === "preVote") this.outbox.send({ type: "preVoteRequest", ...candidacy });
@@ -467,6 +454,21 @@ export class Raft {
     if (message.round > 0) {
       this.outbox.send({ type: "heartbeatReply", ...this.envelope(message.from), round: message.round });
     }
+  }
+
+  /**
+   * A voter of the configuration in force, or of the one before while the newest has not committed: ↯ of two voters the leader
+   * appends its own removal and crashes. The other lacks that entry and is not elected without the first, which must stand,
+   * though it does not count itself (thesis §4.2.2). Whoever is asked for a vote gives it, learner or not (§4.1): ours may be
+   * an old configuration.
+   */
+  private get mayStand(): boolean {
+    const { current } = this.log.configurations;
+    const { self } = this.options;
+    if (roleIn(current.configuration, self) === "voter") return true;
+    // The one before, and not the one as of the commit index: that is 0 after a restart.
+    const before = this.log.configurations.at(current.index - 1);
+    return current.index > this.log.commitIndex && roleIn(before, self) === "voter";
   }
 
   /** Within the minimum election time-out of a leader's word, or leading: an election would only disturb (R1). */

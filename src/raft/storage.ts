@@ -1,3 +1,4 @@
+import type { ConfigurationAt } from "./configuration.ts";
 import type { Entry, GroupId, HardState, LogPoint } from "./types.ts";
 
 /** Reads entries that are durable. Synchronous, as etcd's `Storage`: the log is local. */
@@ -25,6 +26,8 @@ export interface GroupLog {
   readonly lastIndex: number;
   /** The terms of the entries up to lastIndex, in order. */
   readonly termRuns: readonly TermRun[];
+  /** Those that `configuration` entries behind `compacted` bring, in order; absent: there are none. */
+  readonly configurations?: readonly ConfigurationAt[];
   /** Lease time of the last entry; that of `compacted`, or 0, when there is none. */
   readonly leaseTimeMs: number;
 }

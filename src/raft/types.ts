@@ -9,7 +9,7 @@ export type GroupId = number;
 /** A replica of a group. Small positive integers, fixed by the first membership; 0 means "none". */
 export type ReplicaId = number;
 
-/** What an entry carries. `configuration` is reserved for membership changes. */
+/** What an entry carries. */
 export type EntryKind = "noop" | "command" | "time" | "configuration";
 
 export interface Entry {
@@ -29,6 +29,14 @@ export interface HardState {
   readonly vote: ReplicaId;
 }
 
+/** Who belongs to a group. Voters elect and commit; learners get the log and are counted nowhere (PROTOCOLS R5). */
+export interface Configuration {
+  /** At least one, but for a replica that has yet to hear of any. */
+  readonly voters: readonly ReplicaId[];
+  /** Invariant: none of them is a voter. */
+  readonly learners: readonly ReplicaId[];
+}
+
 /** A place in a log. Index 0, term 0 and lease time 0 stand before the first entry. */
 export interface LogPoint {
   readonly index: number;
@@ -46,6 +54,8 @@ export interface Snapshot extends LogPoint {
   readonly totalBytes: number;
   /** Of all its bytes: a CRC or the like, an integer in 0…2⁵³−1. */
   readonly digest: number;
+  /** As of `index`. */
+  readonly configuration: Configuration;
 }
 
 interface Envelope {

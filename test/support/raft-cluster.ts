@@ -17,6 +17,8 @@ const STEP_MS = 10;
 export type ClusterOptions = Partial<
   Pick<RaftOptions, "maxUncommittedBytes" | "maxAppendBytes" | "maxInflightAppends"> & {
     maxCacheBytes: number;
+    /** Replicas 1…this are the voters of the first configuration; else all are. */
+    firstVoters: number;
   } & SnapshotLimits
 >;
 type OfType<Type extends Message["type"]> = Extract<Message, { type: Type }>;
@@ -111,7 +113,8 @@ export class Replica {
     const entry = log.slice(log.appliedIndex, log.appliedIndex, 0)[0];
     if (entry === undefined) throw new Error("there is nothing to take a snapshot of");
     const state = [...this.applied];
-    this.tasks.push(() => snapshots.taken(this.snapshots.make(entry, state)));
+    const configuration = log.configurations.at(entry.index);
+    this.tasks.push(() => snapshots.taken(this.snapshots.make(entry, state, configuration)));
     if (!this.slowSnapshots) this.completeTask();
   }
 
@@ -170,7 +173,7 @@ export class Replica {
     const raftOptions: RaftOptions = {
       group: 0,
       self: this.id,
-      voters,
+      voters: voters.slice(0, options.firstVoters),
       electionTimeoutMs: ELECTION_MS,
       heartbeatIntervalMs: HEARTBEAT_MS,
       random: () => this.draw,

@@ -2,7 +2,10 @@
 import { crc32c } from "../../src/kernel/crc32c.ts";
 import type { Effects, StoredChunk } from "../../src/raft/outbox.ts";
 import type { EntryReader, GroupLog, TermRun } from "../../src/raft/storage.ts";
-import type { Entry, HardState, LogPoint, Snapshot } from "../../src/raft/types.ts";
+import { decodeConfiguration } from "../../src/raft/configuration.ts";
+import type { Configuration, Entry, HardState, LogPoint, Snapshot } from "../../src/raft/types.ts";
+
+const THREE: Configuration = { voters: [1, 2, 3], learners: [] };
 
 /** Changed by whole flushes only. */
 export class LogDisk implements EntryReader {
@@ -55,7 +58,11 @@ export class LogDisk implements EntryReader {
     }
     const { leaseTimeMs } = this.entries.at(-1) ?? this.compacted;
     const lastIndex = this.compacted.index + this.entries.length;
-    return { group: 0, hardState: this.hardState, compacted: this.compacted, lastIndex, termRuns, leaseTimeMs };
+    const configurations = this.entries
+      .filter(({ kind }) => kind === "configuration")
+      .map(({ index, payload }) => ({ index, configuration: decodeConfiguration(payload) }));
+    const { hardState, compacted } = this;
+    return { group: 0, hardState, compacted, lastIndex, termRuns, configurations, leaseTimeMs };
   }
 }
 
@@ -74,9 +81,9 @@ export class SnapshotDisk {
   }
 
   /** @param state what was applied up to the point */
-  make({ index, term, leaseTimeMs }: LogPoint, state: readonly string[]): Snapshot {
+  make({ index, term, leaseTimeMs }: LogPoint, state: readonly string[], configuration = THREE): Snapshot {
     const bytes = new TextEncoder().encode(JSON.stringify(state));
-    const snapshot = { index, term, leaseTimeMs, totalBytes: bytes.length, digest: crc32c(bytes) };
+    const snapshot = { index, term, leaseTimeMs, totalBytes: bytes.length, digest: crc32c(bytes), configuration };
     // The same one may have come from the leader, and be on its way to a follower.
     if (!this.whole.has(index)) this.whole.set(index, { snapshot, bytes });
     return snapshot;

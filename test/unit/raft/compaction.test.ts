@@ -12,7 +12,7 @@ const entry = (index: number, term: number, leaseTimeMs = 0): Entry => {
   return { index, term, kind: "command", leaseTimeMs, payload: bytes(`${term}/${index}`) };
 };
 const snapshotAt = (index: number, term: number, leaseTimeMs = 0): Snapshot => {
-  return { index, term, leaseTimeMs, totalBytes: 10, digest: 1 };
+  return { index, term, leaseTimeMs, totalBytes: 10, digest: 1, configuration: { voters: [1, 2, 3], learners: [] } };
 };
 const append = (prevIndex: number, prevTerm: number, term: number, entries: Entry[], commitIndex = 0) =>
   ({ type: "append", ...at(1, 2, term), prevIndex, prevTerm, commitIndex, leaseTimeMs: 0, entries }) as const;
@@ -20,6 +20,7 @@ const append = (prevIndex: number, prevTerm: number, term: number, entries: Entr
 /** Entries of these terms, all durable and applied; each carries its index as lease time. */
 function logOf(terms: readonly number[], reader = NOTHING, maxCacheBytes = 1_000_000): RaftLog {
   const log = new RaftLog(0, reader, undefined, maxCacheBytes);
+  log.configurations.begin({ voters: [1, 2, 3], learners: [] });
   terms.forEach((term, i) => log.append(entry(i + 1, term, i + 1)));
   log.markDurable(log.lastIndex, log.lastTerm);
   log.commitTo(log.lastIndex);

@@ -2,7 +2,14 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { SnapshotSender } from "../../../src/raft/snapshot-sender.ts";
 
-const snapshot = { index: 10, term: 1, leaseTimeMs: 0, totalBytes: 100, digest: 7 };
+const snapshot = {
+  index: 10,
+  term: 1,
+  leaseTimeMs: 0,
+  totalBytes: 100,
+  digest: 7,
+  configuration: { voters: [1, 2, 3], learners: [] },
+};
 const bounds = { maxSnapshotChunkBytes: 10, maxSnapshotWindowBytes: 35, maxTrailingEntries: 0, maxHeldEntries: 0 };
 const sender = () => new SnapshotSender(snapshot, bounds, 300);
 

@@ -72,6 +72,14 @@ export const limits = {
   stateHashEvery: 1_000,
   /** Hashes of a group's state that are kept of each replica, and told to one that connects. */
   maxStateHashes: 16,
+  /** One piece of a snapshot on its way to a follower, in bytes: heartbeats and appends pass between two (PROTOCOLS D10). */
+  maxSnapshotChunkBytes: 256 * 1024,
+  /** Bytes of a snapshot sent to one follower and not yet durable there. */
+  maxSnapshotWindowBytes: 1024 * 1024,
+  /** Entries that stay in the log behind a snapshot, for followers that are a little late. */
+  maxTrailingEntries: 10_000,
+  /** Entries that stay in the log behind a snapshot, at most, while a follower that answers still needs them. */
+  maxHeldEntries: 2_000_000,
   /** One frame between peers, in bytes. */
   maxFrameBytes: 8 * 1024 * 1024,
   /** Bytes that wait for one peer before frames to it are dropped. */
@@ -82,6 +90,8 @@ export const limits = {
   maxPendingHandshakes: 64,
   /** Syncs of the log whose durations are remembered, for the median that the nodes compare. */
   maxSyncSamples: 64,
+  /** Replicas of one group, learners included: each node once, and its successor while it is replaced. */
+  maxReplicas: 14,
   /** Nodes of one cluster. */
   maxNodes: 7,
 } as const;

@@ -1,6 +1,8 @@
 import { assert, unreachable } from "../kernel/assert.ts";
 import { type ByteReader, type ByteWriter, DecodeError } from "../kernel/bytes.ts";
-import type { Entry, EntryKind, Message } from "./types.ts";
+import { limits } from "../kernel/limits.ts";
+import { decodeConfiguration, readConfiguration, writeConfiguration } from "./configuration.ts";
+import type { Entry, EntryKind, Message, Snapshot, SnapshotState } from "./types.ts";
 
 /** Codes on the wire and on disk: append only, never renumber. */
 const ENTRY_KINDS: readonly EntryKind[] = ["noop", "command", "time", "configuration"];
@@ -16,7 +18,10 @@ const MESSAGE_TYPES: readonly (Message["type"] | "transferVoteRequest")[] = [
   "timeoutNow",
   // A code of its own and not a flag: the bytes of other vote requests stay what they were.
   "transferVoteRequest",
+  "snapshotChunk",
+  "snapshotReply",
 ];
+const SNAPSHOT_STATES: readonly SnapshotState[] = ["receiving", "refused", "installed"];
 
 export function writeEntry(writer: ByteWriter, entry: Entry): void {
   writer.u8(ENTRY_KINDS.indexOf(entry.kind));
@@ -26,7 +31,7 @@ export function writeEntry(writer: ByteWriter, entry: Entry): void {
   writer.blob(entry.payload);
 }
 
-/** The payload is a view on the reader's bytes. */
+/** The payload is a view on the reader's bytes. That of a `configuration` is one. */
 export function readEntry(reader: ByteReader): Entry {
   const kind = ENTRY_KINDS[reader.u8()];
   if (kind === undefined) throw new DecodeError("unknown kind of entry");
@@ -34,7 +39,9 @@ export function readEntry(reader: ByteReader): Entry {
   const index = reader.varint();
   if (term < 1 || index < 1) throw new DecodeError("an entry's term and index start at 1");
   const leaseTimeMs = reader.varint();
-  return { index, term, kind, leaseTimeMs, payload: reader.blob() };
+  const payload = reader.blob();
+  if (kind === "configuration") decodeConfiguration(payload);
+  return { index, term, kind, leaseTimeMs, payload };
 }
 
 export function writeMessage(writer: ByteWriter, message: Message): void {
@@ -79,6 +86,16 @@ export function writeMessage(writer: ByteWriter, message: Message): void {
       writer.varint(message.round);
       return;
     case "timeoutNow":
+      return;
+    case "snapshotChunk":
+      writeSnapshot(writer, message.snapshot);
+      writer.varint(message.offset);
+      writer.blob(message.bytes);
+      return;
+    case "snapshotReply":
+      writer.u8(SNAPSHOT_STATES.indexOf(message.state));
+      writer.varint(message.index);
+      writer.varint(message.offset);
       return;
     default:
       unreachable(message);
@@ -134,9 +151,43 @@ export function readMessage(reader: ByteReader): Message {
       return { type, ...envelope, round: reader.varint() };
     case "timeoutNow":
       return { type, ...envelope };
+    case "snapshotChunk": {
+      const snapshot = readSnapshot(reader, term);
+      const offset = reader.varint();
+      const bytes = reader.blob();
+      const fits = bytes.length <= limits.maxSnapshotChunkBytes && offset + bytes.length <= snapshot.totalBytes;
+      if (!fits) throw new DecodeError("a piece lies within its snapshot and is not too large");
+      return { type, ...envelope, snapshot, offset, bytes };
+    }
+    case "snapshotReply": {
+      const state = SNAPSHOT_STATES[reader.u8()];
+      if (state === undefined) throw new DecodeError("unknown state of a snapshot");
+      return { type, ...envelope, state, index: reader.varint(), offset: reader.varint() };
+    }
     default:
       return unreachable(type);
   }
+}
+
+function writeSnapshot(writer: ByteWriter, snapshot: Snapshot): void {
+  writer.varint(snapshot.index);
+  writer.varint(snapshot.term);
+  writer.varint(snapshot.leaseTimeMs);
+  writer.varint(snapshot.totalBytes);
+  writer.varint(snapshot.digest);
+  writeConfiguration(writer, snapshot.configuration);
+}
+
+function readSnapshot(reader: ByteReader, maxTerm: number): Snapshot {
+  const index = reader.varint();
+  const term = reader.varint();
+  if (index < 1 || term < 1 || term > maxTerm)
+    throw new DecodeError("a snapshot is of an entry, none later than its sender");
+  const leaseTimeMs = reader.varint();
+  const totalBytes = reader.varint();
+  if (totalBytes < 1) throw new DecodeError("a snapshot has bytes");
+  const digest = reader.varint();
+  return { index, term, leaseTimeMs, totalBytes, digest, configuration: readConfiguration(reader) };
 }
 
 /** Entries that follow `prevIndex` without a gap, neither term nor lease time falling, none later than their sender. */

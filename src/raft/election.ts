@@ -10,24 +10,25 @@ export class Election {
   private readonly refused = new Set<ReplicaId>();
 
   /**
+   * @param voters of the configuration in force: nobody else's answer counts (PROTOCOLS R5)
    * @param phase "preVote" probes `term` without entering it, "vote" asks for votes in it
    */
   constructor(
     readonly phase: "preVote" | "vote",
     readonly term: number,
-    private readonly voters: number,
+    private readonly voters: readonly ReplicaId[],
   ) {}
 
   count(from: ReplicaId, granted: boolean): void {
-    if (this.granted.has(from) || this.refused.has(from)) return;
+    if (!this.voters.includes(from) || this.granted.has(from) || this.refused.has(from)) return;
     (granted ? this.granted : this.refused).add(from);
   }
 
   get won(): boolean {
-    return this.granted.size >= majority(this.voters);
+    return this.granted.size >= majority(this.voters.length);
   }
 
   get lost(): boolean {
-    return this.refused.size >= majority(this.voters);
+    return this.refused.size >= majority(this.voters.length);
   }
 }

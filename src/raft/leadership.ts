@@ -1,11 +1,23 @@
+import { assert } from "../kernel/assert.ts";
+import { limits } from "../kernel/limits.ts";
+import { encodeConfiguration, isOneStep, roleIn } from "./configuration.ts";
+import { Followers } from "./followers.ts";
 import type { LeaseTime } from "./lease-time.ts";
 import type { RaftLog } from "./log.ts";
 import type { RaftOptions } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
-import { Progress } from "./progress.ts";
-import { majority, majorityReached } from "./quorum.ts";
+import type { Progress } from "./progress.ts";
 import { type ReadId, Rounds } from "./rounds.ts";
-import type { AppendReply, Entry, EntryKind, HeartbeatReply, ReplicaId } from "./types.ts";
+import { SnapshotSender } from "./snapshot-sender.ts";
+import type {
+  AppendReply,
+  Configuration,
+  Entry,
+  EntryKind,
+  HeartbeatReply,
+  ReplicaId,
+  SnapshotReply,
+} from "./types.ts";
 
 /** Rounds that reads may keep open at once; further reads wait and share the next one. */
 const MAX_READ_ROUNDS = 8;
@@ -26,6 +38,12 @@ const EMPTY = new Uint8Array(0);
  */
 export type Proposed = "accepted" | "overloaded" | "noRoom" | "notLeader";
 
+/**
+ * "busy": the change before has not committed, or nothing of this term has; ask again. "invalid": not a change by one replica,
+ * or one that leaves no voter.
+ */
+export type ProposedConfiguration = "accepted" | "busy" | "invalid" | "noRoom" | "notLeader";
+
 /** "busy": leadership is on its way to somebody else. "unknown": no other voter. */
 export type TransferStart = "started" | "busy" | "unknown";
 
@@ -38,14 +56,15 @@ interface Transfer {
 
 /** What one replica does and knows while it leads one term. Ends with the term. */
 export class Leadership {
-  private readonly followers = new Map<ReplicaId, Progress>();
+  private readonly followers: Followers;
   private readonly rounds = new Rounds();
   /** The first entry of this term: until it has committed nothing is known to be committed (Raft §5.4.2, §8). */
   private readonly noopIndex: number;
   /** Payload of this term's entries that have not committed. Invariant: ≥ 0. */
   private uncommittedBytes = 0;
-  /** One value a voter, for counting majorities; used again and again. */
-  private readonly counted: number[] = [];
+  /** Commit index at the quorum checks before: who holds so much lags by two election time-outs at most. */
+  private committedBefore = Infinity;
+  private committedAtCheck = Infinity;
   private lastRoundMs: number;
   private sinceQuorumCheckMs = 0;
   private transfer: Transfer | undefined;
@@ -60,9 +79,7 @@ export class Leadership {
     private readonly leaseTime: LeaseTime,
     nowMs: number,
   ) {
-    for (const voter of options.voters) {
-      if (voter !== options.self) this.followers.set(voter, new Progress(log.lastIndex + 1));
-    }
+    this.followers = new Followers(options.self, log.configurations.current.configuration, log.lastIndex + 1);
     this.noopIndex = log.lastIndex + 1;
     options.room.take("noop", 0);
     this.appendEntry("noop", EMPTY);
@@ -84,7 +101,7 @@ export class Leadership {
    *
    * @param reserved keepalive, release, cancel and time: they draw on a tenth that nothing else may use (PROTOCOLS R9)
    */
-  propose(kind: EntryKind, payload: Uint8Array, reserved: boolean): Proposed {
+  propose(kind: Exclude<EntryKind, "configuration">, payload: Uint8Array, reserved: boolean): Proposed {
     // The log stands still, so that the target can have all of it (thesis §3.10).
     if (this.transfer !== undefined) return "notLeader";
     const limit = this.options.maxUncommittedBytes * (reserved ? 1 : 0.9);
@@ -105,23 +122,47 @@ export class Leadership {
    * election time-out, or when the way to the target breaks, this leader gives up and goes on.
    */
   transferTo(to: ReplicaId): TransferStart {
-    if (!this.followers.has(to)) return "unknown";
+    if (this.followers.voter(to) === undefined) return "unknown";
     if (this.transfer !== undefined) return this.transfer.to === to ? "started" : "busy";
     this.transfer = { to, asked: false, elapsedMs: 0 };
     this.askTransferee();
     return "started";
   }
 
-  /** Who would take over soonest: holds most of the log and answered last. 0: nobody that is `eligible`. */
+  /** Who would take over soonest. 0: nobody that is `eligible`. */
   successor(eligible: (replica: ReplicaId) => boolean): ReplicaId {
-    let best: ReplicaId = 0;
-    let most: Progress | undefined;
-    for (const [replica, progress] of this.followers) {
-      if (!eligible(replica) || (most !== undefined && !isAhead(progress, most))) continue;
-      best = replica;
-      most = progress;
-    }
-    return best;
+    return this.followers.successor(eligible);
+  }
+
+  /**
+   * Changes the group by one replica, in force from now on (PROTOCOLS R5). Not before an entry of this term has committed: ↯ two
+   * leaders in turn append a change each to the same configuration, and their majorities share nobody (Ongaro, raft-dev, 2015).
+   */
+  proposeConfiguration(configuration: Configuration): ProposedConfiguration {
+    if (this.transfer !== undefined) return "notLeader";
+    const { current } = this.log.configurations;
+    if (!this.established || current.index > this.log.commitIndex) return "busy";
+    if (!isOneStep(current.configuration, configuration)) return "invalid";
+    const payload = encodeConfiguration(configuration);
+    if (!this.options.room.take("configuration", payload.length)) return "noRoom";
+    this.uncommittedBytes += payload.length;
+    this.appendEntry("configuration", payload);
+    // Whoever joins is probed with this very entry.
+    this.followers.reconfigure(configuration, this.log.lastIndex);
+    this.advanceCommit();
+    return "accepted";
+  }
+
+  /** The group goes on without this replica: the change has committed. */
+  get isOver(): boolean {
+    const { index, configuration } = this.log.configurations.current;
+    return index <= this.log.commitIndex && roleIn(configuration, this.options.self) !== "voter";
+  }
+
+  /** The replica gets entries and lags by two election time-outs at most: it would not hold a majority up (thesis §4.2.1). */
+  isCaughtUp(replica: ReplicaId): boolean {
+    const progress = this.followers.get(replica);
+    return progress?.state === "replicate" && progress.matchIndex >= this.committedBefore;
   }
 
   read(id: ReadId): void {
@@ -144,12 +185,14 @@ export class Leadership {
     }
     if (this.sinceQuorumCheckMs >= this.options.electionTimeoutMs) {
       this.sinceQuorumCheckMs = 0;
-      if (!this.heardMajority()) return false;
+      this.committedBefore = this.committedAtCheck;
+      this.committedAtCheck = this.log.commitIndex;
+      if (!this.followers.heardMajority()) return false;
     }
     // A tick that is early by a whisker must not put the heartbeat off by a whole tick.
     if (nowMs - this.lastRoundMs >= 0.9 * this.options.heartbeatIntervalMs) this.beginRound(nowMs);
-    for (const progress of this.followers.values()) {
-      if (progress.silentForMs(nowMs) >= this.options.electionTimeoutMs) this.probe(progress);
+    for (const progress of this.followers.progresses()) {
+      if (progress.silentForMs(nowMs) >= this.options.electionTimeoutMs) progress.probe();
     }
     return true;
   }
@@ -159,8 +202,9 @@ export class Leadership {
     const reads = this.rounds.hasWaitingReads && this.established;
     if (reads && this.rounds.openCount < MAX_READ_ROUNDS) this.beginRound(nowMs);
     this.hasMoreToSend = false;
-    for (const [to, progress] of this.followers) {
-      if (progress.held) this.sendOpening(to, progress, nowMs);
+    for (const [to, progress] of this.followers.entries()) {
+      if (progress.nextIndex <= this.log.compacted.index) this.sendSnapshot(to, progress, nowMs);
+      else if (progress.held) this.sendOpening(to, progress, nowMs);
       else this.sendAppends(to, progress, nowMs);
       this.sendCommit(to, progress);
     }
@@ -170,14 +214,35 @@ export class Leadership {
     const progress = this.followers.get(message.from);
     if (progress === undefined) return;
     progress.answered(nowMs);
-    if (message.success) {
-      // A follower cannot hold more of our log than there is; a claim beyond it is not believed.
-      if (message.index > this.log.lastIndex) return;
-      if (progress.acknowledged(message.index)) this.advanceCommit();
-      this.askTransferee();
-      return;
+    if (message.success) this.holds(progress, message.index);
+    else progress.refused(message.index, this.log.lastIndexWithTermAtMost(message.hintTerm, message.hintIndex));
+  }
+
+  snapshotReply(message: SnapshotReply, nowMs: number): void {
+    const progress = this.followers.get(message.from);
+    if (progress === undefined) return;
+    progress.answered(nowMs);
+    // Whatever snapshot it speaks of: it holds our log so far.
+    if (message.state === "installed") this.holds(progress, message.index);
+    const { sender } = progress;
+    if (sender === undefined || sender.snapshot.index !== message.index) return;
+    if (message.state === "receiving") sender.received(message.offset, nowMs);
+    else if (message.state === "refused") sender.refused(nowMs);
+  }
+
+  /** Up to where the log must stay for followers that answer: by entries, or behind the snapshot that they are getting. */
+  get neededIndex(): number {
+    let needed = Number.POSITIVE_INFINITY;
+    for (const { state, matchIndex, sender } of this.followers.progresses()) {
+      if (state === "replicate") needed = Math.min(needed, matchIndex);
+      if (sender?.isAlive(this.lastRoundMs) === true) needed = Math.min(needed, sender.snapshot.index);
     }
-    progress.refused(message.index, this.log.lastIndexWithTermAtMost(message.hintTerm, message.hintIndex));
+    return needed;
+  }
+
+  isSending(snapshotIndex: number): boolean {
+    for (const { sender } of this.followers.progresses()) if (sender?.snapshot.index === snapshotIndex) return true;
+    return false;
   }
 
   heartbeatReply(message: HeartbeatReply, nowMs: number): void {
@@ -185,17 +250,13 @@ export class Leadership {
     if (progress === undefined) return;
     progress.active = true;
     progress.confirmedRound = Math.max(progress.confirmedRound, Math.min(message.round, this.rounds.lastRound));
-    // An answer shows that the way is free: a probe that got none in the meantime was lost.
-    if (progress.state === "probe" && progress.silentForMs(nowMs) > this.options.heartbeatIntervalMs) {
-      progress.probeSent = false;
-    }
+    if (progress.silentForMs(nowMs) > this.options.heartbeatIntervalMs) progress.repeatProbe();
     this.confirmRounds();
   }
 
   /** The connection broke: what was on its way may be lost. */
   disconnected(replica: ReplicaId): void {
-    const progress = this.followers.get(replica);
-    if (progress !== undefined) this.probe(progress);
+    this.followers.get(replica)?.probe();
     if (this.transfer?.to === replica) this.transfer = undefined;
   }
 
@@ -209,15 +270,19 @@ export class Leadership {
 
   /** Commits what a majority holds durably, this replica included, if it is of this term (Raft §5.4.2, PROTOCOLS R2). */
   advanceCommit(): void {
-    let voter = 0;
-    this.counted[voter++] = this.log.durableIndex;
-    for (const progress of this.followers.values()) this.counted[voter++] = progress.matchIndex;
-    const reached = majorityReached(this.counted);
+    const reached = this.followers.reached(this.log.durableIndex, matchIndexOf);
     if (reached <= this.log.commitIndex || this.log.term(reached) !== this.term) return;
     // What earlier leaders left is not ours to count; ours is in memory until it has committed.
     this.uncommittedBytes -= this.log.payloadBytes(Math.max(this.log.commitIndex + 1, this.noopIndex), reached);
     this.log.commitTo(reached);
     if (this.established && !this.leaseTime.running) this.leaseTime.start();
+  }
+
+  private holds(progress: Progress, index: number): void {
+    // A follower cannot hold more of our log than there is; a claim beyond it is not believed.
+    if (index > this.log.lastIndex) return;
+    if (progress.acknowledged(index, this.log.compacted.index)) this.advanceCommit();
+    this.askTransferee();
   }
 
   private askTransferee(): void {
@@ -242,34 +307,19 @@ export class Leadership {
   private beginRound(nowMs: number): void {
     this.lastRoundMs = nowMs;
     const round = this.rounds.begin(nowMs, this.log.commitIndex, this.established);
-    for (const [to, progress] of this.followers) this.sendHeartbeat(to, progress, round);
+    for (const [to, progress] of this.followers.entries()) this.sendHeartbeat(to, progress, round);
     this.confirmRounds();
   }
 
   private confirmRounds(): void {
     if (this.rounds.openCount === 0) return;
-    let voter = 0;
-    this.counted[voter++] = this.rounds.lastRound;
-    for (const progress of this.followers.values()) this.counted[voter++] = progress.confirmedRound;
-    this.rounds.confirm(majorityReached(this.counted), (sentAtMs, readIndex, reads) => {
-      this.leaseTime.confirmed(sentAtMs);
-      for (const id of reads) this.outbox.readReady(id, readIndex);
-    });
-  }
-
-  private heardMajority(): boolean {
-    let heard = 1;
-    for (const progress of this.followers.values()) {
-      if (progress.active) heard++;
-      progress.active = false;
-    }
-    return heard >= majority(this.options.voters.length);
-  }
-
-  /** A follower that is held can be asked what it has, but not be brought there from the beginning. */
-  private probe(progress: Progress): void {
-    progress.probe();
-    if (progress.held && progress.matchIndex === 0) progress.nextIndex = this.log.lastIndex + 1;
+    this.rounds.confirm(
+      this.followers.reached(this.rounds.lastRound, confirmedRoundOf),
+      (sentAtMs, readIndex, reads) => {
+        this.leaseTime.confirmed(sentAtMs);
+        for (const id of reads) this.outbox.readReady(id, readIndex);
+      },
+    );
   }
 
   /** To a follower that is held: the entry that opens a term, once it is known to hold all before that one. */
@@ -315,6 +365,34 @@ export class Leadership {
     return bytes;
   }
 
+  private sendSnapshot(to: ReplicaId, progress: Progress, nowMs: number): void {
+    // Its disk has no room for entries, and less for a snapshot.
+    if (progress.held) return;
+    const sender = this.senderFor(progress, nowMs);
+    progress.sending(nowMs);
+    for (let piece = sender.next(nowMs); piece !== undefined; piece = sender.next(nowMs)) {
+      this.outbox.sendChunk({ to, term: this.term, snapshot: sender.snapshot, ...piece });
+    }
+  }
+
+  /**
+   * One snapshot at a time. It stays the same while the follower takes it, however many newer ones are made meanwhile: else
+   * a large one would never arrive. It is given up for the newest when what follows it is forgotten, too.
+   */
+  private senderFor(progress: Progress, nowMs: number): SnapshotSender {
+    const { snapshot: newest, compacted } = this.log;
+    assert(newest !== undefined, "what a log has forgotten is in a snapshot");
+    const { sender } = progress;
+    const leads =
+      sender !== undefined &&
+      sender.snapshot.index >= compacted.index &&
+      (sender.snapshot === newest || sender.isAlive(nowMs));
+    if (leads) return sender;
+    const next = new SnapshotSender(newest, this.options.snapshotLimits ?? limits, this.options.electionTimeoutMs);
+    progress.install(next);
+    return next;
+  }
+
   /** Tells at once what has committed, so that the node that took a request in can answer it. */
   private sendCommit(to: ReplicaId, progress: Progress): void {
     if (Math.min(progress.matchIndex, this.log.commitIndex) > progress.sentCommitIndex) {
@@ -339,10 +417,8 @@ export class Leadership {
   }
 }
 
-function isAhead(one: Progress, other: Progress): boolean {
-  if (one.matchIndex !== other.matchIndex) return one.matchIndex > other.matchIndex;
-  return one.confirmedRound > other.confirmedRound;
-}
+const matchIndexOf = (progress: Progress): number => progress.matchIndex;
+const confirmedRoundOf = (progress: Progress): number => progress.confirmedRound;
 
 function sizeOf(entries: readonly Entry[]): number {
   let bytes = entries.length * ENTRY_BYTES;

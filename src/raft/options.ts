@@ -9,10 +9,21 @@ export interface EntryRoom {
   take(kind: EntryKind, payloadBytes: number): boolean;
 }
 
+/** Bounds of compaction and of snapshots on their way: what `limits` says of each, and smaller in tests. */
+export interface SnapshotLimits {
+  readonly maxSnapshotChunkBytes: number;
+  readonly maxSnapshotWindowBytes: number;
+  readonly maxTrailingEntries: number;
+  readonly maxHeldEntries: number;
+}
+
 export interface RaftOptions {
   readonly group: GroupId;
   readonly self: ReplicaId;
-  /** All voters, this replica included. Changes of membership will come as `configuration` entries (PROTOCOLS R5). */
+  /**
+   * The voters of the first configuration, equal on all of them. What the log says later takes its place; a replica that is
+   * none of them joins when a leader's log says so.
+   */
   readonly voters: readonly ReplicaId[];
   /** Election time-outs lie in [this, 2 × this), in ms; within it of a leader's word votes are refused (R1). */
   readonly electionTimeoutMs: number;
@@ -23,4 +34,6 @@ export interface RaftOptions {
   readonly maxAppendBytes: number;
   readonly maxInflightAppends: number;
   readonly room: EntryRoom;
+  /** Absent: `limits`. */
+  readonly snapshotLimits?: SnapshotLimits;
 }

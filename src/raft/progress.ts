@@ -1,13 +1,18 @@
+import type { SnapshotSender } from "./snapshot-sender.ts";
+
 /**
  * What the leader knows of one follower. Raft §5.3; states after etcd's `tracker`: *probe* sends one
- * append and waits for its answer, *replicate* sends ahead within a window.
+ * append and waits for its answer, *replicate* sends ahead within a window, *snapshot* sends no entries: those that the
+ * follower lacks are forgotten, and it gets the state that they led to.
  */
 export class Progress {
   /** Highest index known to be in the follower's log. Never falls within a term. */
   matchIndex = 0;
-  /** Next index to send. Invariant: matchIndex < nextIndex. */
+  /** Next index to send. Invariant: matchIndex < nextIndex. In probe the logs may agree up to here, but not further. */
   nextIndex: number;
-  state: "probe" | "replicate" = "probe";
+  state: "probe" | "replicate" | "snapshot" = "probe";
+  /** Invariant: defined in the state "snapshot" alone. */
+  sender: SnapshotSender | undefined;
   /** In probe: an append is on its way and nothing more is sent until it is answered or given up. */
   probeSent = false;
   /** Its disk has no room for entries. */
@@ -36,12 +41,12 @@ export class Progress {
 
   canSend(maxAppends: number, maxBytes: number): boolean {
     if (this.state === "probe") return !this.probeSent;
+    if (this.state === "snapshot") return false;
     return this.inflight.length < maxAppends && this.inflightBytes < maxBytes;
   }
 
   sent(lastIndex: number, bytes: number, nowMs: number): void {
-    // Counted from here: what goes out after a long rest is not silence yet.
-    if (!this.unanswered) this.waitingSinceMs = nowMs;
+    this.sending(nowMs);
     if (this.state === "probe") {
       this.probeSent = true;
       return;
@@ -51,18 +56,35 @@ export class Progress {
     this.inflightBytes += bytes;
   }
 
+  /** Something leaves that is to be answered. Counted from here: what goes out after a long rest is not silence yet. */
+  sending(nowMs: number): void {
+    if (!this.unanswered) this.waitingSinceMs = nowMs;
+  }
+
+  /** Sends the snapshot instead of entries that are forgotten. */
+  install(sender: SnapshotSender): void {
+    this.reset();
+    this.state = "snapshot";
+    this.sender = sender;
+  }
+
   /** The follower answered an append, whatever it said. */
   answered(nowMs: number): void {
     this.active = true;
     this.waitingSinceMs = nowMs;
   }
 
-  /** @returns whether the follower is now known to hold more than before */
-  acknowledged(index: number): boolean {
+  /**
+   * @param compactedIndex up to where the leader's log is forgotten: who holds no more still needs the snapshot
+   * @returns whether the follower is now known to hold more than before
+   */
+  acknowledged(index: number, compactedIndex: number): boolean {
     const advanced = index > this.matchIndex;
     if (advanced) this.matchIndex = index;
-    if (this.state === "probe") {
+    if (this.state === "snapshot" && this.matchIndex < compactedIndex) return advanced;
+    if (this.state !== "replicate") {
       this.state = "replicate";
+      this.sender = undefined;
       this.probeSent = false;
       this.nextIndex = this.matchIndex + 1;
     }
@@ -82,24 +104,41 @@ export class Progress {
    * @returns false for an answer to something sent long ago
    */
   refused(prevIndex: number, agreedIndex: number): boolean {
-    if (prevIndex <= this.matchIndex) return false;
+    if (prevIndex <= this.matchIndex || this.state === "snapshot") return false;
     if (this.state === "probe" && prevIndex !== this.nextIndex - 1) return false;
     this.probe();
     this.nextIndex = Math.max(this.matchIndex + 1, Math.min(prevIndex, agreedIndex + 1));
     return true;
   }
 
-  /** Appends may have been lost, and with them what they said of commits: start again from what is known. */
+  /**
+   * What was sent may be lost, and with it what it said of commits: start again from what is known. A probe goes on where
+   * it was. ↯ The connection of a follower that has answered no append yet breaks; asked from the first index on, which is
+   * long forgotten, it would get a whole snapshot for nothing.
+   */
   probe(): void {
-    this.state = "probe";
+    if (this.state === "replicate") {
+      this.state = "probe";
+      this.nextIndex = this.matchIndex + 1;
+    }
+    this.sender?.askAgain();
+    this.reset();
+  }
+
+  /** An answer of another kind shows that the way is free: a probe or a question that got none in the meantime was lost. */
+  repeatProbe(): void {
+    this.probeSent = false;
+    this.sender?.repeatQuestion();
+  }
+
+  private reset(): void {
     this.probeSent = false;
     this.sentCommitIndex = 0;
-    this.nextIndex = this.matchIndex + 1;
     this.inflight = [];
     this.inflightBytes = 0;
   }
 
   private get unanswered(): boolean {
-    return this.probeSent || this.inflight.length > 0;
+    return this.probeSent || this.inflight.length > 0 || this.sender?.unanswered === true;
   }
 }

@@ -1,13 +1,17 @@
 import { assert, unreachable } from "../kernel/assert.ts";
+import { roleIn } from "./configuration.ts";
 import { Election } from "./election.ts";
-import { Leadership, type Proposed, type TransferStart } from "./leadership.ts";
+import { Leadership, type Proposed, type ProposedConfiguration, type TransferStart } from "./leadership.ts";
 import { LeaseTime } from "./lease-time.ts";
 import type { RaftLog } from "./log.ts";
+import { answerToLowerTerm } from "./lower-term.ts";
 import type { RaftOptions } from "./options.ts";
 import { type Effects, Outbox } from "./outbox.ts";
 import type { ReadId } from "./rounds.ts";
+import { Snapshots } from "./snapshots.ts";
 import type {
   AppendRequest,
+  Configuration,
   EntryKind,
   HardState,
   Heartbeat,
@@ -43,6 +47,7 @@ export class Raft {
   private leadership: Leadership | undefined;
   private readonly outbox: Outbox;
   readonly leaseTime: LeaseTime;
+  readonly snapshots: Snapshots;
 
   private lastTickMs: number;
   /** Since a leader was heard, a vote granted or an election begun. */
@@ -58,11 +63,14 @@ export class Raft {
     leaseTimeMs: number,
     nowMs: number,
   ) {
-    assert(options.voters.includes(options.self), "a replica is one of the voters");
+    log.configurations.begin({ voters: options.voters, learners: [] });
     assert(hardState.term >= log.lastTerm, "the term is never behind the log");
     this.hard = hardState;
     this.outbox = new Outbox(log.lastIndex);
-    this.leaseTime = new LeaseTime(leaseTimeMs, log.lastTerm, 2 * options.heartbeatIntervalMs);
+    const initialMs = log.restarted ? log.lastLeaseTimeMs : leaseTimeMs;
+    this.leaseTime = new LeaseTime(initialMs, log.lastTerm, 2 * options.heartbeatIntervalMs);
+    if (log.restarted) this.outbox.restart(log.compacted);
+    this.snapshots = new Snapshots(options, log, this.outbox, this, () => this.leadership);
     this.lastTickMs = nowMs;
     this.electionTimeoutMs = this.drawElectionTimeout();
   }
@@ -89,12 +97,27 @@ export class Raft {
     return this.leadership?.established ?? false;
   }
 
+  /** In force: the newest in the log, committed or not. */
+  get configuration(): Configuration {
+    return this.log.configurations.current.configuration;
+  }
+
+  /** See {@link Leadership.proposeConfiguration}. */
+  proposeConfiguration(configuration: Configuration): ProposedConfiguration {
+    return this.leadership?.proposeConfiguration(configuration) ?? "notLeader";
+  }
+
+  /** A learner that is may become a voter. Known to the leader alone. */
+  isCaughtUp(replica: ReplicaId): boolean {
+    return this.leadership?.isCaughtUp(replica) ?? false;
+  }
+
   matchIndex(replica: ReplicaId): number | undefined {
     return this.leadership?.matchIndex(replica);
   }
 
   /** @returns "notLeader" when another replica should be asked, at once or as soon as it leads */
-  propose(kind: EntryKind, payload: Uint8Array, reserved = false): Proposed {
+  propose(kind: Exclude<EntryKind, "configuration">, payload: Uint8Array, reserved = false): Proposed {
     return this.leadership?.propose(kind, payload, reserved) ?? "notLeader";
   }
 
@@ -145,15 +168,19 @@ export class Raft {
     }
     this.electionElapsedMs += countedMs;
     const patience = this.reluctant ? RELUCTANCE : 1;
-    if (this.electionElapsedMs >= this.electionTimeoutMs * patience) this.campaign("preVote");
+    if (this.electionElapsedMs >= this.electionTimeoutMs * patience && this.mayStand) this.campaign("preVote");
   }
 
-  /** A message of a voter of this group, addressed to this replica. */
+  /**
+   * A message from another replica of this group. Whether our configuration knows it does not matter: ours may be the older
+   * one, and who asks for votes or leads by a newer one must be heard (thesis §4.1).
+   */
   step(message: Message): void {
-    if (message.to !== this.options.self || !this.options.voters.includes(message.from)) return;
+    if (message.to !== this.options.self || message.from === this.options.self) return;
     if (message.term > this.term && !this.enterTerm(message)) return;
     if (message.term < this.term) {
-      this.answerLowerTerm(message);
+      const answer = answerToLowerTerm(message, this.envelope(message.from));
+      if (answer !== undefined) this.outbox.send(answer);
       return;
     }
     switch (message.type) {
@@ -183,6 +210,13 @@ export class Raft {
         return;
       case "timeoutNow":
         this.timeoutNow(message);
+        return;
+      case "snapshotChunk":
+        this.hearLeader(message.from, message.snapshot.leaseTimeMs);
+        this.snapshots.receive(message);
+        return;
+      case "snapshotReply":
+        this.leadership?.snapshotReply(message, this.lastTickMs);
         return;
       default:
         unreachable(message);
@@ -230,6 +264,8 @@ export class Raft {
 
   takeEffects(nowMs: number): Effects {
     this.leadership?.replicate(nowMs);
+    if (this.leadership?.isOver === true) this.becomeFollower(this.term, 0);
+    this.snapshots.proceed();
     return this.outbox.take();
   }
 
@@ -259,38 +295,12 @@ export class Raft {
       case "appendReply":
       case "heartbeatReply":
       case "timeoutNow":
+      case "snapshotChunk":
+      case "snapshotReply":
         this.becomeFollower(message.term, 0);
         return true;
       default:
         return unreachable(message);
-    }
-  }
-
-  /** Our term tells a sender that is behind to catch up: without it a replica ahead of its cluster is stuck (R1). */
-  private answerLowerTerm(message: Message): void {
-    const envelope = this.envelope(message.from);
-    switch (message.type) {
-      case "append":
-        this.outbox.send({
-          type: "appendReply",
-          ...envelope,
-          success: false,
-          index: message.prevIndex,
-          hintTerm: 0,
-          hintIndex: 0,
-        });
-        return;
-      case "heartbeat":
-        if (message.round > 0) this.outbox.send({ type: "heartbeatReply", ...envelope, round: 0 });
-        return;
-      case "preVoteRequest":
-        this.outbox.send({ type: "preVoteReply", ...envelope, granted: false });
-        return;
-      case "voteRequest":
-        this.outbox.send({ type: "voteReply", ...envelope, granted: false });
-        return;
-      default:
-        return;
     }
   }
 
@@ -332,7 +342,8 @@ export class Raft {
    * alone, so a copy that comes late, when our own election has ended that term, does nothing.
    */
   private timeoutNow(message: TimeoutNow): void {
-    if (message.from === this.knownLeader && !this.reluctant) this.campaign("vote", true);
+    const heeds = this.mayStand && !this.reluctant && !this.snapshots.isInstalling;
+    if (message.from === this.knownLeader && heeds) this.campaign("vote", true);
   }
 
   private campaign(phase: Election["phase"], transfer = false): void {
@@ -342,10 +353,11 @@ export class Raft {
     this.sinceLeaderMs = Number.POSITIVE_INFINITY;
     if (phase === "vote") this.setHardState({ term: this.term + 1, vote: this.options.self });
     const term = phase === "vote" ? this.term : this.term + 1;
-    const election = new Election(phase, term, this.options.voters.length);
+    const { voters } = this.configuration;
+    const election = new Election(phase, term, voters);
     this.election = election;
     const { lastIndex, lastTerm } = this.log;
-    for (const to of this.options.voters) {
+    for (const to of voters) {
       if (to === this.options.self) continue;
       const candidacy = { ...this.envelope(to), term, lastIndex, lastTerm };
       if (phase === "preVote") this.outbox.send({ type: "preVoteRequest", ...candidacy });
@@ -390,7 +402,7 @@ export class Raft {
 
   private append(message: AppendRequest): void {
     const envelope = this.envelope(message.from);
-    if (this.log.term(message.prevIndex) !== message.prevTerm) {
+    if (message.prevIndex >= this.log.compacted.index && this.log.term(message.prevIndex) !== message.prevTerm) {
       const hintIndex = this.log.lastIndexWithTermAtMost(message.prevTerm, message.prevIndex);
       this.outbox.send({
         type: "appendReply",
@@ -418,8 +430,11 @@ export class Raft {
    * @returns the highest index that now equals the leader's log
    */
   private appendEntries({ prevIndex, entries }: AppendRequest): number {
-    let index = prevIndex;
+    const compactedIndex = this.log.compacted.index;
+    let index = Math.max(prevIndex, compactedIndex);
     for (const entry of entries) {
+      // Committed, and so the same in every leader's log, though forgotten here.
+      if (entry.index <= compactedIndex) continue;
       const known = this.log.term(entry.index);
       if (known !== entry.term) {
         if (!this.options.room.take(entry.kind, entry.payload.length)) return index;
@@ -440,6 +455,21 @@ export class Raft {
     if (message.round > 0) {
       this.outbox.send({ type: "heartbeatReply", ...this.envelope(message.from), round: message.round });
     }
+  }
+
+  /**
+   * A voter of the configuration in force, or of the one before while the newest has not committed: ↯ of two voters the leader
+   * appends its own removal and crashes. The other lacks that entry and is not elected without the first, which must stand,
+   * though it does not count itself (thesis §4.2.2). Whoever is asked for a vote gives it, learner or not (§4.1): ours may be
+   * an old configuration.
+   */
+  private get mayStand(): boolean {
+    const { current } = this.log.configurations;
+    const { self } = this.options;
+    if (roleIn(current.configuration, self) === "voter") return true;
+    // The one before, and not the one as of the commit index: that is 0 after a restart.
+    const before = this.log.configurations.at(current.index - 1);
+    return current.index > this.log.commitIndex && roleIn(before, self) === "voter";
   }
 
   /** Within the minimum election time-out of a leader's word, or leading: an election would only disturb (R1). */

@@ -9,7 +9,7 @@ export type GroupId = number;
 /** A replica of a group. Small positive integers, fixed by the first membership; 0 means "none". */
 export type ReplicaId = number;
 
-/** What an entry carries. `configuration` is reserved for membership changes. */
+/** What an entry carries. */
 export type EntryKind = "noop" | "command" | "time" | "configuration";
 
 export interface Entry {
@@ -27,6 +27,35 @@ export interface HardState {
   readonly term: number;
   /** The candidate that got this replica's vote in `term`, or 0. */
   readonly vote: ReplicaId;
+}
+
+/** Who belongs to a group. Voters elect and commit; learners get the log and are counted nowhere (PROTOCOLS R5). */
+export interface Configuration {
+  /** At least one, but for a replica that has yet to hear of any. */
+  readonly voters: readonly ReplicaId[];
+  /** Invariant: none of them is a voter. */
+  readonly learners: readonly ReplicaId[];
+}
+
+/** A place in a log. Index 0, term 0 and lease time 0 stand before the first entry. */
+export interface LogPoint {
+  readonly index: number;
+  readonly term: number;
+  /** Of the entry at `index`, in ms. */
+  readonly leaseTimeMs: number;
+}
+
+/**
+ * What the protocol knows of a snapshot: the whole state of a group as of one committed entry (Raft §7). Its bytes are
+ * the host's; equal facts name equal bytes, whoever made them.
+ */
+export interface Snapshot extends LogPoint {
+  /** At least 1. */
+  readonly totalBytes: number;
+  /** Of all its bytes: a CRC or the like, an integer in 0…2⁵³−1. */
+  readonly digest: number;
+  /** As of `index`. */
+  readonly configuration: Configuration;
 }
 
 interface Envelope {
@@ -103,6 +132,33 @@ export interface TimeoutNow extends Envelope {
   readonly type: "timeoutNow";
 }
 
+/**
+ * A piece of a snapshot, for a follower that lacks what the log has forgotten (Raft §7). Without bytes it asks how much
+ * of the snapshot the follower has.
+ */
+export interface SnapshotChunk extends Envelope {
+  readonly type: "snapshotChunk";
+  readonly snapshot: Snapshot;
+  /** Where `bytes` begin. Invariant: offset + bytes.length ≤ snapshot.totalBytes. */
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface SnapshotReply extends Envelope {
+  readonly type: "snapshotReply";
+  /** Which snapshot: within a term there is one of each index. */
+  readonly index: number;
+  /** Bytes of it that the follower holds durably, from the first on. */
+  readonly offset: number;
+  /**
+   * "installed": the follower holds all up to `index`, durably, by this snapshot or otherwise. "refused": its bytes were
+   * not what they should be, and it has none of them any more.
+   */
+  readonly state: SnapshotState;
+}
+
+export type SnapshotState = "receiving" | "refused" | "installed";
+
 export type Message =
   | PreVoteRequest
   | PreVoteReply
@@ -112,6 +168,8 @@ export type Message =
   | AppendReply
   | Heartbeat
   | HeartbeatReply
-  | TimeoutNow;
+  | TimeoutNow
+  | SnapshotChunk
+  | SnapshotReply;
 
 export type Role = "follower" | "candidate" | "leader";

@@ -3,11 +3,11 @@
  * what is on disk and whose time goes on, and reads like a script of the protocol.
  */
 import { RaftLog } from "../../src/raft/log.ts";
-import type { RaftOptions } from "../../src/raft/options.ts";
+import type { RaftOptions, SnapshotLimits } from "../../src/raft/options.ts";
 import type { Effects } from "../../src/raft/outbox.ts";
 import { type FlushMark, Raft } from "../../src/raft/raft.ts";
-import type { EntryReader, GroupLog, TermRun } from "../../src/raft/storage.ts";
-import type { Entry, EntryKind, HardState, Message, ReplicaId } from "../../src/raft/types.ts";
+import type { EntryKind, HardState, Message, ReplicaId, Snapshot } from "../../src/raft/types.ts";
+import { LogDisk, SnapshotDisk } from "./raft-disk.ts";
 
 export const HEARTBEAT_MS = 50;
 export const ELECTION_MS = 300;
@@ -15,48 +15,13 @@ export const ELECTION_MS = 300;
 const STEP_MS = 10;
 
 export type ClusterOptions = Partial<
-  Pick<RaftOptions, "maxUncommittedBytes" | "maxAppendBytes" | "maxInflightAppends"> & { maxCacheBytes: number }
+  Pick<RaftOptions, "maxUncommittedBytes" | "maxAppendBytes" | "maxInflightAppends"> & {
+    maxCacheBytes: number;
+    /** Replicas 1…this are the voters of the first configuration; else all are. */
+    firstVoters: number;
+  } & SnapshotLimits
 >;
 type OfType<Type extends Message["type"]> = Extract<Message, { type: Type }>;
-
-/** What survives a crash: changed by whole flushes only. */
-class Disk implements EntryReader {
-  hardState: HardState = { term: 0, vote: 0 };
-  entries: Entry[] = [];
-  /** Entries that were read back. */
-  reads = 0;
-
-  read(_group: number, from: number, to: number, maxBytes: number): Entry[] {
-    const found: Entry[] = [];
-    let bytes = 0;
-    for (const entry of this.entries.slice(from - 1, to)) {
-      bytes += entry.payload.length;
-      if (bytes > maxBytes && found.length > 0) break;
-      found.push(entry);
-    }
-    this.reads += found.length;
-    return found;
-  }
-
-  write({ hardState, truncateFrom, entries }: Effects): void {
-    if (hardState !== undefined) this.hardState = hardState;
-    if (truncateFrom !== undefined) this.entries.length = truncateFrom - 1;
-    for (const entry of entries) {
-      if (entry.index !== this.entries.length + 1) throw new Error(`entry ${entry.index} leaves a gap on disk`);
-      this.entries.push(entry);
-    }
-  }
-
-  recover(): GroupLog | undefined {
-    if (this.hardState.term === 0) return undefined;
-    const termRuns: TermRun[] = [];
-    for (const { index, term } of this.entries) {
-      if (term !== termRuns.at(-1)?.term) termRuns.push({ firstIndex: index, term });
-    }
-    const leaseTimeMs = this.entries.at(-1)?.leaseTimeMs ?? 0;
-    return { group: 0, hardState: this.hardState, lastIndex: this.entries.length, termRuns, leaseTimeMs };
-  }
-}
 
 interface Flush {
   readonly effects: Effects;
@@ -65,7 +30,8 @@ interface Flush {
 
 /** One replica with its disk. */
 export class Replica {
-  readonly disk = new Disk();
+  readonly disk = new LogDisk();
+  readonly snapshots = new SnapshotDisk();
   raft: Raft;
   /** Payloads of the commands that were applied, in order. */
   applied: string[] = [];
@@ -82,6 +48,9 @@ export class Replica {
   takes: (kind: EntryKind) => boolean = (kind) => kind === "noop" || !this.fullDisk;
   /** When it was told of time last. */
   tickedMs = 0;
+  /** What is to be stored and put in force of snapshots stays on its way until {@link completeTask}. */
+  slowSnapshots = false;
+  readonly tasks: (() => void)[] = [];
 
   constructor(
     readonly id: ReplicaId,
@@ -95,7 +64,7 @@ export class Replica {
   /** The process dies and comes back with what is on its disk. */
   restart(): void {
     this.flushes.length = 0;
-    this.applied = [];
+    this.tasks.length = 0;
     this.raft = this.start();
   }
 
@@ -114,9 +83,13 @@ export class Replica {
     for (const message of effects.immediate) this.cluster.send(message);
     for (const read of effects.readsReady) this.readsReady.push(read);
     for (const id of effects.readsFailed) this.readsFailed.push(id);
+    this.handleSnapshots(effects);
     this.flushes.push({ effects, mark: raft.flushMark() });
     while (this.flushes.length > 0 && !(this.slowDisk && this.writesSomething)) this.completeFlush();
     this.apply();
+    const before = this.tasks.length;
+    while (!this.slowSnapshots && this.tasks.length > 0) this.completeTask();
+    if (this.tasks.length < before) this.pump();
   }
 
   /** The oldest flush becomes durable: its messages leave. */
@@ -129,14 +102,59 @@ export class Replica {
     this.apply();
   }
 
+  /** The oldest thing to be done about snapshots is done. */
+  completeTask(): void {
+    const task = this.tasks.shift();
+    if (task === undefined) throw new Error(`replica ${this.id} has nothing to do about snapshots`);
+    task();
+  }
+
+  /** Takes a snapshot of what is applied; it is durable at once, or when its task is completed. */
+  takeSnapshot(): void {
+    const { log, snapshots } = this.raft;
+    const entry = log.slice(log.appliedIndex, log.appliedIndex, 0)[0];
+    if (entry === undefined) throw new Error("there is nothing to take a snapshot of");
+    const state = [...this.applied];
+    const configuration = log.configurations.at(entry.index);
+    this.tasks.push(() => snapshots.taken(this.snapshots.make(entry, state, configuration)));
+    if (!this.slowSnapshots) this.completeTask();
+  }
+
+  /** Of the entries that are not forgotten. */
   get terms(): number[] {
     const { log } = this.raft;
-    return Array.from({ length: log.lastIndex }, (_, i) => log.term(i + 1) ?? 0);
+    const first = log.compacted.index + 1;
+    return Array.from({ length: log.lastIndex - first + 1 }, (_, i) => log.term(first + i) ?? 0);
+  }
+
+  private handleSnapshots({ chunksToSend, chunksToStore, install }: Effects): void {
+    const { raft, snapshots } = this;
+    for (const { to, term, snapshot, offset, bytes } of chunksToSend) {
+      const piece = snapshots.read(snapshot, offset, bytes);
+      this.cluster.send({ type: "snapshotChunk", group: 0, from: this.id, to, term, snapshot, offset, bytes: piece });
+    }
+    for (const chunk of chunksToStore) {
+      this.tasks.push(() => raft.snapshots.stored(chunk.snapshot, snapshots.store(chunk)));
+    }
+    if (install !== undefined) this.tasks.push(() => this.install(install));
+    for (const index of snapshots.whole.keys()) if (!raft.snapshots.isNeeded(index)) snapshots.whole.delete(index);
+  }
+
+  private install(snapshot: Snapshot): void {
+    const { raft, snapshots } = this;
+    if (!snapshots.complete(snapshot)) {
+      raft.snapshots.failed(snapshot);
+      return;
+    }
+    this.tasks.unshift(() => {
+      if (raft.snapshots.installed(snapshot)) this.applied = snapshots.state(snapshot.index);
+    });
   }
 
   private get writesSomething(): boolean {
     const effects = this.flushes[0]?.effects;
-    return effects !== undefined && (effects.hardState ?? effects.truncateFrom ?? effects.entries[0]) !== undefined;
+    if (effects === undefined) return false;
+    return (effects.hardState ?? effects.logStart ?? effects.truncateFrom ?? effects.entries[0]) !== undefined;
   }
 
   private apply(): void {
@@ -157,7 +175,7 @@ export class Replica {
     const raftOptions: RaftOptions = {
       group: 0,
       self: this.id,
-      voters,
+      voters: voters.slice(0, options.firstVoters),
       electionTimeoutMs: ELECTION_MS,
       heartbeatIntervalMs: HEARTBEAT_MS,
       random: () => this.draw,
@@ -165,10 +183,21 @@ export class Replica {
       maxAppendBytes: options.maxAppendBytes ?? 64 * 1024,
       maxInflightAppends: options.maxInflightAppends ?? 64,
       room: { take: (kind) => this.takes(kind) },
+      snapshotLimits: {
+        maxSnapshotChunkBytes: options.maxSnapshotChunkBytes ?? 16,
+        maxSnapshotWindowBytes: options.maxSnapshotWindowBytes ?? 64,
+        maxTrailingEntries: options.maxTrailingEntries ?? 0,
+        maxHeldEntries: options.maxHeldEntries ?? 1_000_000,
+      },
     };
-    const log = new RaftLog(0, this.disk, recovered, options.maxCacheBytes ?? 1024 * 1024);
+    const snapshot = this.snapshots.newest()?.snapshot;
     this.tickedMs = nowMs;
-    return new Raft(raftOptions, log, this.disk.hardState, recovered?.leaseTimeMs ?? 0, nowMs);
+    this.applied = snapshot === undefined ? [] : this.snapshots.state(snapshot.index);
+    const log = new RaftLog(0, this.disk, recovered, options.maxCacheBytes ?? 1024 * 1024, snapshot);
+    const raft = new Raft(raftOptions, log, this.disk.hardState, recovered?.leaseTimeMs ?? 0, nowMs);
+    const { partial } = this.snapshots;
+    if (partial !== undefined) raft.snapshots.resume(partial.snapshot, partial.bytes.length);
+    return raft;
   }
 }
 
@@ -227,8 +256,13 @@ export class RaftCluster {
   }
 
   heal(): void {
-    this.cuts.clear();
+    this.mend();
     this.filters.length = 0;
+  }
+
+  /** Of cuts alone. */
+  mend(): void {
+    this.cuts.clear();
   }
 
   crash(id: ReplicaId): void {

@@ -107,6 +107,7 @@ export class RaftChecks {
         break;
       case "append":
       case "heartbeat":
+      case "snapshotChunk":
         this.leads(from, term);
         break;
       case "appendReply":
@@ -118,6 +119,7 @@ export class RaftChecks {
       case "preVoteReply":
       case "heartbeatReply":
       case "timeoutNow":
+      case "snapshotReply":
         break;
       default:
         unreachable(message);

@@ -1,12 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ByteReader, ByteWriter, DecodeError } from "../../../src/kernel/bytes.ts";
+import { limits } from "../../../src/kernel/limits.ts";
 import { readEntry, readMessage, writeEntry, writeMessage } from "../../../src/raft/codec.ts";
 import type { Entry, Message } from "../../../src/raft/types.ts";
 
 const whole = fc.maxSafeNat();
 const payload = fc.uint8Array({ maxLength: 64 });
-const kind = fc.constantFrom<Entry["kind"][]>("noop", "command", "time", "configuration");
+const kind = fc.constantFrom<Entry["kind"][]>("noop", "command", "time");
 const entryArbitrary: fc.Arbitrary<Entry> = fc.record({
   index: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
   term: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
@@ -34,6 +35,16 @@ const appendArbitrary: fc.Arbitrary<Message> = fc
     });
     return { type: "append", ...rest, term, prevIndex, prevTerm, entries };
   });
+const snapshotArbitrary = fc.record({
+  index: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  term: fc.integer({ min: 1, max: 1000 }),
+  leaseTimeMs: whole,
+  totalBytes: fc.integer({ min: 1_000_064, max: Number.MAX_SAFE_INTEGER }),
+  digest: whole,
+  configuration: fc
+    .uniqueArray(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 14 })
+    .map((replicas) => ({ voters: replicas.slice(0, 7), learners: replicas.slice(7) })),
+});
 const messageArbitrary: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ type: literal("preVoteRequest"), ...envelope, lastIndex: whole, lastTerm: whole }),
   fc.record({ type: literal("preVoteReply"), ...envelope, granted: fc.boolean() }),
@@ -58,6 +69,21 @@ const messageArbitrary: fc.Arbitrary<Message> = fc.oneof(
     lastTerm: whole,
     transfer: fc.constant(true as const),
   }),
+  fc.record({
+    type: literal("snapshotChunk"),
+    ...envelope,
+    term: fc.integer({ min: 1000, max: Number.MAX_SAFE_INTEGER }),
+    snapshot: snapshotArbitrary,
+    offset: fc.nat(1_000_000),
+    bytes: payload,
+  }),
+  fc.record({
+    type: literal("snapshotReply"),
+    ...envelope,
+    index: whole,
+    offset: whole,
+    state: fc.constantFrom("receiving", "refused", "installed"),
+  }),
 );
 
 function encode(message: Message): Uint8Array {
@@ -78,6 +104,7 @@ function decode(bytes: Uint8Array): Message | "refused" {
   }
 }
 
+const THREE = { voters: [1, 2, 3], learners: [] };
 const at = { group: 0, from: 1, to: 2 };
 const entry = (index: number, term: number, leaseTimeMs = 0): Entry => {
   return { index, term, kind: "command", leaseTimeMs, payload: new Uint8Array([1, 2, 3]) };
@@ -140,6 +167,7 @@ describe("an append", () => {
     ["are of a later term than their sender", [entry(11, 6)]],
     ["fall back in lease time", [entry(11, 4, 9), entry(12, 4, 8)]],
     ["have no term", [entry(11, 0)]],
+    ["bring a configuration that is none", [{ ...entry(11, 4), kind: "configuration" as const }]],
   ])("whose entries %s is refused", (_what, entries) => {
     expect(decode(encode(append(entries)))).toBe("refused");
   });
@@ -153,6 +181,57 @@ describe("an append", () => {
     const bytes = encode(append([]));
     const forged = new Uint8Array([...bytes.subarray(0, -1), 0xff, 0xff, 0xff, 0xff, 0x7f]);
     expect(decode(forged)).toBe("refused");
+  });
+});
+
+describe("a piece of a snapshot", () => {
+  const snapshot = { index: 9, term: 4, leaseTimeMs: 100, totalBytes: 300_000, digest: 7, configuration: THREE };
+  const chunk = (change: Partial<typeof snapshot>, offset: number, size: number): Message => {
+    const bytes = new Uint8Array(size);
+    return { type: "snapshotChunk", ...at, term: 5, snapshot: { ...snapshot, ...change }, offset, bytes };
+  };
+
+  test.each([
+    ["reaches beyond its end", chunk({}, 299_999, 2)],
+    ["begins beyond its end", chunk({}, 300_001, 0)],
+    ["is larger than a piece may be", chunk({}, 0, limits.maxSnapshotChunkBytes + 1)],
+    ["is of a snapshot without bytes", chunk({ totalBytes: 0 }, 0, 0)],
+    ["is of no entry", chunk({ index: 0 }, 0, 1)],
+    ["is of an entry without a term", chunk({ term: 0 }, 0, 1)],
+    ["is of a later term than its sender", chunk({ term: 6 }, 0, 1)],
+  ])("that %s is refused", (_what, message) => {
+    expect(decode(encode(message))).toBe("refused");
+  });
+
+  test("that reaches its end is read, and so is one without bytes", () => {
+    for (const message of [chunk({}, 299_998, 2), chunk({}, 300_000, 0), chunk({}, 0, limits.maxSnapshotChunkBytes)]) {
+      expect(decode(encode(message))).toEqual(message);
+    }
+  });
+});
+
+describe("the codes of messages", () => {
+  test("never change", () => {
+    const plain = { ...at, term: 5 };
+    const snapshot = { index: 9, term: 4, leaseTimeMs: 100, totalBytes: 3, digest: 7, configuration: THREE };
+    const candidacy = { ...plain, lastIndex: 1, lastTerm: 1 };
+    const messages: Message[] = [
+      { type: "preVoteRequest", ...candidacy },
+      { type: "preVoteReply", ...plain, granted: true },
+      { type: "voteRequest", ...candidacy },
+      { type: "voteReply", ...plain, granted: true },
+      append([]),
+      { type: "appendReply", ...plain, success: true, index: 1, hintTerm: 0, hintIndex: 0 },
+      { type: "heartbeat", ...plain, round: 1, commitIndex: 1, leaseTimeMs: 1 },
+      { type: "heartbeatReply", ...plain, round: 1 },
+      { type: "timeoutNow", ...plain },
+      { type: "voteRequest", ...candidacy, transfer: true },
+      { type: "snapshotChunk", ...plain, snapshot, offset: 2, bytes: new Uint8Array([255]) },
+      { type: "snapshotReply", ...plain, index: 9, offset: 3, state: "installed" },
+    ];
+    expect(messages.map((message) => encode(message)[0])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    expect([...encode(messages[10]!)]).toEqual([10, 0, 1, 2, 5, 9, 4, 100, 3, 7, 3, 1, 2, 3, 0, 2, 1, 255]);
+    expect([...encode(messages[11]!)]).toEqual([11, 0, 1, 2, 5, 2, 9, 3]);
   });
 });
 

@@ -124,6 +124,14 @@ export class FileVolume implements Volume {
     });
   }
 
+  /** On the thread pool: to free a large file's blocks takes a file system some time. */
+  remove(name: string, done: Done): void {
+    this.descriptors.forget(name);
+    unlink(join(this.directory, name), (error) => {
+      if (!this.closed) done(error ?? undefined);
+    });
+  }
+
   /** The descriptor is kept: there may be no other when the file is needed. */
   private created(name: string, descriptor: number, done: Done): void {
     this.descriptors.set(name, descriptor);

@@ -29,6 +29,25 @@ export interface HardState {
   readonly vote: ReplicaId;
 }
 
+/** A place in a log. Index 0, term 0 and lease time 0 stand before the first entry. */
+export interface LogPoint {
+  readonly index: number;
+  readonly term: number;
+  /** Of the entry at `index`, in ms. */
+  readonly leaseTimeMs: number;
+}
+
+/**
+ * What the protocol knows of a snapshot: the whole state of a group as of one committed entry (Raft §7). Its bytes are
+ * the host's; equal facts name equal bytes, whoever made them.
+ */
+export interface Snapshot extends LogPoint {
+  /** At least 1. */
+  readonly totalBytes: number;
+  /** Of all its bytes: a CRC or the like, an integer in 0…2⁵³−1. */
+  readonly digest: number;
+}
+
 interface Envelope {
   readonly group: GroupId;
   readonly from: ReplicaId;

@@ -72,6 +72,8 @@ export const limits = {
   stateHashEvery: 1_000,
   /** Hashes of a group's state that are kept of each replica, and told to one that connects. */
   maxStateHashes: 16,
+  /** One piece of a snapshot on its way to a follower, in bytes: heartbeats and appends pass between two (PROTOCOLS D10). */
+  maxSnapshotChunkBytes: 256 * 1024,
   /** One frame between peers, in bytes. */
   maxFrameBytes: 8 * 1024 * 1024,
   /** Bytes that wait for one peer before frames to it are dropped. */

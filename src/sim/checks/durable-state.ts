@@ -51,8 +51,7 @@ export class DurableNode {
         const { index, term } = record.point;
         terms = record.keepsRest ? terms.slice(index - startIndex) : [term];
         startIndex = index;
-      }
-      else for (const entry of record.entries) terms.push(entry.term);
+      } else for (const entry of record.entries) terms.push(entry.term);
     }
     this.checkHardState(hardState);
     this.next = { hardState, startIndex, terms };

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { FileVolume } from "../../../src/io/file-volume.ts";
 import type { SegmentedLog } from "../../../src/wal/log.ts";
 import { openLog } from "../../../src/wal/open-log.ts";
+import { eventually } from "../../support/eventually.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
-import { countingIdentity, entries, entry, filler, hardState, readAll } from "../../support/wal.ts";
+import { countingIdentity, entries, entry, filler, hardState, logStart, readAll } from "../../support/wal.ts";
 
 function created(volume: FileVolume, name: string, size: number): Promise<Error | undefined> {
   return new Promise((resolve) => volume.create(name, size, resolve));
@@ -94,6 +95,32 @@ describe("FileVolume", () => {
     expect(errors[0]).toBeInstanceOf(Error);
     expect(errors[1]).toBe(errors[0]);
     await volume.close();
+  });
+
+  test("removes a file, and reports one that is not there", async () => {
+    using temporary = temporaryDirectory();
+    const volume = new FileVolume(temporary.path);
+    await created(volume, "a", 100);
+    const remove = (): Promise<Error | undefined> => new Promise((resolve) => volume.remove("a", resolve));
+    expect(await remove()).toBeUndefined();
+    expect(readdirSync(temporary.path)).toEqual([]);
+    expect(await remove()).toBeInstanceOf(Error);
+    await volume.close();
+  });
+
+  test("stays small under a log that is compacted", async () => {
+    using temporary = temporaryDirectory();
+    const volume = new FileVolume(temporary.path);
+    const log = await openedLog(volume);
+    for (let index = 1; index <= 200; index++) {
+      await flushed(log, entries(0, entry(index, 1, filler(8000, index))));
+      if (index % 20 === 0) await flushed(log, logStart(0, index - 5));
+    }
+    await eventually(() => readdirSync(temporary.path).length < 12, { what: "old segments are deleted" });
+    await volume.close();
+    const again = new FileVolume(temporary.path);
+    expect(readAll(await openedLog(again))).toHaveLength(5);
+    await again.close();
   });
 
   test("makes and reads files when every descriptor of the process is taken", async () => {

@@ -162,7 +162,8 @@ test("no crash of process or power, even while opening, loses what was durable o
     } catch (error) {
       throw new Error(`seed ${seed}`, { cause: error });
     }
-    for (const key of ["flushes", "torn", "opens", "crashesWhileOpening", "withoutFirst"] as const) totals[key] += node.counts[key];
+    for (const key of ["flushes", "torn", "opens", "crashesWhileOpening", "withoutFirst"] as const)
+      totals[key] += node.counts[key];
   }
   // A test that met none of these would prove nothing.
   expect(totals.flushes).toBeGreaterThan(5000);

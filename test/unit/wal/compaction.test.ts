@@ -2,10 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { Prng } from "../../../src/kernel/prng.ts";
 import type { Entry } from "../../../src/raft/types.ts";
 import { MemoryVolume } from "../../../src/sim/memory-volume.ts";
+import { EntryLog } from "../../../src/wal/entry-log.ts";
 import { LogCorruptError } from "../../../src/wal/errors.ts";
 import { ExcerptReader } from "../../../src/wal/excerpt.ts";
 import type { SegmentedLog } from "../../../src/wal/log.ts";
 import { openLog } from "../../../src/wal/open-log.ts";
+import { Recovery } from "../../../src/wal/recovery.ts";
 import { segmentName } from "../../../src/wal/segment.ts";
 import { countingIdentity, entries, entry, filler, flush, hardState, logStart } from "../../support/wal.ts";
 import { open as openWith, readAll, truncate } from "../../support/wal.ts";
@@ -70,6 +72,10 @@ describe("compaction", () => {
     fill(log, 1, 30);
     flush(log, logStart(0, 20, 7, false), entries(0, large(21, 7)));
     expect(log.read(0, 21, 21, 1)).toEqual([large(21, 7)]);
+    // Also in one flush, in which indexes come twice.
+    const other = openWith(new MemoryVolume());
+    flush(other, entries(0, entry(1, 1), entry(2, 1)), logStart(0, 1, 7, false), entries(0, entry(2, 7)));
+    expect(other.read(0, 2, 2, 1)).toEqual([entry(2, 7)]);
     const again = open(volume);
     expect(again.recovered.get(0)?.compacted).toEqual({ index: 20, term: 7, leaseTimeMs: 200 });
     expect(readAll(again)).toEqual([large(21, 7)]);
@@ -280,6 +286,15 @@ describe("after a compaction", () => {
       damaged.lose(segmentName(number));
       expect(() => open(damaged)).toThrow(new LogCorruptError(segmentName(number), 0, "the file is missing"));
     }
+  });
+
+  test("entries that no frame holds are missed, whatever the segments say", () => {
+    const recovery = new Recovery(new EntryLog(new MemoryVolume(), String), (name) => name);
+    recovery.oldestSegment(4);
+    recovery.extent(0, { index: 5, term: 1, leaseTimeMs: 0 }, 20);
+    expect(() => recovery.finish()).toThrow(
+      new LogCorruptError(segmentName(4), 0, "entries 6 to 20 of group 0 are missing"),
+    );
   });
 
   test("a segment that is zeros behind its head is missed as well", () => {

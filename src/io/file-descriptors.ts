@@ -27,7 +27,7 @@ export class FileDescriptors {
   }
 
   /** Nothing comes between giving one up and opening: no connection can take it. */
-  open(path: string, flags: "r+" | "w+"): number {
+  open(path: string, flags: "r" | "r+" | "w+"): number {
     try {
       return openSync(path, flags, 0o600);
     } catch (error) {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { FileReads } from "../../../src/io/file-reads.ts";
 import { FileVolume } from "../../../src/io/file-volume.ts";
+import { ExcerptReader } from "../../../src/wal/excerpt.ts";
 import type { SegmentedLog } from "../../../src/wal/log.ts";
 import { openLog } from "../../../src/wal/open-log.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -121,6 +123,29 @@ describe("FileVolume", () => {
     const again = new FileVolume(temporary.path);
     expect(readAll(await openedLog(again))).toHaveLength(5);
     await again.close();
+  });
+
+  test("lets another reader follow a pinned stretch of the log, though it is compacted meanwhile", async () => {
+    using temporary = temporaryDirectory();
+    const volume = new FileVolume(temporary.path);
+    const log = await openedLog(volume);
+    for (let index = 1; index <= 30; index++) await flushed(log, entries(0, entry(index, 1, filler(8000, index))));
+    const pinned = log.pin(0, 3, 25);
+    await flushed(log, logStart(0, 29));
+    for (let index = 31; index <= 60; index++) await flushed(log, entries(0, entry(index, 1, filler(8000, index))));
+    const elsewhere = new FileReads(temporary.path);
+    const found = new ExcerptReader(elsewhere, structuredClone(pinned.excerpt)).read(0, 3, 25, 1e9);
+    expect(found.map(({ index }) => index)).toEqual(Array.from({ length: 23 }, (_, i) => i + 3));
+    expect(found[9]).toEqual(entry(12, 1, filler(8000, 12)));
+    expect(elsewhere.read(pinned.excerpt.segments[0]!.name, 65_530, 100)).toHaveLength(6);
+    elsewhere.close();
+    // The last one holds an entry behind the compaction point, too.
+    const names = pinned.excerpt.segments.slice(0, -1).map(({ name }) => name);
+    expect(readdirSync(temporary.path)).toEqual(expect.arrayContaining(names));
+    pinned.release();
+    const isGone = (): boolean => !names.some((name) => readdirSync(temporary.path).includes(name));
+    await eventually(isGone, { what: "released segments are deleted" });
+    await volume.close();
   });
 
   test("makes and reads files when every descriptor of the process is taken", async () => {

@@ -21,6 +21,8 @@ export interface DataDirectory {
   readonly path: string;
   /** Of the write-ahead log. It exists. */
   readonly logDirectory: string;
+  /** Of snapshots. It exists. */
+  readonly snapshotDirectory: string;
   /** Random, made with the directory: a node that was wiped is another one (PROTOCOLS M1). 1…2⁵³−1. */
   readonly incarnation: number;
   knownIncarnation(nodeId: string): number | undefined;
@@ -31,8 +33,9 @@ export interface DataDirectory {
 }
 
 const LOG = "wal";
+const SNAPSHOTS = "snapshots";
 /** What tells a directory that holds a node's state from one whose making was cut short. */
-const STATE = ["identity.json", "peers.json", LOG];
+const STATE = ["identity.json", "peers.json", LOG, SNAPSHOTS];
 const OURS = new Set(["VERSION", "lock", "pid", MARK_FILE, SUSPECTS_FILE, ...STATE]);
 
 /**
@@ -64,9 +67,12 @@ function openLocked(path: string, options: DataDirectoryOptions): DataDirectory 
     const peers = new PeerIncarnations(join(path, "peers.json"));
     const logDirectory = join(path, LOG);
     makeDirectory(logDirectory);
+    const snapshotDirectory = join(path, SNAPSHOTS);
+    makeDirectory(snapshotDirectory);
     return {
       path,
       logDirectory,
+      snapshotDirectory,
       incarnation,
       knownIncarnation: (id) => peers.known(id),
       rememberIncarnation: (id, found) => peers.remember(id, found),

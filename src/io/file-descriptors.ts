@@ -19,8 +19,15 @@ export class FileDescriptors {
     this.byName.set(name, descriptor);
   }
 
+  forget(name: string): void {
+    const descriptor = this.byName.get(name);
+    if (descriptor === undefined) return;
+    this.byName.delete(name);
+    closeSync(descriptor);
+  }
+
   /** Nothing comes between giving one up and opening: no connection can take it. */
-  open(path: string, flags: "r+" | "w+"): number {
+  open(path: string, flags: "r" | "r+" | "w+"): number {
     try {
       return openSync(path, flags, 0o600);
     } catch (error) {

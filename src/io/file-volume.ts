@@ -17,8 +17,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { assert } from "../kernel/assert.ts";
+import { isNoRoom } from "../wal/errors.ts";
 import type { Volume } from "../wal/volume.ts";
-import { UNFINISHED, errorCode } from "./durable-file.ts";
+import { UNFINISHED } from "./durable-file.ts";
 import { FileDescriptors } from "./file-descriptors.ts";
 
 /** Zeros are written in pieces, off the main thread: none holds up a foreground fdatasync for long. */
@@ -34,8 +35,6 @@ type Done = (error?: Error) => void;
 type Created = (error: Error | undefined, descriptor?: number) => void;
 
 const ABANDONED = new Error("the volume was closed");
-/** The codes of a disk, a quota or a limit on the size of files that has no room. */
-const NO_ROOM = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 /**
  * A {@link Volume} in a directory of the operating system's.
@@ -46,7 +45,7 @@ const NO_ROOM = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 export class FileVolume implements Volume {
   private readonly descriptors = new FileDescriptors();
   private readonly directoryDescriptor: number;
-  private readonly creating = new Set<Promise<void>>();
+  private readonly underWay = new Set<Promise<void>>();
   private failure: Error | undefined;
   private closed = false;
 
@@ -103,12 +102,12 @@ export class FileVolume implements Volume {
 
   create(name: string, size: number, done: Done): void {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.creating.add(promise);
+    this.underWay.add(promise);
     const isAbandoned = (): boolean => this.closed;
     const path = join(this.directory, name);
     const open = (unfinished: string): number => this.descriptors.open(unfinished, "w+");
     const finish: Created = (error, descriptor) => {
-      this.creating.delete(promise);
+      this.underWay.delete(promise);
       resolve();
       if (this.closed) {
         if (descriptor !== undefined) closeSync(descriptor);
@@ -121,6 +120,18 @@ export class FileVolume implements Volume {
     requireRoom(this.directory, size, (error) => {
       if (error !== undefined || this.closed) finish(error ?? ABANDONED);
       else createZeroed(path, size, { open, isAbandoned, failed }, finish);
+    });
+  }
+
+  /** On the thread pool: to free a large file's blocks takes a file system some time. */
+  remove(name: string, done: Done): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.underWay.add(promise);
+    this.descriptors.forget(name);
+    unlink(join(this.directory, name), (error) => {
+      this.underWay.delete(promise);
+      resolve();
+      if (!this.closed) done(error ?? undefined);
     });
   }
 
@@ -143,7 +154,7 @@ export class FileVolume implements Volume {
     this.closed = true;
     this.descriptors.close();
     closeSync(this.directoryDescriptor);
-    await Promise.all(this.creating);
+    await Promise.all(this.underWay);
   }
 
   private descriptor(name: string): number {
@@ -200,7 +211,7 @@ function createZeroed(path: string, size: number, creation: Creation, done: Crea
     if (error !== null) finish(error);
     else
       fsync(descriptor, (failure) => {
-        if (failure !== null && !NO_ROOM.has(errorCode(failure) ?? "")) creation.failed(failure);
+        if (failure !== null && !isNoRoom(failure)) creation.failed(failure);
         finish(failure);
       });
   });

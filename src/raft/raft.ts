@@ -9,6 +9,7 @@ import type { RaftOptions } from "./options.ts";
 import { type Effects, Outbox } from "./outbox.ts";
 import type { ReadId } from "./rounds.ts";
 import { Snapshots } from "./snapshots.ts";
+import { successionTimeoutMs } from "./succession.ts";
 import type {
   AppendRequest,
   Configuration,
@@ -396,7 +397,7 @@ export class Raft {
     if (this.currentRole !== "follower" || this.knownLeader !== from) this.becomeFollower(this.term, from);
     this.sinceLeaderMs = 0;
     this.electionElapsedMs = 0;
-    this.electionTimeoutMs = this.successionTimeout();
+    this.electionTimeoutMs = successionTimeoutMs(this.options, this.configuration.voters, from);
     this.leaseTime.heard(leaseTimeMs, this.term);
   }
 
@@ -489,20 +490,6 @@ export class Raft {
 
   private drawElectionTimeout(): number {
     return this.options.electionTimeoutMs * (1 + this.options.random());
-  }
-
-  /**
-   * How long the leader of this term may be silent. Followers know each other, so they need not leave it to chance who
-   * stands first (Raft §5.2): one after the other, by their ids, a slot apart. Whoever is next gives the one before it
-   * time to win, and only an election that nobody won is left to chance.
-   */
-  private successionTimeout(): number {
-    const { voters, self, electionTimeoutMs, heartbeatIntervalMs, random } = this.options;
-    let before = 0;
-    for (const voter of voters) if (voter < self && voter !== this.knownLeader) before++;
-    const slotMs = Math.min(heartbeatIntervalMs, electionTimeoutMs / (voters.length - 1));
-    // Not at the very minimum: those who are asked must have missed the leader for that long, too (PROTOCOLS R1).
-    return electionTimeoutMs + slotMs * (before + 0.2 + 0.2 * random());
   }
 
   private envelope(to: ReplicaId): { group: number; from: ReplicaId; to: ReplicaId; term: number } {

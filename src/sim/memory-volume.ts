@@ -9,7 +9,7 @@ export const SECTOR_BYTES = 512;
 
 export interface MemoryVolumeOptions {
   /**
-   * Completions of `sync` and `create` wait for {@link MemoryVolume.pump}. Otherwise they come before the call returns.
+   * Completions of `sync`, `create` and `remove` wait for {@link MemoryVolume.pump}. Otherwise they come before the call returns.
    */
   readonly delayed?: boolean;
   /** Told when a completion starts to wait: the host schedules a `pump` some time later. */
@@ -27,7 +27,8 @@ interface MemoryFile {
 
 type Pending =
   | { readonly type: "sync"; readonly name: string; readonly sectors: number[]; readonly done: Done }
-  | { readonly type: "create"; readonly name: string; readonly size: number; readonly done: Done };
+  | { readonly type: "create"; readonly name: string; readonly size: number; readonly done: Done }
+  | { readonly type: "remove"; readonly name: string; readonly done: Done };
 type Done = (error?: Error) => void;
 
 /**
@@ -38,6 +39,8 @@ type Done = (error?: Error) => void;
  */
 export class MemoryVolume implements Volume {
   private readonly files = new Map<string, MemoryFile>();
+  /** Removed, and the directory not synced since: a power cut may bring them back. */
+  private readonly removed = new Map<string, MemoryFile>();
   private readonly queue: Pending[] = [];
   private syncFailure: Error | undefined;
   private createFailure: Error | undefined;
@@ -80,6 +83,10 @@ export class MemoryVolume implements Volume {
     this.begin({ type: "create", name, size, done });
   }
 
+  remove(name: string, done: Done): void {
+    this.begin({ type: "remove", name, done });
+  }
+
   /** Completions that wait. */
   get pending(): number {
     return this.queue.length;
@@ -100,6 +107,8 @@ export class MemoryVolume implements Volume {
 
   /** Every sector that was not synced is kept or lost on its own; so is a file being created. */
   crashPower(random: () => number): void {
+    for (const [name, file] of this.removed) if (random() < 0.5) this.bringBack(name, file);
+    this.removed.clear();
     for (const file of this.files.values()) {
       for (const sector of file.dirty) if (random() < 0.5) store(file, sector);
       this.forgetCache(file);
@@ -144,7 +153,8 @@ export class MemoryVolume implements Volume {
     file.cache.set(bytes, offset);
   }
 
-  remove(name: string): void {
+  /** As a person would delete it: for good. */
+  lose(name: string): void {
     this.files.delete(name);
   }
 
@@ -168,6 +178,7 @@ export class MemoryVolume implements Volume {
 
   private complete(operation: Pending): void {
     if (operation.type === "create") this.completeCreate(operation.name, operation.size, operation.done);
+    else if (operation.type === "remove") this.completeRemove(operation.name, operation.done);
     else this.completeSync(operation.name, operation.sectors, operation.done);
   }
 
@@ -175,7 +186,21 @@ export class MemoryVolume implements Volume {
     const failure = this.createFailure ?? (size > this.roomBytes ? NO_ROOM : undefined);
     this.createFailure = undefined;
     if (failure === undefined) this.addFile(name, size);
+    // The directory is synced.
+    if (failure === undefined) this.removed.clear();
     done(failure);
+  }
+
+  private completeRemove(name: string, done: Done): void {
+    this.removed.set(name, this.file(name));
+    this.roomBytes += this.size(name);
+    this.files.delete(name);
+    done();
+  }
+
+  private bringBack(name: string, file: MemoryFile): void {
+    this.roomBytes -= file.cache.length;
+    this.files.set(name, file);
   }
 
   private completeSync(name: string, sectors: readonly number[], done: Done): void {
@@ -202,8 +227,9 @@ export class MemoryVolume implements Volume {
 
   private dropPending(random: () => number): void {
     for (const operation of this.queue) {
-      const isThere = operation.type === "create" && random() < 0.5;
-      if (isThere && operation.size <= this.roomBytes) this.addFile(operation.name, operation.size);
+      if (operation.type === "sync" || random() >= 0.5) continue;
+      if (operation.type === "remove") this.completeRemove(operation.name, () => {});
+      else if (operation.size <= this.roomBytes) this.addFile(operation.name, operation.size);
     }
     this.queue.length = 0;
     this.syncFailure = undefined;

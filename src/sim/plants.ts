@@ -237,5 +237,6 @@ function lyingVolume(volume: Volume): Volume {
     write: (name, offset, bytes) => volume.write(name, offset, bytes),
     sync: (_name, done) => done(),
     create: (name, size, done) => volume.create(name, size, done),
+    remove: (name, done) => volume.remove(name, done),
   };
 }

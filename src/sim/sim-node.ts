@@ -247,6 +247,7 @@ export class SimNode {
         });
       },
       create: (name, size, done) => volume.create(name, size, done),
+      remove: (name, done) => volume.remove(name, done),
     };
   }
 

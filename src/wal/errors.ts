@@ -14,7 +14,33 @@ export class LogCorruptError extends Error {
   }
 }
 
-/** The log was written by a newer release. */
+/** What the log has forgotten is in no snapshot that can be read. */
+export class SnapshotLostError extends Error {
+  override name = "SnapshotLostError";
+
+  /** @param damaged the files that were snapshots of the group */
+  constructor(group: number, index: number, damaged: readonly string[]) {
+    const why = damaged.length === 0 ? "is missing" : `is damaged (${damaged.join(", ")})`;
+    super(
+      `The snapshot of group ${group} that holds its entries up to ${index} ${why} and the log does not reach back to an earlier one: restore the data directory from a backup or replace the node.`,
+    );
+  }
+}
+
+/** The bytes that came in are not the snapshot that they were said to be. Nothing of them is kept. */
+export class SnapshotDamagedError extends Error {
+  override name = "SnapshotDamagedError";
+}
+
+/** The codes of a disk, a quota or a limit on the size of files that has no room. */
+const NO_ROOM = new Set<unknown>(["ENOSPC", "EDQUOT", "EFBIG"]);
+
+/** Want of room ends by itself and costs nothing that is there; any other error of a disk is fatal (PROTOCOLS D9). */
+export function isNoRoom(error: Error): boolean {
+  return "code" in error && NO_ROOM.has(error.code);
+}
+
+/** A file was written by a newer release. */
 export class LogFormatError extends Error {
   override name = "LogFormatError";
 
@@ -22,5 +48,14 @@ export class LogFormatError extends Error {
     super(
       `The log file ${file} has format ${found} and this release reads formats up to ${known}: start the newer release.`,
     );
+  }
+}
+
+/** A snapshot was written by a newer release. */
+export class SnapshotFormatError extends Error {
+  override name = "SnapshotFormatError";
+
+  constructor(file: string) {
+    super(`The snapshot ${file} has a format that this release does not read: start the newer release.`);
   }
 }

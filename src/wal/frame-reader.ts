@@ -1,5 +1,5 @@
 import { DecodeError } from "../kernel/bytes.ts";
-import type { Entry, GroupId } from "../raft/types.ts";
+import type { Entry, GroupId, LogPoint } from "../raft/types.ts";
 import { LogCorruptError } from "./errors.ts";
 import { type Frame, MARK_BYTES, UNIT_HEAD_BYTES, frameBodyBytes, readFrame } from "./frame.ts";
 import { type RecordVisitor, decodeEntries, readRecords } from "./record-codec.ts";
@@ -24,7 +24,7 @@ export class FrameReader {
   private chunkBase = 0;
 
   constructor(
-    private readonly volume: Volume,
+    private readonly volume: Pick<Volume, "read">,
     private readonly pathOf: (name: string) => string,
   ) {}
 
@@ -89,6 +89,14 @@ class EntryCollector implements RecordVisitor {
     if (group !== this.group) return;
     while ((this.found.at(-1)?.index ?? 0) >= fromIndex) this.found.pop();
   }
+
+  logStart(group: GroupId, _point: LogPoint, keepsRest: boolean): void {
+    if (group === this.group && !keepsRest) this.found.length = 0;
+  }
+
+  oldestSegment(): void {}
+
+  extent(): void {}
 
   entries(group: GroupId, firstIndex: number, count: number, encoded: Uint8Array): void {
     if (group !== this.group) return;

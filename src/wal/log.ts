@@ -3,18 +3,32 @@ import { ByteWriter } from "../kernel/bytes.ts";
 import type { GroupLog } from "../raft/storage.ts";
 import type { Entry, GroupId } from "../raft/types.ts";
 import type { EntryLog } from "./entry-log.ts";
+import type { PinnedExcerpt } from "./excerpt.ts";
 import { type FlushId, UNIT_HEAD_BYTES, alignUnit, sealUnit } from "./frame.ts";
-import { writeHardState, writeRecord } from "./record-codec.ts";
+import { carriedForward, oldestNeeded, writeLogHead } from "./log-head.ts";
+import { writeRecord } from "./record-codec.ts";
 import type { LogRecord, LogRoom, WriteAheadLog } from "./records.ts";
 import { SEGMENT_HEAD_BYTES, type Segment } from "./segment.ts";
+import { SegmentCleaner } from "./segment-cleaner.ts";
 import { type SegmentPool, asError } from "./segment-pool.ts";
 import type { Volume } from "./volume.ts";
 
 /** A buffer that one great flush made larger than this is given back. */
 const KEPT_BUFFER_BYTES = 4 * 1024 * 1024;
-/** What a unit holds beside its entries: its head, and for each group a hard state, twice in a new segment. */
+/** What a unit holds beside its entries: its head, and for each group a few records, repeated ones among them. */
 const UNIT_OVERHEAD_BYTES = 256;
-const GROUP_OVERHEAD_BYTES = 64;
+const GROUP_OVERHEAD_BYTES = 192;
+const NONE: readonly never[] = [];
+
+/** Numbers of segments. */
+export interface Oldest {
+  /** That is there. */
+  readonly kept: number;
+  /** That begins with all that D6 asks for: earlier ones are of a release that knew no compaction. */
+  readonly headed: number;
+  /** That something is needed of. */
+  readonly needed: number;
+}
 
 export interface SegmentedLogParts {
   readonly volume: Volume;
@@ -25,6 +39,17 @@ export interface SegmentedLogParts {
   readonly segment: Segment;
   readonly end: number;
   readonly flush: FlushId;
+  readonly oldest: Oldest;
+}
+
+/** What is written as one unit. */
+interface Flush {
+  readonly records: readonly LogRecord[];
+  /** Of other groups, written again before the records. */
+  readonly carried: readonly LogRecord[];
+  /** The unit repeats all that earlier segments were needed for, but for entries. */
+  readonly head: { readonly patchAt: number; readonly oldestNeeded: number } | undefined;
+  readonly onDurable: (error?: Error) => void;
 }
 
 /** The log once it is open: writes units one after the other, each durable before the next. */
@@ -37,6 +62,9 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
   private readonly volume: Volume;
   private readonly entries: EntryLog;
   private readonly pool: SegmentPool;
+  private readonly cleaner: SegmentCleaner;
+  private readonly oldestKept: number;
+  private headedFrom: number;
   private segment: Segment;
   /** Invariant: aligned, ≤ segment.bytes; all before it is durable unless `flushing`. */
   private end: number;
@@ -48,13 +76,18 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
 
   /** Use `openLog`. */
   constructor(parts: SegmentedLogParts) {
-    this.volume = parts.volume;
+    const { volume, oldest } = parts;
+    this.volume = volume;
     this.entries = parts.entries;
     this.pool = parts.pool;
     this.recovered = parts.recovered;
     this.segment = parts.segment;
     this.end = parts.end;
     this.durable = parts.flush;
+    this.oldestKept = oldest.kept;
+    this.headedFrom = oldest.headed;
+    this.cleaner = new SegmentCleaner({ volume, lowest: oldest.kept, removed: (number) => this.removed(number) });
+    this.cleaner.release(oldest.needed);
     this.pool.prepare();
   }
 
@@ -66,7 +99,7 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
   get entryBytes(): number {
     if (!this.pool.hasReserve) return 0;
     const rest = this.segment.bytes - this.end - (this.flushing ? this.unit.length : 0);
-    const overhead = UNIT_OVERHEAD_BYTES + GROUP_OVERHEAD_BYTES * this.entries.groupCount;
+    const overhead = UNIT_OVERHEAD_BYTES + GROUP_OVERHEAD_BYTES * this.entries.groups.size;
     return Math.max(0, Math.max(rest, this.pool.spareBytes) - overhead);
   }
 
@@ -82,6 +115,11 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
     return this.entries.read(group, from, to, maxBytes);
   }
 
+  pin(group: GroupId, from: number, to: number): PinnedExcerpt {
+    const excerpt = this.entries.excerpt(group, from, to);
+    return { excerpt, release: this.cleaner.pin(excerpt.segments[0]?.number ?? 0) };
+  }
+
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
     assert(!this.failed, "nothing is written after an error of the disk");
     assert(!this.flushing, "no flush is written before the previous one is durable");
@@ -91,16 +129,23 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
       this.fail(this.pool.failure, onDurable);
       return;
     }
-    this.encode(records, false);
+    // What the compaction frees goes at once, also on a disk that has no room for a next segment.
+    const compacts = records.some(({ type }) => type === "logStart");
+    const flush = this.encode(records, NONE, compacts, onDurable);
     const essential = records.every(isEssential);
     const fits = this.end + this.unit.length <= this.segment.bytes;
-    if (fits && (essential || this.pool.hasReserve)) this.write(records, onDurable);
+    if (fits && (essential || this.pool.hasReserve)) this.write(flush);
     else this.roll(records, essential, onDurable);
   }
 
-  /** A new segment begins with every group's hard state, in the frame of its first flush (PROTOCOLS D6). */
+  /** A new segment begins with what D6 asks for, in the frame of its first flush. */
   private roll(records: readonly LogRecord[], essential: boolean, onDurable: (error?: Error) => void): void {
-    this.encode(records, true);
+    const carried = carriedForward(this.entries, records, this.segment.number + 1);
+    let flush = this.encode(records, carried, true, onDurable);
+    // Who was promised room for entries waits for no more of it.
+    if (carried.length > 0 && this.unit.length > this.pool.spareBytes) {
+      flush = this.encode(records, NONE, true, onDurable);
+    }
     this.pool.take(this.unit.length, essential, (error, segment) => {
       if (segment === undefined) {
         this.fail(error ?? new Error("no segment"), onDurable);
@@ -109,51 +154,72 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
       this.entries.addSegment(segment);
       this.segment = segment;
       this.end = SEGMENT_HEAD_BYTES;
-      this.write(records, onDurable);
+      this.headedFrom = Math.min(this.headedFrom, segment.number);
+      this.write(flush);
     });
   }
 
-  private encode(records: readonly LogRecord[], withHardStates: boolean): void {
-    const { unit } = this;
+  private encode(
+    records: readonly LogRecord[],
+    carried: readonly LogRecord[],
+    withHead: boolean,
+    onDurable: (error?: Error) => void,
+  ): Flush {
+    const { unit, entries } = this;
     unit.reset();
     unit.skip(UNIT_HEAD_BYTES);
-    if (withHardStates)
-      for (const [group, hardState] of this.entries.hardStates()) writeHardState(unit, group, hardState);
+    const head = withHead
+      ? { patchAt: writeLogHead(unit, entries), oldestNeeded: oldestNeeded(entries, records, carried) }
+      : undefined;
+    for (const record of carried) writeRecord(unit, record);
     for (const record of records) writeRecord(unit, record);
     unit.skip(alignUnit(unit.length) - unit.length);
+    return { records, carried, head, onDurable };
   }
 
-  private write(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
+  private write(flush: Flush): void {
     const { segment, end } = this;
+    const oldest = this.oldestFor(flush);
+    if (flush.head !== undefined) this.unit.patchU32(flush.head.patchAt, oldest);
     const bytes = this.unit.written();
-    const flush = sealUnit(bytes, segment, end, this.durable.sequence + 1, this.durable);
+    const id = sealUnit(bytes, segment, end, this.durable.sequence + 1, this.durable);
     try {
       this.volume.write(segment.name, end, bytes);
     } catch (error) {
-      this.fail(asError(error), onDurable);
+      this.fail(asError(error), flush.onDurable);
       return;
     }
     this.volume.sync(segment.name, (error) => {
-      if (error !== undefined) this.fail(error, onDurable);
-      else this.finish(records, flush, bytes.length, onDurable);
+      if (error !== undefined) this.fail(error, flush.onDurable);
+      else this.finish(flush, id, bytes.length, oldest);
     });
   }
 
-  private finish(
-    records: readonly LogRecord[],
-    flush: FlushId,
-    bytes: number,
-    onDurable: (error?: Error) => void,
-  ): void {
-    for (const record of records) this.entries.absorb(record, this.segment.number, this.end);
-    this.durable = flush;
+  /** The oldest segment that is needed once the flush is durable, as far as it says so. */
+  private oldestFor({ head }: Flush): number {
+    if (head === undefined) return 0;
+    const oldest = Math.min(head.oldestNeeded, this.segment.number);
+    return oldest < this.headedFrom ? this.oldestKept : oldest;
+  }
+
+  private finish({ records, carried, onDurable }: Flush, id: FlushId, bytes: number, oldest: number): void {
+    const { segment, end, entries } = this;
+    for (const record of carried) entries.absorb(record, segment.number, end);
+    for (const record of records) entries.absorb(record, segment.number, end);
+    this.durable = id;
     this.end += bytes;
     this.flushes++;
     this.flushedBytes += bytes;
     if (bytes > KEPT_BUFFER_BYTES) this.unit = new ByteWriter(64 * 1024);
     this.flushing = false;
+    this.cleaner.release(oldest);
     this.pool.prepare();
     onDurable();
+  }
+
+  private removed(segment: number): void {
+    this.entries.dropSegment(segment);
+    if (this.pool.refusal !== undefined && !this.failed) this.pool.retry();
   }
 
   private fail(error: Error, onDurable: (error?: Error) => void): void {
@@ -163,8 +229,8 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
 }
 
 /**
- * What may use up the reserve: terms, votes, truncations, and the entry that opens a term, without which a leader
- * answers no read. Each is small, and there are few more of them than elections.
+ * What may use up the reserve: terms, votes, truncations, compactions, and the entry that opens a term, without which a
+ * leader answers no read. Each is small, and there are few more of them than elections.
  */
 function isEssential(record: LogRecord): boolean {
   return record.type !== "entries" || record.entries.every(({ kind }) => kind === "noop");

@@ -1,9 +1,12 @@
+import type { GroupLog } from "../raft/storage.ts";
+import type { GroupId } from "../raft/types.ts";
 import { EntryLog } from "./entry-log.ts";
+import { LogCorruptError } from "./errors.ts";
 import { type FlushId, MARK_BYTES, encodeMark } from "./frame.ts";
 import { SegmentedLog } from "./log.ts";
 import { Recovery } from "./recovery.ts";
 import { type Scan, scanLog } from "./scan.ts";
-import { SEGMENT_HEAD_BYTES, type Segment, encodeSegmentHead } from "./segment.ts";
+import { SEGMENT_HEAD_BYTES, type Segment, encodeSegmentHead, segmentName } from "./segment.ts";
 import { SegmentPool, asError } from "./segment-pool.ts";
 import type { Volume } from "./volume.ts";
 
@@ -35,6 +38,13 @@ export function openLog(volume: Volume, options: LogOptions, done: Opened): void
   new Opening(volume, options, done).start();
 }
 
+/** What was found. */
+interface Read {
+  readonly scan: Scan;
+  readonly blank: readonly Segment[];
+  readonly recovered: ReadonlyMap<GroupId, GroupLog>;
+}
+
 class Opening {
   private readonly pathOf: (name: string) => string;
   private readonly entries: EntryLog;
@@ -55,12 +65,14 @@ class Opening {
     const touched = new Set<string>();
     const read = this.attempt(() => {
       const scan = this.scan();
+      this.checkBeginning(scan);
+      const recovered = this.recovery.finish();
       const blank = this.rewriteHeads(scan, touched);
       this.rewriteLastFlush(scan, touched);
       this.zeroRemains(scan, touched);
-      return { scan, blank };
+      return { scan, blank, recovered };
     });
-    if (read !== undefined) this.syncAll([...touched], () => this.proceed(read.scan, read.blank));
+    if (read !== undefined) this.syncAll([...touched], () => this.proceed(read));
   }
 
   /** Hands an error to `done`, which itself runs outside of any `try`: its own errors are not ours. */
@@ -82,6 +94,18 @@ class Opening {
       pathOf,
       onFrame: (bytes, frame, segment, unitOffset) => recovery.frame(bytes, frame, segment, unitOffset),
     });
+  }
+
+  /** What is not there any more must be what a frame that is there calls superfluous (PROTOCOLS D6). */
+  private checkBeginning({ first, lowest }: Scan): void {
+    const { oldestNeeded } = this.recovery;
+    if (first === undefined ? lowest > 1 : first.sequence > 1 && lowest > oldestNeeded) {
+      throw new LogCorruptError(this.pathOf(segmentName(lowest - 1)), 0, "the file is missing");
+    }
+    if (first === undefined || first.sequence === 1 || first.segment.number <= oldestNeeded) return;
+    const name = segmentName(oldestNeeded);
+    const what = `its flushes are unreadable that were durable, as ${first.segment.name} shows`;
+    throw new LogCorruptError(this.pathOf(name), SEGMENT_HEAD_BYTES, what);
   }
 
   /** The heads of all segments without a flush, and of the one with the last: what was read of them may not be durable. */
@@ -129,29 +153,30 @@ class Opening {
     });
   }
 
-  private proceed(scan: Scan, blank: readonly Segment[]): void {
+  private proceed(read: Read): void {
     const { volume } = this;
+    const { scan, blank } = read;
     const known = [...scan.segments, ...scan.headless];
     const nextNumber = known.reduce((highest, { number }) => Math.max(highest, number), 0) + 1;
     const segmentBytes = this.options.segmentBytes ?? DEFAULT_SEGMENT_BYTES;
     const pool = new SegmentPool({ volume, segmentBytes, identity: this.options.identity, blank, nextNumber });
-    const { last, flush, end } = scan;
+    const { last, end } = scan;
     // With room for a term and a vote a node starts on a full disk, too: it votes, and follows who has room.
     if (last !== undefined && last.segment.bytes - end >= HARD_STATE_ROOM_BYTES) {
-      this.finish(pool, last.segment, end, flush);
+      this.finish(read, pool, last.segment, end);
       return;
     }
     pool.demand((error) => {
       if (error !== undefined) this.done(error, undefined);
-      else if (last !== undefined) this.finish(pool, last.segment, end, flush);
-      else this.begin(pool, flush);
+      else if (last !== undefined) this.finish(read, pool, last.segment, end);
+      else this.begin(read, pool);
     });
   }
 
-  private begin(pool: SegmentPool, flush: FlushId): void {
+  private begin(read: Read, pool: SegmentPool): void {
     pool.take(0, true, (error, first) => {
       if (first === undefined) this.done(error ?? new Error("no segment"), undefined);
-      else this.finish(pool, first, SEGMENT_HEAD_BYTES, flush);
+      else this.finish(read, pool, first, SEGMENT_HEAD_BYTES);
     });
   }
 
@@ -163,13 +188,16 @@ class Opening {
     if (end + MARK_BYTES <= segment.bytes) this.volume.write(segment.name, end, encodeMark(segment, flush));
   }
 
-  private finish(pool: SegmentPool, segment: Segment, end: number, flush: FlushId): void {
-    const { volume, entries } = this;
+  private finish({ scan, recovered }: Read, pool: SegmentPool, segment: Segment, end: number): void {
+    const { volume, entries, recovery } = this;
+    const { flush } = scan;
     const log = this.attempt(() => {
       if (flush.sequence > 0) this.mark(segment, end, flush);
       entries.addSegment(segment);
-      const recovered = this.recovery.finish();
-      return new SegmentedLog({ volume, entries, pool, recovered, segment, end, flush });
+      // Before what frees them was synced again they stay.
+      for (const number of scan.strays) volume.remove(segmentName(number), () => {});
+      const oldest = { kept: scan.lowest, headed: recovery.headedFrom, needed: recovery.oldestNeeded };
+      return new SegmentedLog({ volume, entries, pool, recovered, segment, end, flush, oldest });
     });
     if (log !== undefined) this.done(undefined, log);
   }

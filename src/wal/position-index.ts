@@ -24,9 +24,29 @@ export class PositionIndex {
   private truncated = false;
   private end = 0;
 
-  /** Of the last entry, 0 for none. */
+  /** Of the last entry, or where the log begins. */
   get lastIndex(): number {
     return this.end;
+  }
+
+  /** All entries from here to the last have a position; lastIndex + 1 when none has. */
+  get firstIndex(): number {
+    return this.rows === 0 ? this.end + 1 : (this.firstIndexes[0] ?? 0);
+  }
+
+  /** No entry has a position, and the next one is behind `index`. */
+  restart(index: number): void {
+    this.rows = 0;
+    this.end = index;
+  }
+
+  /** Forgets positions that entries behind `index` do not need. */
+  compact(index: number): void {
+    let drop = 0;
+    while (drop < this.rows && this.lastIndexOf(drop) <= index) drop++;
+    if (drop === 0) return;
+    for (const column of [this.firstIndexes, this.segments, this.offsets]) column.copyWithin(0, drop, this.rows);
+    this.rows -= drop;
   }
 
   /** Notes entries `firstIndex`…`lastIndex` in the unit at `offset`. */
@@ -60,8 +80,31 @@ export class PositionIndex {
       else high = middle;
     }
     if (low === 0) return undefined;
-    const next = low < this.rows ? (this.firstIndexes[low] ?? 0) - 1 : this.end;
-    return { segment: this.segments[low - 1] ?? 0, offset: this.offsets[low - 1] ?? 0, lastIndex: next };
+    return this.row(low - 1);
+  }
+
+  /** In order, for entries `from`…`to`. */
+  range(from: number, to: number): Position[] {
+    const found: Position[] = [];
+    for (let next = from; next <= to;) {
+      const position = this.find(next);
+      if (position === undefined) break;
+      found.push(position);
+      next = position.lastIndex + 1;
+    }
+    return found;
+  }
+
+  private row(row: number): Position {
+    return {
+      segment: this.segments[row] ?? 0,
+      offset: this.offsets[row] ?? 0,
+      lastIndex: this.lastIndexOf(row),
+    };
+  }
+
+  private lastIndexOf(row: number): number {
+    return row + 1 < this.rows ? (this.firstIndexes[row + 1] ?? 0) - 1 : this.end;
   }
 
   private grow(): void {

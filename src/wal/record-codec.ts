@@ -1,14 +1,17 @@
 import { unreachable } from "../kernel/assert.ts";
 import { ByteReader, type ByteWriter, DecodeError } from "../kernel/bytes.ts";
 import { readEntry, writeEntry } from "../raft/codec.ts";
-import type { Entry, GroupId, HardState } from "../raft/types.ts";
+import type { Entry, GroupId, HardState, LogPoint } from "../raft/types.ts";
 import type { LogRecord } from "./records.ts";
 
-/** Codes on disk: append only. The zeros that pad a body end it. Configuration and compaction points (D6) come later. */
+/** Codes on disk: append only. The zeros that pad a body end it. */
 const END = 0;
 const HARD_STATE = 1;
 const TRUNCATE = 2;
 const ENTRIES = 3;
+const LOG_START = 4;
+const OLDEST_SEGMENT = 5;
+const EXTENT = 6;
 
 /** Of the smallest entry: kind, term, index, lease time, length of the payload. */
 const MIN_ENTRY_BYTES = 5;
@@ -17,6 +20,11 @@ const MIN_ENTRY_BYTES = 5;
 export interface RecordVisitor {
   hardState(group: GroupId, hardState: HardState): void;
   truncate(group: GroupId, fromIndex: number): void;
+  logStart(group: GroupId, point: LogPoint, keepsRest: boolean): void;
+  /** All segments before this one may be gone. */
+  oldestSegment(number: number): void;
+  /** Said again, as of before what follows in the frame: where the group's log begins and ends. */
+  extent(group: GroupId, point: LogPoint, lastIndex: number): void;
   /** `count` entries from `firstIndex` on; {@link decodeEntries} reads them, who does not need them skips them. */
   entries(group: GroupId, firstIndex: number, count: number, encoded: Uint8Array): void;
 }
@@ -30,6 +38,12 @@ export function writeRecord(writer: ByteWriter, record: LogRecord): void {
       writer.u8(TRUNCATE);
       writer.varint(record.group);
       writer.varint(record.fromIndex);
+      return;
+    case "logStart":
+      writer.u8(LOG_START);
+      writer.varint(record.group);
+      writePoint(writer, record.point);
+      writer.u8(record.keepsRest ? 1 : 0);
       return;
     case "entries": {
       const first = record.entries[0];
@@ -55,6 +69,30 @@ export function writeHardState(writer: ByteWriter, group: GroupId, hardState: Ha
   writer.varint(hardState.vote);
 }
 
+/** @returns where {@link ByteWriter.patchU32} puts the number of the segment */
+export function writeOldestSegment(writer: ByteWriter): number {
+  writer.u8(OLDEST_SEGMENT);
+  writer.varint(0);
+  return writer.skip(4);
+}
+
+export function writeExtent(writer: ByteWriter, group: GroupId, point: LogPoint, lastIndex: number): void {
+  writer.u8(EXTENT);
+  writer.varint(group);
+  writePoint(writer, point);
+  writer.varint(lastIndex);
+}
+
+function writePoint(writer: ByteWriter, { index, term, leaseTimeMs }: LogPoint): void {
+  writer.varint(index);
+  writer.varint(term);
+  writer.varint(leaseTimeMs);
+}
+
+function readPoint(reader: ByteReader): LogPoint {
+  return { index: reader.varint(), term: reader.varint(), leaseTimeMs: reader.varint() };
+}
+
 /** @throws {DecodeError} for anything that {@link writeRecord} does not write */
 export function readRecords(bytes: Uint8Array, start: number, end: number, visitor: RecordVisitor): void {
   const reader = new ByteReader(bytes, start, end);
@@ -68,6 +106,15 @@ export function readRecords(bytes: Uint8Array, start: number, end: number, visit
         break;
       case TRUNCATE:
         visitor.truncate(group, reader.varint());
+        break;
+      case LOG_START:
+        visitor.logStart(group, readPoint(reader), reader.u8() === 1);
+        break;
+      case OLDEST_SEGMENT:
+        visitor.oldestSegment(reader.u32());
+        break;
+      case EXTENT:
+        visitor.extent(group, readPoint(reader), reader.varint());
         break;
       case ENTRIES: {
         const firstIndex = reader.varint();

@@ -1,4 +1,4 @@
-import type { Entry, GroupId, HardState } from "../raft/types.ts";
+import type { Entry, GroupId, HardState, LogPoint } from "../raft/types.ts";
 import type { EntryReader, GroupLog } from "../raft/storage.ts";
 
 /** What one flush may hold. Order within a flush is order of effect. */
@@ -6,6 +6,12 @@ export type LogRecord =
   | { readonly type: "hardState"; readonly group: GroupId; readonly hardState: HardState }
   /** Entries `fromIndex` and later of the group are void (PROTOCOLS D6: a record of its own). */
   | { readonly type: "truncate"; readonly group: GroupId; readonly fromIndex: number }
+  /**
+   * The group's log begins behind `point` from now on: what stands before it is in a durable snapshot (PROTOCOLS D8), and its
+   * segments go. The point lies behind the one before it. Without `keepsRest` all entries so far are void, as after the
+   * installation of a snapshot that contradicts them; with it, the entry at `point` is in the log.
+   */
+  | { readonly type: "logStart"; readonly group: GroupId; readonly point: LogPoint; readonly keepsRest: boolean }
   /** Continues the group's log without a gap. */
   | { readonly type: "entries"; readonly group: GroupId; readonly entries: readonly Entry[] };
 

@@ -18,6 +18,12 @@ export interface Remains {
 }
 
 export interface Scan {
+  /** Numbers of segments with a gap behind them: what is left of a log that was compacted. */
+  readonly strays: readonly number[];
+  /** Number of the oldest segment behind the last gap. */
+  readonly lowest: number;
+  /** Where the first valid flush stands; undefined for a log without any. */
+  readonly first: { readonly segment: Segment; readonly sequence: number } | undefined;
   /** By number, ascending. A segment whose head was never finished is absent here … */
   readonly segments: readonly Segment[];
   /** … and here instead: nothing but zeros behind the head. */
@@ -53,10 +59,13 @@ export function scanLog(options: ScanOptions): Scan {
 }
 
 class Scanner {
+  private strays: readonly number[] = [];
+  private lowest = 1;
   private readonly segments: Segment[] = [];
   private readonly headless: { number: number; name: string; bytes: number }[] = [];
   private readonly remains: Remains[] = [];
   private flush: FlushId = { sequence: 0, crc: 0 };
+  private first: Scan["first"];
   private last: Scan["last"];
   private end = SEGMENT_HEAD_BYTES;
 
@@ -65,8 +74,8 @@ class Scanner {
   run(): Scan {
     this.loadHeads();
     for (const segment of this.segments) this.walk(segment);
-    const { segments, headless, last, flush, end, remains } = this;
-    return { segments, headless, last, flush, end, remains };
+    const { strays, lowest, first, segments, headless, last, flush, end, remains } = this;
+    return { strays, lowest, first, segments, headless, last, flush, end, remains };
   }
 
   private loadHeads(): void {
@@ -77,10 +86,10 @@ class Scanner {
       if (number !== undefined) numbers.push(number);
     }
     numbers.sort((a, b) => a - b);
-    numbers.forEach((number, i) => {
-      if (number !== i + 1) throw this.corrupt(segmentName(i + 1), 0, "the file is missing");
-      this.loadHead(number);
-    });
+    const start = numbers.findLastIndex((number, i) => number !== (numbers[i - 1] ?? -1) + 1);
+    this.lowest = numbers[start] ?? 1;
+    this.strays = numbers.slice(0, Math.max(0, start));
+    for (const number of numbers.slice(this.strays.length)) this.loadHead(number);
   }
 
   private loadHead(number: number): void {
@@ -96,7 +105,7 @@ class Scanner {
       this.headless.push({ number, name, bytes });
       return;
     }
-    if (head.format !== LOG_FORMAT) throw new LogFormatError(pathOf(name), head.format, LOG_FORMAT);
+    if (head.format > LOG_FORMAT) throw new LogFormatError(pathOf(name), head.format, LOG_FORMAT);
     if (head.number !== number) throw this.corrupt(name, 0, "the file belongs to another place in the log");
     this.segments.push({ number, name, bytes, salt: head.salt });
   }
@@ -108,6 +117,7 @@ class Scanner {
     for (;;) {
       const frame = readFrame(bytes, at + MARK_BYTES, 0, segment);
       if (frame === undefined) break;
+      this.begin(bytes, at, segment, frame.sequence);
       if (frame.sequence !== this.flush.sequence + 1) throw this.gapBefore(segment, at);
       this.checkMark(bytes, at, segment);
       this.options.onFrame(bytes, frame, segment, at);
@@ -119,6 +129,13 @@ class Scanner {
       this.end = at;
     }
     this.judgeTail(bytes, at, segment);
+  }
+
+  /** The segments of earlier flushes may have been compacted away: whether they were, the frames say. */
+  private begin(bytes: Uint8Array, at: number, segment: Segment, sequence: number): void {
+    if (this.first !== undefined || at !== SEGMENT_HEAD_BYTES) return;
+    this.first = { segment, sequence };
+    if (sequence > 1) this.flush = readMark(bytes, at, segment) ?? { sequence: sequence - 1, crc: 0 };
   }
 
   private judgeTail(bytes: Uint8Array, end: number, segment: Segment): void {

@@ -10,15 +10,15 @@ import { readU32, writeU32, writeU64, readU64 } from "./integers.ts";
  * behind it is a preparation cut short, and a bad head with anything behind it is corruption.
  */
 export const SEGMENT_HEAD_BYTES = 512;
-/** Of the log's files. */
-export const LOG_FORMAT = 1;
+/** Of the log's files. 1: no compaction, the log begins with segment 1. Both are read, this one is written. */
+export const LOG_FORMAT = 2;
 
 const MAGIC_LOW = 0x616b756d; // "muka"
 const MAGIC_HIGH = 0x67656c66; // "fleg"
 const CRC_AT = SEGMENT_HEAD_BYTES - 4;
 
 export interface Segment {
-  /** 1, 2, 3, … without a gap. */
+  /** 1, 2, 3, … without a gap from the oldest that is kept on. Never used twice. */
   readonly number: number;
   readonly name: string;
   readonly bytes: number;

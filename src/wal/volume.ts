@@ -21,4 +21,6 @@ export interface Volume {
    * Before that the name does not exist, after a crash neither or whole.
    */
   create(name: string, size: number, done: (error?: Error) => void): void;
+  /** Not durably: after a power cut the file may be there again. What failed is tried again at the next start. */
+  remove(name: string, done: (error?: Error) => void): void;
 }

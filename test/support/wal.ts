@@ -45,14 +45,20 @@ export function hardState(group: number, term: number, vote: number): LogRecord 
   return { type: "hardState", group, hardState: { term, vote } };
 }
 
+/** The group's log begins behind `index`. */
+export function logStart(group: number, index: number, term = 1, keepsRest = true): LogRecord {
+  return { type: "logStart", group, point: { index, term, leaseTimeMs: index * 10 }, keepsRest };
+}
+
 export function truncate(group: number, fromIndex: number): LogRecord {
   return { type: "truncate", group, fromIndex };
 }
 
-/** All entries of a group, as the log reads them back. */
+/** All entries of a group that are not compacted, as the log reads them back. */
 export function readAll(log: SegmentedLog, group = 0): Entry[] {
-  const lastIndex = log.recovered.get(group)?.lastIndex ?? 0;
-  return lastIndex === 0 ? [] : log.read(group, 1, lastIndex, Number.MAX_SAFE_INTEGER);
+  const { lastIndex = 0, compacted } = log.recovered.get(group) ?? {};
+  const first = (compacted?.index ?? 0) + 1;
+  return lastIndex < first ? [] : log.read(group, first, lastIndex, Number.MAX_SAFE_INTEGER);
 }
 
 /** A payload of `size` bytes that is not zero anywhere. */

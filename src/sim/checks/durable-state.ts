@@ -6,11 +6,13 @@ import { check } from "../violation.ts";
 /** What one node has been told is on its disk. */
 interface DurableState {
   readonly hardState: HardState;
-  /** Term of the entry at each index; 0 at 0. */
+  /** Where the log begins: what stands before is compacted. */
+  readonly startIndex: number;
+  /** Term of the entry at startIndex, 0 for none, and of each one behind it. */
   readonly terms: readonly number[];
 }
 
-const NOTHING: DurableState = { hardState: { term: 0, vote: 0 }, terms: [0] };
+const NOTHING: DurableState = { hardState: { term: 0, vote: 0 }, startIndex: 0, terms: [0] };
 
 /**
  * One node's disk as its log promised it: what a flush reported durable must be there after every crash, and what a
@@ -32,23 +34,27 @@ export class DurableNode {
   }
 
   get lastIndex(): number {
-    return this.state.terms.length - 1;
+    return this.state.startIndex + this.state.terms.length - 1;
   }
 
   termAt(index: number): number | undefined {
-    return this.state.terms[index];
+    return this.state.terms[index - this.state.startIndex];
   }
 
   flushing(records: readonly LogRecord[]): void {
-    let { hardState } = this.state;
-    const terms = [...this.state.terms];
+    let { hardState, startIndex } = this.state;
+    let terms = [...this.state.terms];
     for (const record of records) {
       if (record.type === "hardState") hardState = record.hardState;
-      else if (record.type === "truncate") terms.length = record.fromIndex;
-      else for (const entry of record.entries) terms.push(entry.term);
+      else if (record.type === "truncate") terms.length = record.fromIndex - startIndex;
+      else if (record.type === "logStart") {
+        const { index, term } = record.point;
+        terms = record.keepsRest ? terms.slice(index - startIndex) : [term];
+        startIndex = index;
+      } else for (const entry of record.entries) terms.push(entry.term);
     }
     this.checkHardState(hardState);
-    this.next = { hardState, terms };
+    this.next = { hardState, startIndex, terms };
   }
 
   durable(): void {
@@ -60,7 +66,8 @@ export class DurableNode {
   recovered(log: GroupLog | undefined): void {
     const found: DurableState = {
       hardState: log?.hardState ?? NOTHING.hardState,
-      terms: [0, ...expandRuns(log)],
+      startIndex: log?.compacted?.index ?? 0,
+      terms: [log?.compacted?.term ?? 0, ...expandRuns(log)],
     };
     const whole = this.next !== undefined && isEqual(found, this.next);
     check(whole || isEqual(found, this.state), "D5 what was durable survives", () => {
@@ -91,11 +98,12 @@ function expandRuns(log: GroupLog | undefined): number[] {
 
 function isEqual(a: DurableState, b: DurableState): boolean {
   if (a.hardState.term !== b.hardState.term || a.hardState.vote !== b.hardState.vote) return false;
-  if (a.terms.length !== b.terms.length) return false;
+  if (a.startIndex !== b.startIndex || a.terms.length !== b.terms.length) return false;
   for (let i = 0; i < a.terms.length; i++) if (a.terms[i] !== b.terms[i]) return false;
   return true;
 }
 
-function describe({ hardState, terms }: DurableState): string {
-  return `term ${hardState.term}, vote ${hardState.vote}, ${terms.length - 1} entries to term ${terms.at(-1) ?? 0}`;
+function describe({ hardState, startIndex, terms }: DurableState): string {
+  const lastIndex = startIndex + terms.length - 1;
+  return `term ${hardState.term}, vote ${hardState.vote}, entries ${startIndex + 1} to ${lastIndex}, term ${terms.at(-1) ?? 0}`;
 }

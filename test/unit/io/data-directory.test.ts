@@ -61,7 +61,8 @@ describe("openDataDirectory", () => {
 
   test("finishes a directory whose making was cut short", () => {
     using temporary = temporaryDirectory();
-    for (const remove of [["wal"], ["wal", "identity.json"], ["wal", "identity.json", "VERSION"]]) {
+    const late = ["snapshots", "wal"];
+    for (const remove of [late, [...late, "identity.json"], [...late, "identity.json", "VERSION"]]) {
       const path = opened(join(temporary.path, String(remove.length)));
       for (const name of remove) rmSync(join(path, name), { recursive: true });
       writeFileSync(join(path, `${remove.at(-1)}.tmp`), "half");

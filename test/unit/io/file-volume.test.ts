@@ -1,11 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { FileReads } from "../../../src/io/file-reads.ts";
 import { FileVolume } from "../../../src/io/file-volume.ts";
+import { ExcerptReader } from "../../../src/wal/excerpt.ts";
 import type { SegmentedLog } from "../../../src/wal/log.ts";
 import { openLog } from "../../../src/wal/open-log.ts";
+import { eventually } from "../../support/eventually.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
-import { countingIdentity, entries, entry, filler, hardState, readAll } from "../../support/wal.ts";
+import { countingIdentity, entries, entry, filler, hardState, logStart, readAll } from "../../support/wal.ts";
 
 function created(volume: FileVolume, name: string, size: number): Promise<Error | undefined> {
   return new Promise((resolve) => volume.create(name, size, resolve));
@@ -93,6 +96,55 @@ describe("FileVolume", () => {
     expect(errors).toHaveLength(2);
     expect(errors[0]).toBeInstanceOf(Error);
     expect(errors[1]).toBe(errors[0]);
+    await volume.close();
+  });
+
+  test("removes a file, and reports one that is not there", async () => {
+    using temporary = temporaryDirectory();
+    const volume = new FileVolume(temporary.path);
+    await created(volume, "a", 100);
+    const remove = (): Promise<Error | undefined> => new Promise((resolve) => volume.remove("a", resolve));
+    expect(await remove()).toBeUndefined();
+    expect(readdirSync(temporary.path)).toEqual([]);
+    expect(await remove()).toBeInstanceOf(Error);
+    await volume.close();
+  });
+
+  test("stays small under a log that is compacted", async () => {
+    using temporary = temporaryDirectory();
+    const volume = new FileVolume(temporary.path);
+    const log = await openedLog(volume);
+    for (let index = 1; index <= 200; index++) {
+      await flushed(log, entries(0, entry(index, 1, filler(8000, index))));
+      if (index % 20 === 0) await flushed(log, logStart(0, index - 5));
+    }
+    await eventually(() => readdirSync(temporary.path).length < 12, { what: "old segments are deleted" });
+    await volume.close();
+    const again = new FileVolume(temporary.path);
+    expect(readAll(await openedLog(again))).toHaveLength(5);
+    await again.close();
+  });
+
+  test("lets another reader follow a pinned stretch of the log, though it is compacted meanwhile", async () => {
+    using temporary = temporaryDirectory();
+    const volume = new FileVolume(temporary.path);
+    const log = await openedLog(volume);
+    for (let index = 1; index <= 30; index++) await flushed(log, entries(0, entry(index, 1, filler(8000, index))));
+    const pinned = log.pin(0, 3, 25);
+    await flushed(log, logStart(0, 29));
+    for (let index = 31; index <= 60; index++) await flushed(log, entries(0, entry(index, 1, filler(8000, index))));
+    const elsewhere = new FileReads(temporary.path);
+    const found = new ExcerptReader(elsewhere, structuredClone(pinned.excerpt)).read(0, 3, 25, 1e9);
+    expect(found.map(({ index }) => index)).toEqual(Array.from({ length: 23 }, (_, i) => i + 3));
+    expect(found[9]).toEqual(entry(12, 1, filler(8000, 12)));
+    expect(elsewhere.read(pinned.excerpt.segments[0]!.name, 65_530, 100)).toHaveLength(6);
+    elsewhere.close();
+    // The last one holds an entry behind the compaction point, too.
+    const names = pinned.excerpt.segments.slice(0, -1).map(({ name }) => name);
+    expect(readdirSync(temporary.path)).toEqual(expect.arrayContaining(names));
+    pinned.release();
+    const isGone = (): boolean => !names.some((name) => readdirSync(temporary.path).includes(name));
+    await eventually(isGone, { what: "released segments are deleted" });
     await volume.close();
   });
 

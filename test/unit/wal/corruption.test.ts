@@ -126,7 +126,7 @@ describe("files", () => {
     for (let index = 1; index <= 9; index++) flush(log, entries(0, entry(index, 1, filler(600))));
     for (const name of volume.list().sort().slice(0, -1)) {
       const damaged = volume.clone();
-      damaged.remove(name);
+      damaged.lose(name);
       expect(() => open(damaged)).toThrow(`${name} at offset 0 (the file is missing)`);
     }
   });
@@ -140,11 +140,11 @@ describe("files", () => {
   test("a newer format is refused in one sentence", () => {
     const { volume } = smallLog(2);
     const head = volume.read(FIRST, 0, SEGMENT_HEAD_BYTES);
-    writeU32(head, 8, 2);
+    writeU32(head, 8, 3);
     writeU32(head, SEGMENT_HEAD_BYTES - 4, crc32c(head, 0, SEGMENT_HEAD_BYTES - 4));
     volume.damage(FIRST, 0, head);
     expect(() => open(volume)).toThrow(
-      `The log file ${FIRST} has format 2 and this release reads formats up to 1: start the newer release.`,
+      `The log file ${FIRST} has format 3 and this release reads formats up to 2: start the newer release.`,
     );
   });
 

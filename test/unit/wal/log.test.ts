@@ -5,7 +5,7 @@ import { MemoryVolume } from "../../../src/sim/memory-volume.ts";
 import { MARK_BYTES, readFrame } from "../../../src/wal/frame.ts";
 import { openLog } from "../../../src/wal/open-log.ts";
 import { type RecordVisitor, readRecords } from "../../../src/wal/record-codec.ts";
-import { SEGMENT_HEAD_BYTES, decodeSegmentHead, segmentName } from "../../../src/wal/segment.ts";
+import { SEGMENT_HEAD_BYTES, decodeSegmentHead } from "../../../src/wal/segment.ts";
 import {
   countingIdentity,
   entries,
@@ -164,6 +164,9 @@ describe("segments", () => {
       const visitor: RecordVisitor = {
         hardState: (group, state) => void found.set(group, state),
         truncate: () => {},
+        logStart: () => {},
+        oldestSegment: () => {},
+        extent: () => {},
         entries: () => {},
       };
       const bytes = volume.read(name, 0, volume.size(name));
@@ -371,6 +374,5 @@ test("any history of appends and truncations reads back as a plain list would", 
     }
     const again = open(volume, options);
     expect([readAll(again, 0), readAll(again, 1)]).toEqual(model);
-    expect(volume.list()).toContain(segmentName(1));
   }
 });

@@ -71,7 +71,8 @@ export class DiskWatch implements EntryRoom {
   /** No majority, or not this node, can take even what keeps leases alive: lease time must not run. */
   get isStalled(): boolean {
     if (this.peersHaveRoom && this.room.refusal === undefined) return false;
-    return this.state === "exhausted" || !this.isMajority((state) => state !== "exhausted");
+    // ↯ Of three one is exhausted, one is gone: rounds go on, nothing commits, and leases would run out all the same.
+    return this.state === "exhausted" || !this.isMajority((state) => state !== "exhausted", "exhausted");
   }
 
   take(kind: EntryKind, payloadBytes: number): boolean {
@@ -162,10 +163,10 @@ export class DiskWatch implements EntryRoom {
     for (const { state } of this.peers.values()) if (state !== "ok") this.peersHaveRoom = false;
   }
 
-  /** Of all voters. One that was not heard of has room as far as we know. */
-  private isMajority(takes: (state: DiskState) => boolean): boolean {
+  /** Of all voters. @param unheard what one that was not heard of counts as: it has room as far as we know */
+  private isMajority(takes: (state: DiskState) => boolean, unheard: DiskState = "ok"): boolean {
     let count = takes(this.state) ? 1 : 0;
-    for (const peer of this.peerIds) if (takes(this.peers.get(peer)?.state ?? "ok")) count++;
+    for (const peer of this.peerIds) if (takes(this.peers.get(peer)?.state ?? unheard)) count++;
     return count >= majority(this.peerIds.length + 1);
   }
 

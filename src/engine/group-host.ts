@@ -310,6 +310,7 @@ export class GroupHost<Command, Result> {
 
   /** One time entry at a time: what it leaves is seen once it is applied. */
   private get isTimeDue(): boolean {
+    if (this.stopped !== undefined) return false;
     const deadlineMs = this.machine.nextDeadlineMs();
     const { log, leaseTime } = this.raft;
     if (deadlineMs === undefined || !this.raft.established || log.appliedIndex < this.timeEntryIndex) return false;

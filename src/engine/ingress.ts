@@ -207,9 +207,12 @@ export class Ingress<Command, Result> {
   /** This node applied an entry that speaks of one of its operations. */
   outcome(sequence: number, result: Result | undefined): void {
     const operation = this.outstanding.get(sequence);
-    this.outcomes++;
-    // Which of its attempts was carried out nobody says: the first at least was on its way before.
-    this.arrivedAttempt = Math.max(this.arrivedAttempt, operation?.open[0] ?? 0);
+    if (operation !== undefined) {
+      // What has waited in the state machine says nothing of the way there.
+      this.outcomes++;
+      // Which of its attempts was carried out nobody says: the first at least was on its way before.
+      this.arrivedAttempt = Math.max(this.arrivedAttempt, operation.open[0] ?? 0);
+    }
     if (result === undefined) {
       if (operation === undefined) return;
       this.forget(operation);

@@ -25,8 +25,12 @@ export function cancelOperation(state: LockState, id: number, sequence: number):
   if (granted !== undefined) {
     state.transitions.note(changes.cancelled, id, sequence);
     window.record(sequence, CANCELLED);
-    // Removing a hold takes it out of the set.
-    for (const hold of granted instanceof Set ? [...granted] : [granted]) giveBack(state, hold);
+    ingress.granted.delete(sequence);
+    // Removing a hold takes it out of the set. What ended or was answered again while this process had given way is in it still.
+    for (const hold of granted instanceof Set ? [...granted] : [granted]) {
+      const only = hold.onlyAnswered;
+      if (only?.ingress === id && only.sequence === sequence) giveBack(state, hold);
+    }
     grantFreed(state);
     return;
   }

@@ -67,6 +67,12 @@ export class EngineControlGroup implements ControlGroup {
     this.observers.close();
   }
 
+  /** A turn ended in the middle, perhaps of an entry: nothing of the state is shown any more. */
+  break(): void {
+    this.closed = true;
+    this.observers.break();
+  }
+
   /** New requests are refused; those that wait are answered as they end, and observers with the state as it is. */
   close(): void {
     this.closed = true;

@@ -38,6 +38,7 @@ export class LockObservers {
   private pass: Iterator<unknown> | undefined;
   private places = 0;
   private closed = false;
+  private broken = false;
 
   constructor(private readonly locks: ObservedLocks) {}
 
@@ -50,11 +51,12 @@ export class LockObservers {
    * Resolves when the lock has another revision than `after`, when the time is over, or when the node stops.
    *
    * @throws {ApiError} `limit`
-   * @throws {GroupError} `aborted`
+   * @throws {GroupError} `aborted`, or `no_leader` after {@link break}
    */
   wait(lock: string, { after, waitMs, signal }: ObserveOptions): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     if (signal?.aborted === true) reject(new GroupError("aborted"));
+    else if (this.broken) reject(new GroupError("no_leader"));
     else if (this.closed || waitMs <= 0 || this.locks.revision(lock) !== after) resolve();
     else if (this.places >= limits.maxObservers) reject(tooMany());
     else {
@@ -64,7 +66,8 @@ export class LockObservers {
       };
       const end = (): void => {
         leave();
-        resolve();
+        if (this.broken) reject(new GroupError("no_leader"));
+        else resolve();
       };
       const observer: Observer = { after, end };
       const timer = setTimeout(end, waitMs);
@@ -84,6 +87,12 @@ export class LockObservers {
     this.closed = true;
     for (const lock of this.watches.keys()) this.changedLocks.add(lock);
     this.schedule();
+  }
+
+  /** An entry may have changed the locks by half: nobody is told to look at them. */
+  break(): void {
+    this.broken = true;
+    this.close();
   }
 
   private changed(lock: string): void {

@@ -358,6 +358,7 @@ class Node implements RunningNode {
       work();
     } catch (error) {
       this.turns.stop();
+      this.started?.group.break();
       this.fail(error instanceof Error ? error : new Error(String(error)));
     }
   }

@@ -131,6 +131,22 @@ describe("a leader whose disk is full (D9)", () => {
 });
 
 describe("followers whose disks are full (D9)", () => {
+  test("stop lease time also where the rest is not heard of: no majority can take a keepalive (R9)", () => {
+    const nodes = cluster();
+    fill(nodes.node(2), 0);
+    nodes.pass(100);
+    for (const id of [1, 2]) {
+      nodes.node(id).network.disconnected.add(3);
+      nodes.node(id).engine.onDisconnected(3);
+    }
+    nodes.node(3).network.disconnected.add(1).add(2);
+    nodes.pass(6_000);
+    const { leaseTime } = nodes.node(1).host.raft;
+    const stoppedMs = leaseTime.nowMs;
+    nodes.pass(2_000);
+    expect(leaseTime.nowMs - stoppedMs).toBe(0);
+  });
+
   test("that are the lesser part stop nothing", () => {
     const nodes = cluster();
     fill(nodes.node(3), 0);

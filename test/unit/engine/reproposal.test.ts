@@ -28,6 +28,11 @@ class Desk {
     this.ingress.outcome(sequence ?? 0, "done");
   }
 
+  /** Applied, and it waits. */
+  queue(sequence: number): void {
+    this.ingress.outcome(sequence, undefined);
+  }
+
   pass(ms: number): void {
     for (const endMs = this.nowMs + ms; this.nowMs < endMs; this.nowMs += 10) {
       this.ingress.sweep(this.nowMs);
@@ -68,5 +73,18 @@ describe("an operation without an outcome", () => {
     expect(desk.proposed.get(second)).toBe(1);
     desk.pass(400);
     expect(desk.proposed.get(second)).toBe(2);
+  });
+
+  test("is proposed again while only those that wait in the state machine are answered", () => {
+    const desk = new Desk();
+    const queued = desk.submit(10);
+    desk.pass(100);
+    for (const sequence of queued) desk.queue(sequence);
+    const [lost = 0] = desk.submit(1);
+    for (const sequence of queued.slice(0, 4)) {
+      desk.pass(500);
+      desk.apply(sequence);
+    }
+    expect(desk.proposed.get(lost)).toBe(2);
   });
 });

@@ -191,6 +191,23 @@ describe("a replica that has stopped", () => {
   });
 });
 
+test("a leader that has stopped, alone, does not ask for turn after turn when a lease is over", () => {
+  const nodes = cluster(1);
+  const node = nodes.node(1);
+  for (let i = 0; i < 2; i++) node.journal.threw(0, node.host.raft.log.appliedIndex + 1, "Error: no such lock");
+  node.machine.onApply = () => {
+    throw new Error("no such lock");
+  };
+  node.submit("a");
+  nodes.pass(100);
+  expect(node.stops).toMatchObject([{ reason: "poisoned" }]);
+  expect(node.host.raft.role).toBe("leader");
+  node.machine.deadlineMs = 1;
+  node.tick(50);
+  node.turn();
+  expect(node.turnWanted).toBe(false);
+});
+
 test("a turn that takes too long is told of with its phase and what it had to do", () => {
   const nodes = cluster();
   const node = nodes.node(1);

@@ -154,6 +154,24 @@ describe("an ingress that starts anew (Q1, L7)", () => {
     expect(h.holders("x")).toEqual([]);
   });
 
+  test("a process that gave way and came back cancels only what is still the answer to that acquire alone", () => {
+    const h = new Harness();
+    const ended = h.next();
+    h.acquire("x", owner("a"), { ttlMs: 1_000, envelope: { sequence: ended } });
+    const renewed = h.next();
+    h.acquire("y", owner("a"), { envelope: { sequence: renewed } });
+    h.register(1002, "node1");
+    h.time(5_000);
+    h.acquire("x", owner("b"), { envelope: { ingress: 1002 } });
+    h.acquire("y", owner("a"), { envelope: { ingress: 1002 } });
+    h.register(NODE1, "node1");
+    h.cancel(ended);
+    h.cancel(renewed);
+    expect([h.holders("x"), h.holders("y")]).toEqual([["b"], ["a"]]);
+    expect(h.machine.counts.holds).toBe(2);
+    expect(errorOf(h.acquire("x", owner("c")))).toBe("lock_held");
+  });
+
   test("a registration that is proposed twice is answered twice and changes nothing", () => {
     const h = new Harness();
     h.acquire("x", owner("a"));

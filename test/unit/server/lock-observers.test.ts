@@ -108,6 +108,19 @@ describe("an observer", () => {
     expect([answered.at(-1), observers.count]).toEqual(["b: aborted", 0]);
   });
 
+  test("is not told to look at locks that a broken turn may have changed by half", async () => {
+    const { observers, answered, change, wait } = observed();
+    void wait("a", "x", 0);
+    void wait("b", "y", 0, 1);
+    change("x", 5);
+    observers.break();
+    await Bun.sleep(2);
+    await settle();
+    await wait("c", "x", 0);
+    expect(answered).toEqual(["a: no_leader", "b: no_leader", "c: no_leader"]);
+    expect(observers.count).toBe(0);
+  });
+
   test("is answered when the node stops, and none waits after that", async () => {
     const { observers, answered, wait } = observed();
     const waiting = [wait("a", "x", 0), wait("b", "y", 0)];

@@ -1,4 +1,4 @@
-import { buildApplication, buildRouteMap, ExitCode, run, text_en } from "@stricli/core";
+import { buildApplication, buildRouteMap, ExitCode, type RouteMap, run, text_en } from "@stricli/core";
 import { version } from "../server/version.ts";
 import { argumentErrorText, suggestion } from "./argument-error.ts";
 import { asCliError, CliError, errorText } from "./cli-error.ts";
@@ -33,9 +33,9 @@ export const commands = buildRouteMap({
   docs: { brief: "Locks with fencing tokens, from a cluster that starts with one command" },
 });
 
-function applicationFor(asJson: boolean) {
+function applicationFor(routes: RouteMap<CliContext>, asJson: boolean) {
   const shown = (error: CliError): string => errorText(error, asJson);
-  return buildApplication<CliContext>(commands, {
+  return buildApplication<CliContext>(routes, {
     name: "mufakat",
     versionInfo: { currentVersion: version },
     scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
@@ -63,9 +63,14 @@ function applicationFor(asJson: boolean) {
  * Runs one command line.
  *
  * @param inputs without the program itself
+ * @param routes the commands that there are
  * @returns the code that the process is to exit with
  */
-export async function runCli(inputs: readonly string[], context: CliContext): Promise<number> {
+export async function runCli(
+  inputs: readonly string[],
+  context: CliContext,
+  routes: RouteMap<CliContext> = commands,
+): Promise<number> {
   // Known before anything is parsed: what is wrong with a command line is said in the form that it asks for.
   const asJson = inputs.slice(0, [...inputs, "--"].indexOf("--")).includes("--json");
   const split = splitAtSeparator(inputs);
@@ -74,7 +79,11 @@ export async function runCli(inputs: readonly string[], context: CliContext): Pr
     return split.exitCode;
   }
   const { own, behind } = split;
-  await run(applicationFor(asJson), own, behind === undefined ? context : { ...context, behindSeparator: behind });
+  await run(
+    applicationFor(routes, asJson),
+    own,
+    behind === undefined ? context : { ...context, behindSeparator: behind },
+  );
   const code = context.process.exitCode ?? exitCode.ok;
   if (code === ExitCode.UnknownCommand || code === ExitCode.InvalidArgument) return exitCode.usage;
   return code < 0 ? exitCode.defect : code;

@@ -61,7 +61,7 @@ export class ObservedMachine implements StateMachine<LockResult> {
     this.outcomes.push(outcome);
   };
 
-  /** @param machine the lock machine, or a planted fault around it */
+  /** @param machine the lock machine, or what a hook has put around it */
   constructor(
     private readonly node: ReplicaId,
     private readonly machine: StateMachine<LockResult>,

@@ -27,7 +27,8 @@ export class Recovery {
     // A node that was paused may meet a crash or an error of its disk that struck it meanwhile.
     const struckMs = simulation.scheduler.nowMs + STRUCK_WITHIN_MS;
     this.until("time goes on", () => simulation.scheduler.nowMs >= struckMs);
-    if (simulation.plant?.poisonIndex !== undefined) this.upgrade(simulation.plant.poisonIndex);
+    const { poisonIndex } = simulation.hooks;
+    if (poisonIndex !== undefined) this.upgrade(poisonIndex);
     this.until("there is one established leader that all follow", () => this.leader() !== undefined);
     this.until("all nodes know that every disk has room", () => this.processes().every(seesRoom));
     const target = simulation.checks.raft.committedIndex;

@@ -1,5 +1,5 @@
+import type { SimHooks } from "./hooks.ts";
 import type { FaultKind } from "./profile.ts";
-import { plants } from "./plants.ts";
 import { Simulation } from "./simulation.ts";
 import { Violation } from "./violation.ts";
 
@@ -9,8 +9,6 @@ export interface SimOptions {
   readonly nodes?: number | undefined;
   /** Events until everything is mended. */
   readonly events?: number | undefined;
-  /** Name of a planted fault. */
-  readonly plant?: string | undefined;
 }
 
 /** What happened in a run, for people and for sums over runs. */
@@ -51,15 +49,14 @@ export interface SimFailure {
   readonly stack: string;
   /** The last things that happened, oldest first. */
   readonly trace: readonly string[];
-  /** The arguments that replay the run: `mufakat sim …`. */
+  /** The arguments of `sim` that replay the run. */
   readonly replay: string;
 }
 
 const DEFAULT_EVENTS = 3_000;
 
-export function runSeed(options: SimOptions): SimResult {
-  const plant = options.plant === undefined ? undefined : plants[options.plant];
-  const simulation = new Simulation(options.seed, options.nodes, plant);
+export function runSeed(options: SimOptions, hooks?: SimHooks): SimResult {
+  const simulation = new Simulation(options.seed, options.nodes, hooks);
   let failure: SimFailure | undefined;
   try {
     simulation.run(options.events ?? DEFAULT_EVENTS);
@@ -74,13 +71,12 @@ function describe(error: unknown, options: SimOptions, simulation: Simulation): 
   const flags = [`--seed ${options.seed}`];
   if (options.nodes !== undefined) flags.push(`--nodes ${options.nodes}`);
   if (options.events !== undefined) flags.push(`--events ${options.events}`);
-  if (options.plant !== undefined) flags.push(`--plant ${options.plant}`);
   return {
     rule: error instanceof Violation ? error.rule : `a node stops: ${name}`,
     message,
     stack: stack ?? "",
     trace: simulation.trace.text(),
-    replay: `sim ${flags.join(" ")}`,
+    replay: flags.join(" "),
   };
 }
 

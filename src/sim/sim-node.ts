@@ -14,7 +14,6 @@ import type { Volume } from "../wal/volume.ts";
 import { MemoryVolume, NO_ROOM } from "./memory-volume.ts";
 import { MemoryJournal } from "./memory-journal.ts";
 import { ObservedLog, ObservedMachine } from "./observed.ts";
-import { PlantedDeath } from "./planted-machine.ts";
 import type { SimEvent } from "./scheduler.ts";
 import { SimClock } from "./sim-clock.ts";
 import { check, Violation } from "./violation.ts";
@@ -72,12 +71,12 @@ export class SimNode {
   start(): void {
     if (this.alive) return;
     const { world } = this;
-    if (world.plant?.wipes === true && this.life > 0) this.volume = this.newVolume();
+    if (world.hooks.wipes === true && this.life > 0) this.volume = this.newVolume();
     this.alive = true;
     this.turnRequested = false;
     const life = ++this.life;
     world.trace.add(world.scheduler.nowMs, this.id, "starts");
-    const volume = this.timed(world.plant?.volume?.(this.volume) ?? this.volume);
+    const volume = this.timed(world.hooks.volume?.(this.volume) ?? this.volume);
     openLog(volume, { identity: () => world.identity(), segmentBytes: world.profile.segmentBytes }, (error, log) => {
       if (life !== this.life) return;
       if (log !== undefined) this.run(log, life);
@@ -167,14 +166,13 @@ export class SimNode {
 
   private run(opened: WriteAheadLog, life: number): void {
     const { world, id } = this;
-    const { profile, plant, checks, random } = world;
+    const { profile, hooks, checks, random } = world;
     checks.raft.started(id, opened.recovered.get(0));
     const observed = new ObservedLog(id, opened, checks.raft);
-    const log = plant?.log?.(observed) ?? observed;
+    const log = hooks.log?.(observed) ?? observed;
     const locks = new LockMachine();
     const place = { node: id, localMs: () => this.clock.monotonicMs(), upgraded: world.upgraded };
-    const planted = plant?.machine?.(locks, place) ?? locks;
-    const machine = new ObservedMachine(id, planted, locks, checks.applied);
+    const machine = new ObservedMachine(id, hooks.machine?.(locks, place) ?? locks, locks, checks.applied);
     const scheduler = { requestTurn: () => this.requestTurn() };
     const engine = new Engine(
       id,
@@ -254,21 +252,21 @@ export class SimNode {
   private openJournal(): ApplyJournal {
     const { journal, world } = this;
     journal.open(world.upgraded ? "2" : "1");
-    return world.plant?.journal?.(journal) ?? journal;
+    return world.hooks.journal?.(journal) ?? journal;
   }
 
   private died(error: unknown): void {
     const cause = error instanceof ApplyError ? error.cause : error;
-    if (!(cause instanceof PlantedDeath)) throw cause;
+    if (this.world.hooks.meansDeath?.(cause) !== true) throw cause;
     this.crash("process");
   }
 
-  /** Of a cluster without a planted fault no node ever does. */
+  /** Of a cluster without hooks no node ever does. */
   private groupStopped(stop: GroupStop): void {
-    const { trace, scheduler, plant } = this.world;
+    const { trace, scheduler, hooks } = this.world;
     trace.add(scheduler.nowMs, this.id, "stops", stop);
     if (stop.reason === "poisoned") {
-      check(stop.index === plant?.poisonIndex, "R7 only poison stops a node", () => `${this.name} at ${stop.index}`);
+      check(stop.index === hooks.poisonIndex, "R7 only poison stops a node", () => `${this.name} at ${stop.index}`);
     } else throw new Violation("R8 replicas have one state", `${this.name}: ${JSON.stringify(stop)}`);
   }
 

@@ -12,9 +12,9 @@ import { LockJudge } from "./checks/lock-judge.ts";
 import { MAX_IDENTITY } from "./checks/operation-key.ts";
 import { RaftChecks } from "./checks/raft-checks.ts";
 import { hashBytes } from "./hash-bytes.ts";
+import type { SimHooks } from "./hooks.ts";
 import { Nemesis } from "./nemesis.ts";
 import { SimNetwork } from "./network.ts";
-import type { Plant } from "./plants.ts";
 import { drawProfile, type Profile } from "./profile.ts";
 import { Recovery } from "./recovery.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -50,7 +50,7 @@ export class Simulation implements World {
   constructor(
     readonly seed: number,
     nodes: number | undefined,
-    readonly plant: Plant | undefined,
+    readonly hooks: SimHooks = {},
   ) {
     // Streams of their own: what one part draws does not shift what another does.
     const stream = (number: number): Prng => new Prng(seed * 8 + number);
@@ -58,7 +58,7 @@ export class Simulation implements World {
     this.random = stream(1);
     this.network = new SimNetwork(this.scheduler, stream(2), this.profile, this.tap);
     const raft = new RaftChecks(this.profile.nodes, () => this.scheduler.nowMs);
-    const applied = new AppliedLog(this.judge, (entry) => raft.writtenMs(entry), plant?.comparesNothing !== true);
+    const applied = new AppliedLog(this.judge, (entry) => raft.writtenMs(entry), hooks.comparesNothing !== true);
     this.checks = {
       raft,
       lease: new LeaseChecks(2 * this.profile.heartbeatIntervalMs, this.profile.clockSkew),
@@ -126,12 +126,12 @@ export class Simulation implements World {
 
   /** Every frame that leaves a node passes here. */
   private readonly tap = (from: ReplicaId, to: ReplicaId, frame: Uint8Array): Uint8Array | undefined => {
-    const { plant, checks, trace, scheduler } = this;
+    const { hooks, checks, trace, scheduler } = this;
     let bytes: Uint8Array = frame.slice();
     let messages = readPeerMessages(bytes);
     assert(messages !== undefined, "a node sends frames that can be read");
-    if (plant?.message !== undefined) {
-      messages = messages.map(plant.message);
+    if (hooks.message !== undefined) {
+      messages = messages.map(hooks.message);
       this.frame.reset();
       for (const message of messages) writePeerMessage(this.frame, message);
       bytes = this.frame.copy();

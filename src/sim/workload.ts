@@ -1,7 +1,7 @@
 import type { OperationFailure } from "../engine/ingress.ts";
 import { operationOptions } from "../engine/lock-protocol.ts";
 import type { Prng } from "../kernel/prng.ts";
-import type { LockCommand, LockResult } from "../locks/types.ts";
+import type { LockCommand, LockResult, LockView } from "../locks/types.ts";
 import { operationKey } from "./checks/operation-key.ts";
 import type { Question } from "./checks/client-checks.ts";
 import { Client, isAcquire } from "./client.ts";
@@ -22,6 +22,9 @@ interface Attempt {
   /** Sequence at the ingress; 0 before the node has it. */
   sequence: number;
 }
+
+/** @param index undefined: no leader answered in time, and the view tells nothing */
+type Told = (index: number | undefined, view: LockView) => void;
 
 /** How often a client asks again for what it does not know the end of. */
 const RETRIES = 0.7;
@@ -66,7 +69,6 @@ export class Workload {
   nodeCrashed(node: SimNode): void {
     for (const attempt of this.attempts) {
       if (attempt.node !== node) continue;
-      if (this.world.plant?.refusesUnknown === true) this.refused(attempt);
       this.unknown(attempt);
       this.end(attempt, "connection lost", true);
     }
@@ -192,7 +194,7 @@ export class Workload {
   }
 
   private read(client: Client, node: SimNode): void {
-    const { plant, checks } = this.world;
+    const { checks } = this.world;
     const question = checks.clients.ask();
     const { nowMs: askedMs } = this.world.scheduler;
     // Drawn from no stream: a seed does the same whatever is looked at.
@@ -213,19 +215,21 @@ export class Workload {
     // A read that dies with its node is asked again by the client after a while.
     this.world.scheduler.after(8_000, 0, close);
     node.later(0, () => {
-      const early = plant?.looksEarly === true ? process.locks.view(lock) : undefined;
-      const done = (index: number | undefined): void => {
+      this.look(process, lock, (index, view) => {
         if (open && index !== undefined) {
           checks.clients.read(index, process.locks.appliedIndex, question);
-          this.history.read(early ?? process.locks.view(lock), askedMs, this.world.scheduler.nowMs);
+          this.history.read(view, askedMs, this.world.scheduler.nowMs);
         }
         this.count(index === undefined ? "read failed" : "read");
         close();
-      };
-      if (plant?.readsLocally === true) done(process.locks.appliedIndex);
-      else process.host.readBarrier(process.engine.nowMs(), done);
+      });
       process.engine.wake();
     });
+  }
+
+  /** A linearizable read: asks the leader, and then looks. */
+  private look({ host, engine, locks }: SimProcess, lock: string, told: Told): void {
+    host.readBarrier(engine.nowMs(), (index) => told(index, locks.view(lock)));
   }
 
   private count(end: string): void {

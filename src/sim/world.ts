@@ -3,8 +3,8 @@ import type { AppliedLog } from "./checks/applied-log.ts";
 import type { ClientChecks } from "./checks/client-checks.ts";
 import type { LeaseChecks } from "./checks/lease-checks.ts";
 import type { RaftChecks } from "./checks/raft-checks.ts";
+import type { SimHooks } from "./hooks.ts";
 import type { SimNetwork } from "./network.ts";
-import type { Plant } from "./plants.ts";
 import type { Profile } from "./profile.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Trace } from "./trace.ts";
@@ -24,7 +24,7 @@ export interface World {
   readonly random: Prng;
   readonly network: SimNetwork;
   readonly checks: Checks;
-  readonly plant: Plant | undefined;
+  readonly hooks: SimHooks;
   /** Nodes that start from now on run another version of the program. */
   readonly upgraded: boolean;
   readonly trace: Trace;

@@ -1,9 +1,10 @@
 /** The built executable, as a user would meet it: `npm run build` makes it, `npm test` before this suite. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
+import { plants } from "../faults/plants.ts";
 import { eventually } from "../support/eventually.ts";
 import { projectRoot } from "../support/source-files.ts";
 
@@ -48,6 +49,13 @@ describe("the executable", () => {
     expect(run("serve", "--peer-lisen", "x").stderr).toBe(
       "mufakat: there is no flag --peer-lisen (did you mean --peer-listen?); --help lists what there is.\n",
     );
+  });
+
+  test("has no planted fault in it, by any name, and no flag for one", () => {
+    const program = readFileSync(executable);
+    expect(program.includes("lock_held")).toBe(true);
+    expect(Object.keys(plants).filter((name) => program.includes(name))).toEqual([]);
+    expect(run("sim", "--plant", "lying-disk").code).toBe(64);
   });
 
   test("checks a configuration without touching anything", () => {

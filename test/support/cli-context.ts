@@ -1,4 +1,5 @@
-import type { CliContext, StopSignal, StopSignals } from "../../src/cli/context.ts";
+import type { RouteMap } from "@stricli/core";
+import type { CliContext, CliProcess, StopSignal, StopSignals } from "../../src/cli/context.ts";
 import { runCli } from "../../src/cli/application.ts";
 import type { RunningNode, StartNode } from "../../src/server/running-node.ts";
 
@@ -30,15 +31,10 @@ export class TestSignals implements StopSignals {
   }
 }
 
-/** Runs a command line in this process and gives what a person would have seen. */
-export async function cli(inputs: readonly string[], parts: Partial<CliContext> = {}): Promise<CliRun> {
-  let stdout = "";
-  let stderr = "";
-  const code = await runCli(inputs, {
-    process: {
-      stdout: { write: (text) => void (stdout += text) },
-      stderr: { write: (text) => void (stderr += text) },
-    },
+/** A context in which nothing can be started and nobody sends a signal. */
+export function cliContext(process: CliProcess, parts: Partial<CliContext> = {}): CliContext {
+  return {
+    process,
     environment: {},
     selfCommand: ["mufakat"],
     startNode: () => Promise.reject(new Error("this test starts no node")),
@@ -46,7 +42,7 @@ export async function cli(inputs: readonly string[], parts: Partial<CliContext> 
     hasTerminal: false,
     signalGroup(leaderProcessId, signal) {
       try {
-        process.kill(-leaderProcessId, signal);
+        globalThis.process.kill(-leaderProcessId, signal);
       } catch {
         // Nobody of the group is left.
       }
@@ -54,7 +50,22 @@ export async function cli(inputs: readonly string[], parts: Partial<CliContext> 
     ignores: () => false,
     endOfInput: () => new Promise<void>(() => {}),
     ...parts,
-  });
+  };
+}
+
+/** Runs a command line in this process and gives what a person would have seen. */
+export async function cli(
+  inputs: readonly string[],
+  parts: Partial<CliContext> = {},
+  routes?: RouteMap<CliContext>,
+): Promise<CliRun> {
+  let stdout = "";
+  let stderr = "";
+  const streams = {
+    stdout: { write: (text: string) => void (stdout += text) },
+    stderr: { write: (text: string) => void (stderr += text) },
+  };
+  const code = await runCli(inputs, cliContext(streams, parts), routes);
   return { code, stdout, stderr };
 }
 

@@ -1,51 +1,15 @@
-import type { ApplyJournal } from "../engine/apply-journal.ts";
-import type { PeerMessage } from "../engine/peer-messages.ts";
-import type { StateMachine } from "../engine/state-machine.ts";
-import { decodeCommand, encodeCommand } from "../locks/codec.ts";
-import type { LockMachine } from "../locks/lock-machine.ts";
-import type { LockResult, LockWish } from "../locks/types.ts";
-import type { Message, PreVoteRequest, ReplicaId, VoteRequest } from "../raft/types.ts";
-import type { WriteAheadLog } from "../wal/records.ts";
-import type { Volume } from "../wal/volume.ts";
-import { forgetsPlaces, grantsNameByName, meddling, overtakesBundles, reusesPermitTokens } from "./planted-locks.ts";
-import { BoastfulLog, CarelessLog, EarlyLog, ForgetfulLog } from "./planted-logs.ts";
-import { diesUnseen, executingTwice, poisoned, skipping, withApply } from "./planted-machine.ts";
-
-/** What a planted fault may get hold of. All of it lies at the simulator's edge: production code has no switch. */
-export interface Plant {
-  /** The rule of PROTOCOLS that it breaks, and how. */
-  readonly breaks: string;
-  /** Between the log and the disk. */
-  readonly volume?: (volume: Volume) => Volume;
-  /** Between the engine and the log. */
-  readonly log?: (log: WriteAheadLog) => WriteAheadLog;
-  /** Every message as it leaves. */
-  readonly message?: (message: PeerMessage) => PeerMessage;
-  readonly machine?: (machine: LockMachine, place: PlantedPlace) => StateMachine<LockResult>;
-  readonly journal?: (journal: ApplyJournal) => ApplyJournal;
-  /** Every node stops at this entry, until it is given another version of the program. */
-  readonly poisonIndex?: number;
-  /** Whole states are not compared from outside: what is wrong the nodes must find by themselves. */
-  readonly comparesNothing?: boolean;
-  /** A node that restarts finds an empty disk. */
-  readonly wipes?: boolean;
-  /** Reads do not ask the leader. */
-  readonly readsLocally?: boolean;
-  /** Reads look at the table when they are asked, and wait for the leader then. */
-  readonly looksEarly?: boolean;
-  /** Clients are told "never happened" when nobody knows. */
-  readonly refusesUnknown?: boolean;
-  /** Looks like a fault and breaks no promise: the checks must not find it. */
-  readonly harmless?: boolean;
-}
-
-/** Where a planted machine runs. */
-export interface PlantedPlace {
-  readonly node: ReplicaId;
-  readonly localMs: () => number;
-  /** The node runs another version of the program than at first. */
-  readonly upgraded: boolean;
-}
+import { GroupHost } from "../../src/engine/group-host.ts";
+import type { PeerMessage } from "../../src/engine/peer-messages.ts";
+import { decodeCommand, encodeCommand } from "../../src/locks/codec.ts";
+import type { LockWish } from "../../src/locks/types.ts";
+import type { Message, PreVoteRequest, VoteRequest } from "../../src/raft/types.ts";
+import { Workload } from "../../src/sim/workload.ts";
+import type { Volume } from "../../src/wal/volume.ts";
+import { forgetsPlaces, grantsNameByName, meddling, overtakesBundles, reusesPermitTokens } from "./lock-states.ts";
+import { BoastfulLog, CarelessLog, EarlyLog, ForgetfulLog } from "./logs.ts";
+import { diesUnseen, executingTwice, meansDeath, poisoned, skipping, withApply } from "./machines.ts";
+import { patch } from "./patch.ts";
+import type { Plant } from "./plant.ts";
 
 /** All logs of a run reach it, nearly always. */
 const POISON_INDEX = 30;
@@ -170,6 +134,7 @@ export const plants: Readonly<Record<string, Plant>> = {
   "poison-entry": {
     breaks: "R7: the state machine throws for an entry, after it has changed something",
     machine: (machine, { upgraded }) => (upgraded ? machine : poisoned(machine, POISON_INDEX)),
+    meansDeath,
     poisonIndex: POISON_INDEX,
     harmless: true,
   },
@@ -177,6 +142,7 @@ export const plants: Readonly<Record<string, Plant>> = {
     breaks: "R7: an entry kills the process that applies it, which can leave no word",
     machine: (machine, { upgraded }) => (upgraded ? machine : poisoned(machine, POISON_INDEX)),
     journal: diesUnseen,
+    meansDeath,
     poisonIndex: POISON_INDEX,
     harmless: true,
   },
@@ -192,15 +158,44 @@ export const plants: Readonly<Record<string, Plant>> = {
   },
   "local-reads": {
     breaks: "R4: a read is answered from local state without asking the leader",
-    readsLocally: true,
+    patches: [
+      patch(
+        GroupHost.prototype,
+        GroupHost.prototype.readBarrier,
+        () =>
+          function readBarrier(_nowMs, done) {
+            done(this.raft.log.appliedIndex);
+          },
+      ),
+    ],
   },
   "early-look": {
     breaks: "R4: a read answers with what it saw before the leader was asked, and says that it is newer",
-    looksEarly: true,
+    patches: [
+      patch(
+        Workload.prototype,
+        Workload.prototype["look"],
+        () =>
+          function look({ host, engine, locks }, lock, told) {
+            const view = locks.view(lock);
+            host.readBarrier(engine.nowMs(), (index) => told(index, view));
+          },
+      ),
+    ],
   },
   "guessed-refusal": {
     breaks: "Q2: an unknown outcome is reported as a refusal",
-    refusesUnknown: true,
+    patches: [
+      patch(
+        Workload.prototype,
+        Workload.prototype["unknown"],
+        (original) =>
+          function unknown(attempt) {
+            this["refused"](attempt);
+            original.call(this, attempt);
+          },
+      ),
+    ],
   },
 };
 

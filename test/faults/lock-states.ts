@@ -1,13 +1,13 @@
-import type { StateMachine } from "../engine/state-machine.ts";
-import { addHold, grantOf } from "../locks/holds.ts";
-import type { LockMachine } from "../locks/lock-machine.ts";
-import { detachAll } from "../locks/operations.ts";
-import { leaveQueues } from "../locks/queues.ts";
-import type { Lock } from "../locks/records.ts";
-import type { PermitHold } from "../locks/semaphores.ts";
-import { discard, type LockState } from "../locks/state.ts";
-import type { LockResult } from "../locks/types.ts";
-import { withApply } from "./planted-machine.ts";
+import type { StateMachine } from "../../src/engine/state-machine.ts";
+import { addHold, grantOf } from "../../src/locks/holds.ts";
+import type { LockMachine } from "../../src/locks/lock-machine.ts";
+import { detachAll } from "../../src/locks/operations.ts";
+import { leaveQueues } from "../../src/locks/queues.ts";
+import type { Lock } from "../../src/locks/records.ts";
+import type { PermitHold } from "../../src/locks/semaphores.ts";
+import { discard, type LockState } from "../../src/locks/state.ts";
+import type { LockResult } from "../../src/locks/types.ts";
+import { withApply } from "./machines.ts";
 
 /** A lock machine whose state is wrong after each entry, on all nodes in the same way: only what it promises tells. */
 export function meddling(machine: LockMachine, meddle: (state: LockState) => void): StateMachine<LockResult> {

@@ -1,6 +1,6 @@
-import type { GroupLog } from "../raft/storage.ts";
-import type { Entry, GroupId } from "../raft/types.ts";
-import type { LogRecord, LogRoom, WriteAheadLog } from "../wal/records.ts";
+import type { GroupLog } from "../../src/raft/storage.ts";
+import type { Entry, GroupId } from "../../src/raft/types.ts";
+import type { LogRecord, LogRoom, WriteAheadLog } from "../../src/wal/records.ts";
 
 /** Says "durable" at once and writes when it can. */
 export class EarlyLog implements WriteAheadLog {

@@ -1,7 +1,7 @@
-import type { ApplyJournal } from "../engine/apply-journal.ts";
-import type { StateMachine } from "../engine/state-machine.ts";
-import { decodeCommand, encodeCommand } from "../locks/codec.ts";
-import type { LockResult } from "../locks/types.ts";
+import type { ApplyJournal } from "../../src/engine/apply-journal.ts";
+import type { StateMachine } from "../../src/engine/state-machine.ts";
+import { decodeCommand, encodeCommand } from "../../src/locks/codec.ts";
+import type { LockResult } from "../../src/locks/types.ts";
 
 /** What a copy of an operation is renumbered by. */
 const COPY = 20_000;
@@ -50,8 +50,12 @@ export function skipping(machine: Machine, index: number): Machine {
 }
 
 /** The end of a process that a planted fault brought about: no failure of the run. */
-export class PlantedDeath extends Error {
+class PlantedDeath extends Error {
   override name = "PlantedDeath";
+}
+
+export function meansDeath(cause: unknown): boolean {
+  return cause instanceof PlantedDeath;
 }
 
 /** Ends the process at one entry, in the middle of its effects. */

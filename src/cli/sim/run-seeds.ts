@@ -1,0 +1,62 @@
+import { Hash } from "../../kernel/hash.ts";
+import type { SimOptions, SimResult } from "../../sim/run-seed.ts";
+import { kebabCase } from "../configuration/definitions.ts";
+import type { SimFlags } from "./flags.ts";
+
+export interface SimHost {
+  readonly run: (options: SimOptions) => SimResult;
+  /** The command line in front of the arguments that replay a run. */
+  readonly command: string;
+  readonly write: (line: string) => void;
+}
+
+/** Lines of the trace that a failure shows. */
+const SHOWN_LINES = 60;
+
+/** Runs one seed after the other, to the first whose checks fail. @returns whether one did */
+export function runSeeds(flags: SimFlags, host: SimHost): boolean {
+  return flags.json ? runAsJson(flags, host) : runAsText(flags, host);
+}
+
+function runAsText({ seed: first, seeds = 1, nodes, events }: SimFlags, { run, command, write }: SimHost): boolean {
+  const startMs = performance.now();
+  const hash = new Hash();
+  let total = 0;
+  for (let seed = first; seed < first + seeds; seed++) {
+    const result = run({ seed, nodes, events });
+    total += result.figures.events;
+    hash.text(result.fingerprint);
+    write(summary(result));
+    if (result.failure === undefined) continue;
+    for (const line of result.failure.trace.slice(-SHOWN_LINES)) write(line);
+    write(result.failure.stack);
+    write(`\nreplay: ${command} ${result.failure.replay}`);
+    write(`hash ${result.fingerprint}`);
+    return true;
+  }
+  const perSecond = Math.round((total / (performance.now() - startMs)) * 1000);
+  write(`${seeds} ${seeds === 1 ? "run" : "runs"}, ${total} events, ${perSecond} events/s: no check failed`);
+  write(`hash ${hash.finish().toString(16).padStart(14, "0")}`);
+  return false;
+}
+
+/** A line for each run as it ends, so that many seeds need no memory. */
+function runAsJson({ seed: first, seeds = 1, nodes, events }: SimFlags, { run, write }: SimHost): boolean {
+  for (let seed = first; seed < first + seeds; seed++) {
+    const { figures, fingerprint, failure } = run({ seed, nodes, events });
+    const { faults, ends, ...counts } = figures;
+    const shown = Object.entries(counts).map(([name, count]) => [kebabCase(name).replaceAll("-", "_"), count]);
+    const line = { seed, hash: fingerprint, ...Object.fromEntries(shown), faults, ends: Object.fromEntries(ends) };
+    write(JSON.stringify({ ...line, failure: failure ?? null }));
+    if (failure !== undefined) return true;
+  }
+  return false;
+}
+
+function summary({ options, figures, fingerprint, failure }: SimResult): string {
+  const { nodes, virtualMs, events, elections, entries, grants } = figures;
+  const passed = figures.undecided === 0 ? "ok" : `ok, but ${figures.undecided} undecided`;
+  const outcome = failure === undefined ? passed : `FAILED ${failure.message}`;
+  const seconds = (virtualMs / 1000).toFixed(1);
+  return `seed ${options.seed}: ${nodes} nodes, ${seconds} s, ${events} events, ${elections} elections, ${entries} entries, ${grants} grants, hash ${fingerprint}: ${outcome}`;
+}

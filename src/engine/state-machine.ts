@@ -34,4 +34,27 @@ export interface StateMachine<Result> {
   stateHash(): number;
   /** Rises with every change of what {@link stateHash} covers: only hashes of one formula can be compared. */
   readonly stateHashFormula: number;
+  /**
+   * The whole state as of the last applied entry, in pieces of at most `limits.maxSnapshotChunkBytes`. Nothing is applied while
+   * it is read. Two replicas that applied the same entries give the same bytes, however each came to them.
+   */
+  snapshot(): Iterable<Uint8Array>;
+  /** Takes a snapshot's state in beside the present one, which stays in force until {@link StateRestoration.finish}. */
+  restore(): StateRestoration;
+}
+
+/** A state on its way in. After an error it is of no use any more; the machine is as before. */
+export interface StateRestoration {
+  /**
+   * The next bytes of the content, however they are cut; at most a few ms of work for a piece of 256 KiB.
+   *
+   * @throws {DecodeError} for what {@link StateMachine.snapshot} does not give
+   */
+  take(bytes: Uint8Array): void;
+  /**
+   * All bytes are taken: their state takes the place of the machine's, and observers are told.
+   *
+   * @throws {DecodeError} when something is missing
+   */
+  finish(): void;
 }

@@ -1,4 +1,4 @@
-import type { StateMachine } from "../engine/state-machine.ts";
+import type { StateMachine, StateRestoration } from "../engine/state-machine.ts";
 import type { LockMachine } from "../locks/lock-machine.ts";
 import type { LockOutcome } from "../locks/state.ts";
 import type { LockResult } from "../locks/types.ts";
@@ -90,5 +90,13 @@ export class ObservedMachine implements StateMachine<LockResult> {
 
   get stateHashFormula(): number {
     return this.machine.stateHashFormula;
+  }
+
+  snapshot(): Iterable<Uint8Array> {
+    return this.machine.snapshot();
+  }
+
+  restore(): StateRestoration {
+    return this.machine.restore();
   }
 }

@@ -11,10 +11,10 @@ import { withApply } from "./machines.ts";
 
 /** A lock machine whose state is wrong after each entry, on all nodes in the same way: only what it promises tells. */
 export function meddling(machine: LockMachine, meddle: (state: LockState) => void): StateMachine<LockResult> {
-  // No production code may reach in here.
-  const state = machine["state"];
   return withApply(machine, (entry, emit) => {
     machine.apply(entry, emit);
+    // No production code may reach in here. A restored machine has another state.
+    const state = machine["state"];
     state.emit = emit;
     meddle(state);
     state.emit = discard;

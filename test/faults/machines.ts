@@ -16,6 +16,8 @@ export function withApply(machine: Machine, apply: Machine["apply"]): Machine {
     digest: () => machine.digest(),
     stateHash: () => machine.stateHash(),
     stateHashFormula: machine.stateHashFormula,
+    snapshot: () => machine.snapshot(),
+    restore: () => machine.restore(),
   };
 }
 

@@ -9,10 +9,10 @@ import type { GroupStop } from "../../src/engine/group-stop.ts";
 import type { LongTurn } from "../../src/engine/turn-watch.ts";
 import { MemoryJournal } from "../../src/sim/memory-journal.ts";
 import type { PeerNetwork } from "../../src/engine/ports.ts";
-import type { Outcome, StateMachine } from "../../src/engine/state-machine.ts";
+import type { Outcome, StateMachine, StateRestoration } from "../../src/engine/state-machine.ts";
 import type { TransferEnd } from "../../src/engine/transfers.ts";
 import { hashText } from "../../src/kernel/hash-table.ts";
-import { ByteWriter } from "../../src/kernel/bytes.ts";
+import { ByteWriter, DecodeError } from "../../src/kernel/bytes.ts";
 import type { GroupLog } from "../../src/raft/storage.ts";
 import type { Entry, ReplicaId } from "../../src/raft/types.ts";
 import type { LogRecord, WriteAheadLog } from "../../src/wal/records.ts";
@@ -131,6 +131,33 @@ export class EchoMachine implements StateMachine<string> {
 
   stateHash(): number {
     return hashText(this.digest()) >>> 0;
+  }
+
+  snapshot(): Iterable<Uint8Array> {
+    const { applied, known, deadlineMs } = this;
+    return [new TextEncoder().encode(JSON.stringify({ applied, known: [...known], deadlineMs }))];
+  }
+
+  restore(): StateRestoration {
+    const taken = new ByteWriter();
+    return {
+      take: (bytes) => taken.raw(bytes),
+      finish: () => {
+        const state = readEchoState(taken.written());
+        this.applied.splice(0, Infinity, ...state.applied);
+        this.known.clear();
+        for (const ingress of state.known) this.known.add(ingress);
+        this.deadlineMs = state.deadlineMs;
+      },
+    };
+  }
+}
+
+function readEchoState(content: Uint8Array): { applied: string[]; known: number[]; deadlineMs?: number } {
+  try {
+    return JSON.parse(new TextDecoder().decode(content));
+  } catch {
+    throw new DecodeError("no state of an echo machine");
   }
 }
 

@@ -63,7 +63,10 @@ class Machine {
     };
     return new Applier<never>({
       ...{ group: 0, log, journal: unseen, checkpointEvery: 1_000 },
-      machine: { apply, nextDeadlineMs: () => undefined, digest: () => "", stateHash: () => 0, stateHashFormula: 1 },
+      machine: {
+        ...{ apply, nextDeadlineMs: () => undefined, digest: () => "", stateHash: () => 0, stateHashFormula: 1 },
+        ...{ snapshot: () => [], restore: () => ({ take: () => {}, finish: () => {} }) },
+      },
       onOutcome: () => {},
       onCheckpoint: () => {},
       onStopped: () => {},

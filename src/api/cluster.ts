@@ -72,7 +72,7 @@ export const clusterStatus = operation({
           /** The node votes and stores entries, and serves nothing: why, since which entry, and what to do. */
           stopped: z
             .strictObject({
-              reason: z.enum(["poisoned", "diverged", "split"]),
+              reason: z.enum(["poisoned", "diverged", "split", "outdated"]),
               index: z.int(),
               message: z.string(),
             })

@@ -18,6 +18,8 @@ export interface ApplierOptions<Result> {
   readonly journal: ApplyJournal;
   /** So often, by index, {@link ApplierOptions.onCheckpoint} is called. */
   readonly checkpointEvery: number;
+  /** The highest feature level that this program knows. */
+  readonly supportedLevel: number;
   /** The entry was applied. May call {@link Applier.stop}. */
   onCheckpoint(index: number): void;
   onStopped(stop: GroupStop): void;
@@ -42,7 +44,7 @@ export class Applier<Result> {
 
   /** Applies what it can within its budget. @throws {ApplyError} when the process should end */
   run(): void {
-    if (!this.hasMore) return;
+    if (!this.hasMore || this.isOutdated(this.options.log.appliedIndex)) return;
     const { log, journal, nowMs } = this.options;
     const startMs = nowMs();
     do {
@@ -75,6 +77,15 @@ export class Applier<Result> {
     return first < suspect.from ? Math.min(last, suspect.from - 1) : first;
   }
 
+  /** What the entries behind this one mean is not known here. */
+  private isOutdated(index: number): boolean {
+    const { machine, supportedLevel: supported } = this.options;
+    const level = machine.featureLevel;
+    if (level <= supported) return false;
+    this.stop({ reason: "outdated", index, level, supported });
+    return true;
+  }
+
   private isPoisoned(index: number): boolean {
     const { suspect } = this;
     if (suspect === undefined || suspect.deaths < POISON_DEATHS || index < suspect.from) return false;
@@ -89,6 +100,7 @@ export class Applier<Result> {
         assert(entry.index === log.appliedIndex + 1, "entries are applied in order, each once");
         machine.apply(entry, this.emit);
         log.appliedIndex = entry.index;
+        if (entry.kind === "feature" && this.isOutdated(entry.index)) return;
         if (entry.index % checkpointEvery !== 0) continue;
         this.options.onCheckpoint(entry.index);
         if (this.stopped !== undefined) return;

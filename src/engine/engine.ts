@@ -1,10 +1,12 @@
 import { ByteWriter } from "../kernel/bytes.ts";
+import { FEATURE_LEVEL } from "../kernel/feature-level.ts";
 import { limits } from "../kernel/limits.ts";
 import type { FlushMark } from "../raft/raft.ts";
 import type { GroupId, Message, ReplicaId } from "../raft/types.ts";
 import type { LogRecord, WriteAheadLog } from "../wal/records.ts";
 import type { DiskState } from "./disk-report.ts";
 import { DiskWatch } from "./disk-watch.ts";
+import { FeatureLevels } from "./feature-levels.ts";
 import type { GroupHost, GroupServices } from "./group-host.ts";
 import type { GroupStop } from "./group-stop.ts";
 import { type PeerMessage, readPeerMessages, writePeerMessage } from "./peer-messages.ts";
@@ -20,6 +22,8 @@ export interface EnginePorts {
   readonly log: WriteAheadLog;
   /** Told by the host how long each sync of the log took. */
   readonly syncTimes: SyncTimes;
+  /** Absent: that of this program. The simulator runs two versions. */
+  readonly featureLevel?: number;
 }
 
 /** What the engine tells the node around it. */
@@ -58,6 +62,7 @@ const FRAME_BYTES = 1024 * 1024;
 export class Engine implements PeerEvents, GroupServices {
   readonly statistics = new EngineStatistics();
   readonly disk: DiskWatch;
+  readonly features: FeatureLevels;
   readonly turns: TurnWatch;
   private readonly groups = new Map<GroupId, AnyGroup>();
   private inbox: { readonly peer: ReplicaId; readonly message: PeerMessage }[] = [];
@@ -79,6 +84,7 @@ export class Engine implements PeerEvents, GroupServices {
     private readonly events: EngineEvents,
   ) {
     this.disk = new DiskWatch(ports.log.room, ports.syncTimes, ports.network.peers);
+    this.features = new FeatureLevels(ports.featureLevel ?? FEATURE_LEVEL);
     this.turns = new TurnWatch(() => this.nowMs());
     for (const peer of ports.network.peers) this.frames.set(peer, new ByteWriter(64 * 1024));
   }
@@ -134,6 +140,7 @@ export class Engine implements PeerEvents, GroupServices {
 
   onDisconnected(peer: ReplicaId): void {
     this.disk.forget(peer);
+    this.features.forget(peer);
     for (const group of this.groups.values()) group.peerDisconnected(peer);
     this.ports.scheduler.requestTurn();
   }
@@ -204,6 +211,10 @@ export class Engine implements PeerEvents, GroupServices {
         this.disksChanged = true;
         continue;
       }
+      if (message.type === "features") {
+        this.features.heard(peer, message.level);
+        continue;
+      }
       const group = message.type === "raft" ? message.message.group : message.group;
       this.groups.get(group)?.receive(peer, message);
     }
@@ -244,6 +255,7 @@ export class Engine implements PeerEvents, GroupServices {
     const due = disk.due(nowMs);
     for (const peer of due === undefined ? this.greetings : this.frames.keys()) {
       this.send(peer, { type: "disk", ...(due ?? disk.report) });
+      this.send(peer, { type: "features", level: this.features.own });
     }
     this.greetings.clear();
   }

@@ -1,9 +1,11 @@
+import { encodeFeatureLevel } from "../kernel/feature-level.ts";
 import type { Proposed } from "../raft/leadership.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { GroupId, ReplicaId } from "../raft/types.ts";
 import { Applier } from "./applier.ts";
 import type { ApplyJournal } from "./apply-journal.ts";
 import type { DiskWatch } from "./disk-watch.ts";
+import type { FeatureLevels } from "./feature-levels.ts";
 import type { GroupStop } from "./group-stop.ts";
 import type { Ingress, Tried } from "./ingress.ts";
 import type { ForwardedProposal, PeerMessage, ProposalRefusal, RefusedAttempt } from "./peer-messages.ts";
@@ -18,6 +20,7 @@ export interface GroupServices {
   readonly self: ReplicaId;
   readonly statistics: EngineStatistics;
   readonly disk: DiskWatch;
+  readonly features: FeatureLevels;
   nowMs(): number;
   /** Joins the frame that this turn sends to the peer. */
   send(peer: ReplicaId, message: PeerMessage): void;
@@ -53,6 +56,8 @@ export class GroupHost<Command, Result> {
   /** Index of the time entry that this leader appended last. */
   private timeEntryIndex = 0;
   private timeEntryLeaseMs = 0;
+  /** Index of the entry with which this leader raised the feature level last. */
+  private levelEntryIndex = 0;
   /** Read-index questions at the local Raft: to whom the answer goes. */
   private readonly reads = new Map<number, { readonly peer: ReplicaId; readonly id: number }>();
   private nextRead = 1;
@@ -81,7 +86,7 @@ export class GroupHost<Command, Result> {
       onDecided: (stop) => this.applier.stop(stop),
     });
     this.applier = new Applier({
-      ...{ group, log: raft.log, machine, journal, checkpointEvery: every },
+      ...{ group, log: raft.log, machine, journal, checkpointEvery: every, supportedLevel: services.features.own },
       onOutcome: this.emit,
       onCheckpoint: (index) => this.checkpoint(index),
       onStopped: (stop) => this.stop(stop),
@@ -103,7 +108,7 @@ export class GroupHost<Command, Result> {
     return this.exchange.agreement;
   }
 
-  receive(peer: ReplicaId, message: Exclude<PeerMessage, { type: "disk" }>): void {
+  receive(peer: ReplicaId, message: Exclude<PeerMessage, { type: "disk" | "features" }>): void {
     switch (message.type) {
       case "raft":
         this.raft.step(message.message);
@@ -143,6 +148,7 @@ export class GroupHost<Command, Result> {
     this.barriers.sweep(nowMs);
     this.transfers.sweep(nowMs);
     if (this.stopped !== undefined) this.tickStopped(nowMs);
+    else this.raiseFeatureLevel();
   }
 
   /** What the disks of this node and of its peers mean for a leader (PROTOCOLS D9). */
@@ -254,6 +260,18 @@ export class GroupHost<Command, Result> {
       this.services.send(leader, { type: "readRequest", group: this.group, id });
       return true;
     });
+  }
+
+  /** To what every replica of the group knows (PROTOCOLS R7). Asked again until it is applied: raising twice is raising once. */
+  private raiseFeatureLevel(): void {
+    const { raft, machine, services } = this;
+    const { features } = services;
+    if (machine.featureLevel >= features.own || !raft.established) return;
+    if (raft.log.appliedIndex < this.levelEntryIndex) return;
+    const level = features.common(raft.configuration, services.self);
+    if (level === undefined || level <= machine.featureLevel) return;
+    if (raft.propose("feature", encodeFeatureLevel(level), true) === "accepted")
+      this.levelEntryIndex = raft.log.lastIndex;
   }
 
   private checkpoint(index: number): void {
@@ -396,6 +414,7 @@ export class GroupHost<Command, Result> {
     this.seenTerm = term;
     this.seenLeader = leader;
     this.timeEntryIndex = 0;
+    this.levelEntryIndex = 0;
     this.services.leaderChanged(this.group, term, leader);
     if (leader !== 0) this.askEverythingAgain();
   }

@@ -10,7 +10,9 @@ export type GroupStop =
   /** A majority has another state than this replica, as of that entry. Hashes: 0…2⁵³−1. */
   | { readonly reason: "diverged"; readonly index: number; readonly own: number; readonly majority: number }
   /** No state is that of a majority, whatever those say that were not heard yet. */
-  | { readonly reason: "split"; readonly index: number; readonly hashes: readonly number[] };
+  | { readonly reason: "split"; readonly index: number; readonly hashes: readonly number[] }
+  /** From that entry on others need a level that this version of the program does not know (PROTOCOLS R7). */
+  | { readonly reason: "outdated"; readonly index: number; readonly level: number; readonly supported: number };
 
 /** Applying an entry threw: a broken invariant, or a defect of the state machine. The process cannot go on. */
 export class ApplyError extends Error {

@@ -47,6 +47,8 @@ export type PeerMessage =
       readonly id: number;
       readonly reason: TransferRefusal;
     }
+  /** Up to which feature level the sender's program knows what entries mean (PROTOCOLS R7). */
+  | { readonly type: "features"; readonly level: number }
   /** Of the sender's disk: of the node, not of a group. */
   | ({ readonly type: "disk" } & DiskReport)
   /** The sender's state as of `index` hashes so (PROTOCOLS R8). `formula`: hashes of another cannot be compared. */
@@ -67,6 +69,7 @@ const TRANSFER_REQUEST = 6;
 const TRANSFER_REFUSED = 7;
 const DISK = 8;
 const STATE_HASH = 9;
+const FEATURES = 10;
 
 export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void {
   switch (message.type) {
@@ -77,14 +80,7 @@ export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void
     case "proposals":
       writer.u8(PROPOSALS);
       writer.varint(message.group);
-      writer.varint(message.proposals.length);
-      for (const proposal of message.proposals) {
-        writer.varint(proposal.ingress);
-        writer.varint(proposal.sequence);
-        writer.varint(proposal.attempt);
-        writer.u8(proposal.reserved ? 1 : 0);
-        writer.blob(proposal.payload);
-      }
+      writeProposals(writer, message.proposals);
       return;
     case "refused":
       writer.u8(REFUSED);
@@ -120,6 +116,10 @@ export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void
       writer.varint(message.id);
       writer.u8(transferRefusals.indexOf(message.reason));
       return;
+    case "features":
+      writer.u8(FEATURES);
+      writer.varint(message.level);
+      return;
     case "disk":
       writer.u8(DISK);
       writer.u8(diskStates.indexOf(message.state));
@@ -134,6 +134,17 @@ export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void
       return;
     default:
       unreachable(message);
+  }
+}
+
+function writeProposals(writer: ByteWriter, proposals: readonly ForwardedProposal[]): void {
+  writer.varint(proposals.length);
+  for (const proposal of proposals) {
+    writer.varint(proposal.ingress);
+    writer.varint(proposal.sequence);
+    writer.varint(proposal.attempt);
+    writer.u8(proposal.reserved ? 1 : 0);
+    writer.blob(proposal.payload);
   }
 }
 
@@ -179,6 +190,8 @@ function readPeerMessage(reader: ByteReader): PeerMessage {
         id: reader.varint(),
         reason: readOneOf(reader, transferRefusals),
       };
+    case FEATURES:
+      return { type: "features", level: reader.varint() };
     case DISK:
       return { type: "disk", state: readOneOf(reader, diskStates), medianSyncUs: reader.varint() };
     case STATE_HASH:

@@ -34,6 +34,8 @@ export interface StateMachine<Result> {
   stateHash(): number;
   /** Rises with every change of what {@link stateHash} covers: only hashes of one formula can be compared. */
   readonly stateHashFormula: number;
+  /** Raised by `feature` entries, and a part of the state (PROTOCOLS R7). */
+  readonly featureLevel: number;
   /**
    * The whole state as of the last applied entry, in pieces of at most `limits.maxSnapshotChunkBytes`. Nothing is applied while
    * it is read. Two replicas that applied the same entries give the same bytes, however each came to them.

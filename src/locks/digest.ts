@@ -14,7 +14,7 @@ import type { LockState } from "./state.ts";
  */
 export function digestOf(state: LockState): string {
   const total = new Hash();
-  total.integer(state.appliedIndex).integer(state.nowMs).integer(state.undecodable);
+  total.integer(state.appliedIndex).integer(state.nowMs).integer(state.undecodable).integer(state.featureLevel);
   total.integer(state.generation).integer(state.tokenCounter).integer(state.serialCounter);
   total.integer(state.holds).integer(state.waiters).integer(state.waitingOperations).integer(state.sessions.lastNumber);
   total.integer(sum(state.locks.values(), hashLock));

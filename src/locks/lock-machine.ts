@@ -1,5 +1,6 @@
 import { assert, unreachable } from "../kernel/assert.ts";
 import { DecodeError } from "../kernel/bytes.ts";
+import { decodeFeatureLevel } from "../kernel/feature-level.ts";
 import { limits } from "../kernel/limits.ts";
 import { acquire } from "./acquire.ts";
 import { acquireAll } from "./acquire-all.ts";
@@ -15,28 +16,26 @@ import { release } from "./release.ts";
 import { closeSession, keepalive, openSession } from "./session-commands.ts";
 import { discard, type Emit, type LockLimits, LockState } from "./state.ts";
 import { changes, TRANSITIONS_FORMULA } from "./transitions.ts";
-import type {
-  CommandEnvelope,
-  LockCommand,
-  LockResult,
-  LockView,
-  SemaphoreView,
-  SessionView,
-  WaitEdge,
-} from "./types.ts";
+import type { LockCommand, LockResult, LockView, SemaphoreView, SessionView, WaitEdge } from "./types.ts";
 import { revisionOf, viewLock, viewOf, viewSemaphore, viewSessions } from "./views.ts";
 import { waitForEdges } from "./wait-for-graph.ts";
 
 /** What the machine needs of an entry of the log. */
 export interface LockEntry {
   readonly index: number;
-  readonly kind: "noop" | "command" | "time" | "configuration";
+  readonly kind: "noop" | "command" | "time" | "configuration" | "feature";
   readonly leaseTimeMs: number;
   readonly payload: Uint8Array;
 }
 
 /** Go into the hash of transitions. */
-const kindCodes: Readonly<Record<LockEntry["kind"], number>> = { noop: 0, command: 1, time: 2, configuration: 3 };
+const kindCodes: Readonly<Record<LockEntry["kind"], number>> = {
+  noop: 0,
+  command: 1,
+  time: 2,
+  configuration: 3,
+  feature: 4,
+};
 
 /**
  * Locks, sessions and fences as a deterministic state machine (PROTOCOLS L1–L8, Q1, T2): the same entries give
@@ -66,6 +65,7 @@ export class LockMachine {
     state.transitions.note(changes.entry, entry.index, entry.leaseTimeMs, kindCodes[entry.kind]);
     if (entry.kind === "time") expireDue(state);
     else if (entry.kind === "command") this.applyCommand(entry.payload);
+    else if (entry.kind === "feature") this.raiseFeatureLevel(entry.payload);
     state.emit = discard;
     state.observers.notify();
   }
@@ -94,6 +94,11 @@ export class LockMachine {
   /** A digest of the whole state, for comparing replicas that applied the same index. */
   digest(): string {
     return digestOf(this.state);
+  }
+
+  /** How entries are understood from now on. */
+  get featureLevel(): number {
+    return this.state.featureLevel;
   }
 
   snapshot(): Iterable<Uint8Array> {
@@ -166,16 +171,29 @@ export class LockMachine {
     };
   }
 
-  private applyCommand(payload: Uint8Array): void {
-    let envelope: CommandEnvelope;
+  private raiseFeatureLevel(payload: Uint8Array): void {
+    const { state } = this;
+    const level = this.decoded(payload, decodeFeatureLevel);
+    if (level === undefined || level <= state.featureLevel) return;
+    state.featureLevel = level;
+    state.transitions.note(changes.featureLevel, level);
+  }
+
+  /** @returns undefined for what cannot be decoded: it is counted, and changes nothing else (R7) */
+  private decoded<Value>(payload: Uint8Array, decode: (payload: Uint8Array) => Value): Value | undefined {
     try {
-      envelope = decodeCommand(payload);
+      return decode(payload);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.state.undecodable += 1;
       this.state.transitions.note(changes.undecodable, payload.length);
-      return;
+      return undefined;
     }
+  }
+
+  private applyCommand(payload: Uint8Array): void {
+    const envelope = this.decoded(payload, decodeCommand);
+    if (envelope === undefined) return;
     const operation = admit(this.state, envelope);
     if (operation === undefined) return;
     const result = execute(this.state, operation, envelope.command);

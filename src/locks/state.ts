@@ -1,3 +1,4 @@
+import { FIRST_FEATURE_LEVEL } from "../kernel/feature-level.ts";
 import { hashText } from "../kernel/hash-table.ts";
 import type { limits } from "../kernel/limits.ts";
 import { Claimants } from "./claimants.ts";
@@ -53,6 +54,8 @@ export class LockState {
   /** Commands that nothing could be made of. */
   undecodable = 0;
   generation = 0;
+  /** What entries mean may depend on it (PROTOCOLS R7). Never falls. */
+  featureLevel = FIRST_FEATURE_LEVEL;
   tokenCounter = 0;
   serialCounter = 0;
   holds = 0;

@@ -46,6 +46,7 @@ export const changes = {
   fenced: 34,
   ingress: 35,
   name: 36,
+  featureLevel: 37,
 } as const;
 export type Change = (typeof changes)[keyof typeof changes];
 

@@ -5,7 +5,7 @@ import { decodeConfiguration, readConfiguration, writeConfiguration } from "./co
 import type { Entry, EntryKind, Message, Snapshot, SnapshotState } from "./types.ts";
 
 /** Codes on the wire and on disk: append only, never renumber. */
-const ENTRY_KINDS: readonly EntryKind[] = ["noop", "command", "time", "configuration"];
+const ENTRY_KINDS: readonly EntryKind[] = ["noop", "command", "time", "configuration", "feature"];
 const MESSAGE_TYPES: readonly (Message["type"] | "transferVoteRequest")[] = [
   "preVoteRequest",
   "preVoteReply",

@@ -10,7 +10,7 @@ export type GroupId = number;
 export type ReplicaId = number;
 
 /** What an entry carries. */
-export type EntryKind = "noop" | "command" | "time" | "configuration";
+export type EntryKind = "noop" | "command" | "time" | "configuration" | "feature";
 
 export interface Entry {
   readonly index: number;
@@ -18,7 +18,7 @@ export interface Entry {
   readonly kind: EntryKind;
   /** The leader's lease time when it appended the entry (PROTOCOLS T1), in ms. Never falls along the log. */
   readonly leaseTimeMs: number;
-  /** Opaque to Raft. Empty but for `command` and `configuration`. */
+  /** Opaque to Raft, but for `configuration`. Empty in `noop` and `time`. */
   readonly payload: Uint8Array;
 }
 

@@ -174,6 +174,8 @@ export interface NodeStatistics {
   /** Comparisons in which this node's state was that of a majority (PROTOCOLS R8), and the entry of the last. */
   readonly stateChecks: number;
   readonly stateAgreedIndex: number;
+  /** As far as this node has applied the log (PROTOCOLS R7). */
+  readonly featureLevel: number;
 }
 
 export interface Histogram {

@@ -130,6 +130,12 @@ export const figures: readonly Figure[] = [
     (s) => s.statistics().stateAgreedIndex,
   ],
   [
+    "mufakat_feature_level",
+    "gauge",
+    "How state machines behave: rises by itself when every node runs a program that knows a higher level.",
+    (s) => s.statistics().featureLevel,
+  ],
+  [
     "mufakat_group_stopped",
     "gauge",
     "1 if this node stores entries but applies and serves nothing any more, else 0; GET /cluster says why.",

@@ -70,6 +70,7 @@ export interface StatisticsSources {
   readonly engine: Pick<Engine, "statistics" | "turns">;
   readonly host: {
     readonly ingress: { readonly outstandingCount: number };
+    readonly machine: { readonly featureLevel: number };
     readonly stateChecks: { readonly checks: number; readonly agreedIndex: number };
   };
   readonly peers: PeerStatistics;
@@ -114,6 +115,7 @@ export function nodeStatistics({
     longestTurnWaitMs: loop.longestWaitMs,
     stateChecks: host.stateChecks.checks,
     stateAgreedIndex: host.stateChecks.agreedIndex,
+    featureLevel: host.machine.featureLevel,
   };
 }
 

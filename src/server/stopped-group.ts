@@ -46,6 +46,11 @@ function sentences(group: number, stop: GroupStop, suspectsFile: string): string
         `as of ${at} no majority of the nodes has the same state (${stop.hashes.map(hex).join(", ")}): no node serves the group. ` +
         "Copy every data directory, then restart all nodes with one version: they compute their states anew from their logs."
       );
+    case "outdated":
+      return (
+        `after ${at} the cluster is at feature level ${stop.level}, and this version of the program knows levels up to ` +
+        `${stop.supported}: ${goesOn}. Start the version that the other nodes run.`
+      );
     default:
       return unreachable(stop);
   }

@@ -92,6 +92,10 @@ export class ObservedMachine implements StateMachine<LockResult> {
     return this.machine.stateHashFormula;
   }
 
+  get featureLevel(): number {
+    return this.machine.featureLevel;
+  }
+
   snapshot(): Iterable<Uint8Array> {
     return this.machine.snapshot();
   }

@@ -31,6 +31,8 @@ export interface Profile {
   readonly partitionMs: number;
   /** Share of crashes that are power cuts. */
   readonly powerShare: number;
+  /** A node that restarts comes back with a program that knows one more feature level (PROTOCOLS R7). */
+  readonly upgrades: boolean;
 }
 
 export const faultKinds = [
@@ -92,5 +94,6 @@ export function drawProfile(random: Prng, nodes: number | undefined): Profile {
     everyMs,
     partitionMs: random.pick([300, 1500, 1500, 9000]),
     powerShare: random.pick([0, 0.3, 0.7, 1]),
+    upgrades: random.chance(0.5),
   };
 }

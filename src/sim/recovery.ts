@@ -37,6 +37,10 @@ export class Recovery {
     );
     this.until("all requests end", () => simulation.workload.pending === 0);
     for (const node of simulation.nodes) this.probe(node);
+    const known = Math.min(...simulation.nodes.map(({ knownLevel }) => knownLevel));
+    this.until(`the feature level is ${known}`, () =>
+      this.processes().every(({ locks }) => locks.featureLevel === known),
+    );
     this.until("all nodes have applied the same", () => this.isLevel());
     const { checks } = simulation;
     for (const node of simulation.nodes) {

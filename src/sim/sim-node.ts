@@ -5,6 +5,7 @@ import { SyncTimes } from "../engine/sync-times.ts";
 import type { GroupHost } from "../engine/group-host.ts";
 import { ApplyError, type GroupStop } from "../engine/group-stop.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
+import { FEATURE_LEVEL } from "../kernel/feature-level.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { ReplicaId } from "../raft/types.ts";
@@ -51,6 +52,8 @@ export class SimNode {
   private diskFactor = 1;
   private diskFails = false;
   private syncTimes = new SyncTimes();
+  /** Of its program: one that comes to the cluster later, or comes back, is a new one, where the run has those. */
+  private featureLevel = FEATURE_LEVEL;
 
   /** @param crashed told when the process died */
   constructor(
@@ -62,6 +65,7 @@ export class SimNode {
     this.name = `node${id}`;
     this.clock = new SimClock(scheduler, 1 + profile.clockSkew * (2 * random.next() - 1), random.int(1_000_000));
     this.volume = this.newVolume();
+    if (scheduler.nowMs > 0) this.upgrade();
   }
 
   get running(): boolean {
@@ -72,6 +76,7 @@ export class SimNode {
     if (this.alive) return;
     const { world } = this;
     if (world.hooks.wipes === true && this.life > 0) this.volume = this.newVolume();
+    if (this.life > 0) this.upgrade();
     this.alive = true;
     this.turnRequested = false;
     const life = ++this.life;
@@ -176,7 +181,10 @@ export class SimNode {
     const scheduler = { requestTurn: () => this.requestTurn() };
     const engine = new Engine(
       id,
-      { clock: this.clock, network: world.network.port(id), scheduler, log, syncTimes: this.syncTimes },
+      {
+        ...{ clock: this.clock, network: world.network.port(id), scheduler, log, syncTimes: this.syncTimes },
+        featureLevel: this.featureLevel,
+      },
       {
         failed: () => this.later(0, () => this.crash("process")),
         leaderChanged: () => {},
@@ -202,6 +210,15 @@ export class SimNode {
     this.process = { engine, host, locks };
     world.network.attach(id, { events: engine, isAlive: () => life === this.life });
     this.tick();
+  }
+
+  /** The highest that its program knows. */
+  get knownLevel(): number {
+    return this.featureLevel;
+  }
+
+  private upgrade(): void {
+    if (this.world.profile.upgrades) this.featureLevel = FEATURE_LEVEL + 1;
   }
 
   private tick(): void {
@@ -267,6 +284,8 @@ export class SimNode {
     trace.add(scheduler.nowMs, this.id, "stops", stop);
     if (stop.reason === "poisoned") {
       check(stop.index === hooks.poisonIndex, "R7 only poison stops a node", () => `${this.name} at ${stop.index}`);
+    } else if (stop.reason === "outdated") {
+      throw new Violation("R7 a feature level is raised when all know it", `${this.name}: ${JSON.stringify(stop)}`);
     } else throw new Violation("R8 replicas have one state", `${this.name}: ${JSON.stringify(stop)}`);
   }
 

@@ -16,6 +16,9 @@ export function withApply(machine: Machine, apply: Machine["apply"]): Machine {
     digest: () => machine.digest(),
     stateHash: () => machine.stateHash(),
     stateHashFormula: machine.stateHashFormula,
+    get featureLevel() {
+      return machine.featureLevel;
+    },
     snapshot: () => machine.snapshot(),
     restore: () => machine.restore(),
   };

@@ -13,6 +13,7 @@ import type { Outcome, StateMachine, StateRestoration } from "../../src/engine/s
 import type { TransferEnd } from "../../src/engine/transfers.ts";
 import { hashText } from "../../src/kernel/hash-table.ts";
 import { ByteWriter, DecodeError } from "../../src/kernel/bytes.ts";
+import { decodeFeatureLevel } from "../../src/kernel/feature-level.ts";
 import type { GroupLog } from "../../src/raft/storage.ts";
 import type { Entry, ReplicaId } from "../../src/raft/types.ts";
 import type { LogRecord, WriteAheadLog } from "../../src/wal/records.ts";
@@ -96,12 +97,14 @@ export class EchoMachine implements StateMachine<string> {
   readonly applied: string[] = [];
   readonly known = new Set<number>();
   deadlineMs: number | undefined;
+  featureLevel = 1;
   /** Called for each entry, before it is applied. */
   onApply: (entry: Entry) => void = () => {};
 
   apply(entry: Entry, emit: (outcome: Outcome<string>) => void): void {
     this.onApply(entry);
     if (entry.kind === "time" && entry.leaseTimeMs >= (this.deadlineMs ?? Infinity)) this.deadlineMs = undefined;
+    if (entry.kind === "feature") this.featureLevel = decodeFeatureLevel(entry.payload);
     if (entry.kind !== "command") return;
     const { ingress, sequence, command } = JSON.parse(new TextDecoder().decode(entry.payload)) as {
       ingress: number;
@@ -185,6 +188,7 @@ export class FakeNode {
     voters: readonly ReplicaId[],
     /** The first of each pair is this engine's identity towards the state machine. */
     readonly identity = 7_000 + self,
+    featureLevel = 1,
   ) {
     this.network = new FakeNetwork(
       voters.filter((id) => id !== self),
@@ -202,7 +206,7 @@ export class FakeNode {
     const scheduler = { requestTurn: () => void (this.turnWanted = true) };
     this.engine = new Engine(
       self,
-      { clock, network: this.network, scheduler, log: this.log, syncTimes: this.syncTimes },
+      { clock, network: this.network, scheduler, log: this.log, syncTimes: this.syncTimes, featureLevel },
       events,
     );
     const protocol = {
@@ -260,9 +264,10 @@ export class FakeNode {
 export class FakeNodes {
   readonly nodes: readonly FakeNode[];
 
-  constructor(size: number) {
+  /** @param levels that the programs of the nodes know; absent: the first */
+  constructor(size: number, levels: readonly number[] = []) {
     const voters = Array.from({ length: size }, (_, i) => i + 1);
-    this.nodes = voters.map((id) => new FakeNode(id, voters));
+    this.nodes = voters.map((id, i) => new FakeNode(id, voters, undefined, levels[i]));
   }
 
   node(id: ReplicaId): FakeNode {

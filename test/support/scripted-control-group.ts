@@ -204,4 +204,5 @@ export const emptyStatistics: NodeStatistics = {
   longestTurnWaitMs: 2,
   stateChecks: 4,
   stateAgreedIndex: 4000,
+  featureLevel: 1,
 };

@@ -62,9 +62,10 @@ class Machine {
       },
     };
     return new Applier<never>({
-      ...{ group: 0, log, journal: unseen, checkpointEvery: 1_000 },
+      ...{ group: 0, log, journal: unseen, checkpointEvery: 1_000, supportedLevel: 1 },
       machine: {
         ...{ apply, nextDeadlineMs: () => undefined, digest: () => "", stateHash: () => 0, stateHashFormula: 1 },
+        featureLevel: 1,
         ...{ snapshot: () => [], restore: () => ({ take: () => {}, finish: () => {} }) },
       },
       onOutcome: () => {},

@@ -38,6 +38,7 @@ const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
     id: whole,
     reason: fc.constantFrom(...transferRefusals),
   }),
+  fc.record({ type: fc.constant("features" as const), level: whole }),
   fc.record({ type: fc.constant("disk" as const), state: fc.constantFrom(...diskStates), medianSyncUs: whole }),
   fc.record({ type: fc.constant("stateHash" as const), group: whole, formula: whole, index: whole, hash: whole }),
 );

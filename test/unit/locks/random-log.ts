@@ -1,3 +1,4 @@
+import { encodeFeatureLevel } from "../../../src/kernel/feature-level.ts";
 import { Prng } from "../../../src/kernel/prng.ts";
 import { encodeCommand } from "../../../src/locks/codec.ts";
 import type { LockEntry } from "../../../src/locks/lock-machine.ts";
@@ -5,6 +6,7 @@ import type { CommandEnvelope, LockCommand, LockMode, Principal } from "../../..
 
 export type RandomEntry =
   | { readonly kind: "command"; readonly leaseTimeMs: number; readonly envelope: CommandEnvelope }
+  | { readonly kind: "feature"; readonly leaseTimeMs: number; readonly level: number }
   | { readonly kind: "time" | "noop"; readonly leaseTimeMs: number };
 
 const NODES = ["node1", "node2"] as const;
@@ -36,6 +38,7 @@ export function randomLog(seed: number, length: number): RandomEntry[] {
       leaseTimeMs += random.int(900);
       log.push({ kind: "time", leaseTimeMs });
     } else if (random.chance(0.02)) log.push({ kind: "noop", leaseTimeMs });
+    else if (random.chance(0.005)) log.push({ kind: "feature", leaseTimeMs, level: 1 + random.int(4) });
     else if (random.chance(0.015)) {
       Object.assign(ingress, { id: identity++, sequence: 0, floor: 1 });
       propose(ingress, { type: "registerIngress", node: ingress.node });
@@ -50,8 +53,12 @@ export function randomLog(seed: number, length: number): RandomEntry[] {
 /** Applied at that index. */
 export function encodeEntry(entry: RandomEntry, index: number): LockEntry {
   const { kind, leaseTimeMs } = entry;
-  const payload = entry.kind === "command" ? encodeCommand(entry.envelope) : new Uint8Array(0);
-  return { index, kind, leaseTimeMs, payload };
+  return { index, kind, leaseTimeMs, payload: payloadOf(entry) };
+}
+
+function payloadOf(entry: RandomEntry): Uint8Array {
+  if (entry.kind === "command") return encodeCommand(entry.envelope);
+  return entry.kind === "feature" ? encodeFeatureLevel(entry.level) : new Uint8Array(0);
 }
 
 function randomCommand(random: Prng, ingress: { readonly id: number; sequence: number; node: string }): LockCommand {

@@ -108,7 +108,7 @@ describe("the hash of transitions", () => {
   });
 
   test("covers every kind of change, and a difference in any one note of it shows", () => {
-    const log = randomLog(11, 1_500);
+    const log = randomLog(12, 1_500);
     const places = new Map<Change, number>();
     const noted = notedBy(() => void new Replica(log));
     for (const [place, change] of noted.entries()) places.set(change, place);

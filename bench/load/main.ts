@@ -2,16 +2,18 @@ import { existsSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { executableProgram, sourceProgram } from "../../test/support/process-cluster.ts";
 import { compareCommand } from "./compare/command.ts";
+import { benchEndurance } from "./endurance.ts";
 import { benchFailover } from "./failover.ts";
 import { benchIdle } from "./idle.ts";
 import { benchLocks } from "./locks.ts";
 import { machineFacts } from "./machine.ts";
 import type { Summary } from "./samples.ts";
+import { benchRestart } from "./restart.ts";
 import { benchRolling } from "./rolling.ts";
 import { benchSaturation } from "./saturation.ts";
 
 const USAGE = `npm run bench:load -- compare [--quick] [--parts rates,failovers,scale] [--runs 5] [--seconds 2] [--samples 10] [--write] [--json FILE]
-npm run bench:load -- locks|failover|rolling|saturation|idle [--size 3] [--runs 5] [--seconds 4] [--kills 20] [--rounds 2] [--outstanding 1,64,256] [--json FILE]`;
+npm run bench:load -- locks|failover|rolling|saturation|idle|endurance|restart [--size 3] [--runs 5] [--seconds 4] [--kills 20] [--rounds 2] [--outstanding 1,64,256] [--operations 5000000] [--holds 200000] [--json FILE]`;
 
 const { values, positionals } = readArguments();
 
@@ -26,6 +28,8 @@ function readArguments() {
         kills: { type: "string", default: "20" },
         rounds: { type: "string", default: "2" },
         outstanding: { type: "string" },
+        operations: { type: "string" },
+        holds: { type: "string", default: "200000" },
         samples: { type: "string" },
         parts: { type: "string" },
         quick: { type: "boolean", default: false },
@@ -65,6 +69,20 @@ async function run(scenario: string | undefined): Promise<Record<string, Summary
       return benchRolling({ program, size, rounds: Number(values.rounds), outstanding: outstanding?.[0] ?? 64 });
     case "saturation":
       return benchSaturation({ program, size, seconds: seconds ?? 600, outstanding: outstanding?.[0] ?? 64 });
+    case "endurance": {
+      const operations = Number(values.operations ?? 5_000_000);
+      return benchEndurance({ program, size, operations, outstanding: outstanding?.[0] ?? 64 });
+    }
+    case "restart": {
+      const operations = Number(values.operations ?? 400_000);
+      return benchRestart({
+        program,
+        size,
+        operations,
+        holds: Number(values.holds),
+        restarts: Number(values.runs ?? 6),
+      });
+    }
     case "idle":
       return benchIdle({ program, size, seconds: seconds ?? 30 });
     default:

@@ -10,19 +10,29 @@ const WARM_UP = 2_000;
 const OUTSTANDING = 64;
 
 function node(replica: number, peerAddress: { host: string; port: number }): TcpPeerNetwork {
-  const known = new Map<string, string>();
-  return new TcpPeerNetwork({
-    self: { clusterId: "bench", nodeId: `node${replica}`, replica, incarnation: `${replica}` },
-    members: [{ nodeId: `node${3 - replica}`, replica: 3 - replica, address: peerAddress }],
+  const known = new Map<number, string>();
+  const identity = { clusterId: "bench", nodeId: `node${replica}`, replica, incarnation: `${replica}` };
+  const network = new TcpPeerNetwork({
+    self: () => ({
+      ...identity,
+
+      peerAddress: { host: "127.0.0.1", port: 1 },
+      clientAddress: undefined,
+    }),
     listen: { host: "127.0.0.1", port: 0 },
     host: {
-      knownIncarnation: (nodeId) => known.get(nodeId),
-      rememberIncarnation: (nodeId, incarnation) => known.set(nodeId, incarnation),
+      knownIncarnation: (peer) => known.get(peer),
+      rememberIncarnation: (peer, incarnation) => known.set(peer, incarnation),
       onRefused: (_nodeId, _code, sentence) => console.error(sentence),
     },
     random: { next: Math.random, identity: () => 1 },
     logger: LOGGER,
   });
+  const peer = 3 - replica;
+  const facts = { nodeId: `node${peer}`, incarnation: 0, peerAddress, clientAddress: undefined };
+  const configuration = { voters: [1, 2], learners: [] };
+  network.follow({ configuration, replicas: new Map([[peer, facts]]), settledBelow: 0 });
+  return network;
 }
 
 /** Sends every frame back to whom it came from. */

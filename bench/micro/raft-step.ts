@@ -55,7 +55,13 @@ class Cores {
 
   private core(self: ReplicaId): Raft {
     const options = {
-      ...{ group: 0, self, voters: VOTERS, electionTimeoutMs: 300, heartbeatIntervalMs: 50 },
+      ...{
+        group: 0,
+        self,
+        configuration: { voters: VOTERS, learners: [] },
+        electionTimeoutMs: 300,
+        heartbeatIntervalMs: 50,
+      },
       ...{ maxUncommittedBytes: 2 ** 26, maxAppendBytes: 2 ** 19, maxInflightAppends: 256 },
       room: { take: () => true },
       random: () => self / 10,

@@ -44,7 +44,13 @@ export const clusterStatus = operation({
       .array(
         z.strictObject({
           node_id: z.string(),
+          /** Never given twice: a node that is replaced gets another one (PROTOCOLS M1). */
+          replica: z.int(),
+          /** `learner`: it gets the log and does not count yet. `leaving`: its removal is not agreed upon yet. */
+          role: z.enum(["voter", "learner", "leaving"]),
           peer_address: z.string(),
+          /** Where clients reach it; null: not known yet. */
+          address: z.string().nullable(),
           /** As seen from this node. */
           connected: z.boolean(),
           is_leader: z.boolean(),

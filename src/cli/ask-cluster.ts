@@ -20,11 +20,13 @@ export async function askCluster(url: string, timeoutMs: number): Promise<Cluste
 }
 
 /**
- * Where the clients of a member are by default. A guess: another cluster's node may sit there.
+ * Where the clients of a member are: as it says or, until it has, by default. Then it is a guess: another cluster's node may sit
+ * there.
  *
  * @returns undefined where no default leads to the member's peer port
  */
 export function clientAddress(member: ClusterStatus["members"][number]): HostPort | undefined {
+  if (member.address !== null) return parseHostPort(member.address, "address");
   const peer = parseHostPort(member.peer_address, "peer_address");
   return peer.port > PEER_PORT_OFFSET ? { host: peer.host, port: peer.port - PEER_PORT_OFFSET } : undefined;
 }

@@ -1,5 +1,6 @@
 import { buildCommand } from "@stricli/core";
 import { StartError } from "../kernel/start-error.ts";
+import { DEFAULT_CLUSTER_NAME, type HostPort, type NodeConfiguration } from "../server/configuration.ts";
 import type { RunningNode } from "../server/running-node.ts";
 import { CliError } from "./cli-error.ts";
 import { nodeSettings } from "./configuration/definitions.ts";
@@ -123,11 +124,12 @@ async function stopWithin(node: RunningNode): Promise<boolean> {
 }
 
 function checkText({ configuration, configurationFile }: CheckedConfiguration): string {
-  const { members, nodeId } = configuration;
+  const { nodeId } = configuration;
+  const members = membersOf(configuration);
   const needed = quorum(members.size);
   const lines = [
     `node      ${nodeId}`,
-    `cluster   ${configuration.clusterName}`,
+    `cluster   ${configuration.clusterName ?? DEFAULT_CLUSTER_NAME}`,
     `clients   ${formatHostPort(configuration.listen)}, advertised as ${formatHostPort(configuration.advertise)}`,
     `peers on  ${formatHostPort(configuration.peerListen)}`,
     `data      ${configuration.dataDirectory}`,
@@ -141,22 +143,27 @@ function checkText({ configuration, configurationFile }: CheckedConfiguration): 
   return `${lines.join("\n")}\n`;
 }
 
+/** Of a cluster that starts for the first time. */
+function membersOf({ members, nodeId, peerAddress }: NodeConfiguration): ReadonlyMap<string, HostPort> {
+  return members ?? new Map([[nodeId, peerAddress]]);
+}
+
 function survives(failures: number): string {
   if (failures === 0) return "no node may fail";
   return failures === 1 ? "one node may fail" : `${failures} nodes may fail`;
 }
 
 function checkJson({ configuration, configurationFile, notices }: CheckedConfiguration): string {
-  const members = Object.fromEntries([...configuration.members].map(([id, at]) => [id, formatHostPort(at)]));
+  const members = Object.fromEntries([...membersOf(configuration)].map(([id, at]) => [id, formatHostPort(at)]));
   const shown = {
     node_id: configuration.nodeId,
-    cluster: configuration.clusterName,
+    cluster: configuration.clusterName ?? DEFAULT_CLUSTER_NAME,
     listen: formatHostPort(configuration.listen),
     peer_listen: formatHostPort(configuration.peerListen),
     advertise: formatHostPort(configuration.advertise),
     data: configuration.dataDirectory,
     members,
-    quorum: quorum(configuration.members.size),
+    quorum: quorum(membersOf(configuration).size),
     heartbeat_ms: configuration.heartbeatIntervalMs,
     election_timeout_ms: configuration.electionTimeoutMs,
     insecure: configuration.insecure,

@@ -1,7 +1,7 @@
 import { limits } from "../kernel/limits.ts";
 import { RaftLog } from "../raft/log.ts";
 import { Raft } from "../raft/raft.ts";
-import type { GroupId, ReplicaId } from "../raft/types.ts";
+import type { Configuration, GroupId } from "../raft/types.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { ApplyJournal } from "./apply-journal.ts";
 import { GroupHost, type GroupServices } from "./group-host.ts";
@@ -13,7 +13,8 @@ import { Transfers } from "./transfers.ts";
 
 export interface GroupOptions<Command, Result> {
   readonly group: GroupId;
-  readonly voters: readonly ReplicaId[];
+  /** The first: see {@link RaftOptions}. */
+  readonly configuration: Configuration;
   /** Election time-outs are drawn from [this, 2 × this) in ms. */
   readonly electionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
@@ -38,7 +39,7 @@ export function createGroup<Command, Result>(
     {
       group: options.group,
       self: services.self,
-      voters: options.voters,
+      configuration: options.configuration,
       electionTimeoutMs: options.electionTimeoutMs,
       heartbeatIntervalMs: options.heartbeatIntervalMs,
       random: () => random.next(),
@@ -56,7 +57,7 @@ export function createGroup<Command, Result>(
   const ingress = new Ingress<Command, Result>(identity, options.protocol);
   const barriers = new ReadBarriers(identity);
   const transfers = new Transfers(raft, services.statistics, identity);
-  const { group, machine, voters, journal, stateHashEvery = limits.stateHashEvery } = options;
-  const apply = { voters, journal, stateHashEvery };
+  const { group, machine, journal, stateHashEvery = limits.stateHashEvery } = options;
+  const apply = { journal, stateHashEvery };
   return new GroupHost(group, raft, machine, ingress, barriers, transfers, services, apply);
 }

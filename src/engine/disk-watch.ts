@@ -1,6 +1,6 @@
 import { majority } from "../raft/quorum.ts";
 import type { EntryRoom } from "../raft/options.ts";
-import type { EntryKind, ReplicaId } from "../raft/types.ts";
+import type { Configuration, EntryKind, ReplicaId } from "../raft/types.ts";
 import type { LogRoom } from "../wal/records.ts";
 import { type DiskReport, type DiskState, isSlowDisk } from "./disk-report.ts";
 import type { SyncTimes } from "./sync-times.ts";
@@ -24,7 +24,7 @@ const SLOW_PAUSE_MS = 60_000;
 
 /**
  * What the node knows of its own disk and of its peers', and what follows (PROTOCOLS D9): which entries find room, which
- * proposals a leader takes, and when it had better not lead. All peers are voters of all groups.
+ * proposals a leader takes, and when it had better not lead. Who counts says the configuration of the control group.
  */
 export class DiskWatch implements EntryRoom {
   private readonly peers = new Map<ReplicaId, DiskReport & { readonly heardAtMs: number }>();
@@ -40,12 +40,24 @@ export class DiskWatch implements EntryRoom {
   private reportedAtMs: number | undefined;
   private slowSinceMs: number | undefined;
   private handOverNotBeforeMs = Number.NEGATIVE_INFINITY;
+  private peerIds: readonly ReplicaId[] = [];
+  /** Of the peers. */
+  private voters: readonly ReplicaId[] = [];
+  private selfVotes = true;
 
   constructor(
+    private readonly self: ReplicaId,
     private readonly room: LogRoom,
     private readonly syncs: SyncTimes,
-    private readonly peerIds: readonly ReplicaId[],
   ) {}
+
+  follow({ voters, learners }: Configuration): void {
+    const isPeer = (replica: ReplicaId): boolean => replica !== this.self;
+    this.voters = voters.filter(isPeer);
+    this.selfVotes = voters.includes(this.self);
+    this.peerIds = [...voters, ...learners].filter(isPeer);
+    for (const peer of this.peers.keys()) if (!this.peerIds.includes(peer)) this.forget(peer);
+  }
 
   get state(): DiskState {
     const { refusal, entryBytes } = this.room;
@@ -104,6 +116,7 @@ export class DiskWatch implements EntryRoom {
   }
 
   heard(peer: ReplicaId, report: DiskReport, nowMs: number): void {
+    if (!this.peerIds.includes(peer)) return;
     const { state, medianSyncUs } = report;
     this.peers.set(peer, { state, medianSyncUs, heardAtMs: nowMs });
     this.countPeers();
@@ -165,9 +178,9 @@ export class DiskWatch implements EntryRoom {
 
   /** Of all voters. @param unheard what one that was not heard of counts as: it has room as far as we know */
   private isMajority(takes: (state: DiskState) => boolean, unheard: DiskState = "ok"): boolean {
-    let count = takes(this.state) ? 1 : 0;
-    for (const peer of this.peerIds) if (takes(this.peers.get(peer)?.state ?? unheard)) count++;
-    return count >= majority(this.peerIds.length + 1);
+    let count = this.selfVotes && takes(this.state) ? 1 : 0;
+    for (const voter of this.voters) if (takes(this.peers.get(voter)?.state ?? unheard)) count++;
+    return count >= majority(this.voters.length + (this.selfVotes ? 1 : 0));
   }
 
   private askForRoom(nowMs: number): void {

@@ -2,7 +2,7 @@ import { ByteWriter } from "../kernel/bytes.ts";
 import { FEATURE_LEVEL } from "../kernel/feature-level.ts";
 import { limits } from "../kernel/limits.ts";
 import type { FlushMark } from "../raft/raft.ts";
-import type { GroupId, Message, ReplicaId } from "../raft/types.ts";
+import type { GroupId, Message, NodeFacts, ReplicaId } from "../raft/types.ts";
 import type { LogRecord, WriteAheadLog } from "../wal/records.ts";
 import type { DiskState } from "./disk-report.ts";
 import { DiskWatch } from "./disk-watch.ts";
@@ -10,6 +10,7 @@ import { FeatureLevels } from "./feature-levels.ts";
 import type { GroupHost, GroupServices } from "./group-host.ts";
 import type { GroupStop } from "./group-stop.ts";
 import { type PeerMessage, readPeerMessages, writePeerMessage } from "./peer-messages.ts";
+import type { Members } from "./members.ts";
 import type { Clock, PeerEvents, PeerNetwork, TurnScheduler } from "./ports.ts";
 import { EngineStatistics } from "./statistics.ts";
 import type { SyncTimes } from "./sync-times.ts";
@@ -51,6 +52,7 @@ interface Flush {
   readonly deferred: Message[];
 }
 
+const CONTROL_GROUP = 0;
 /** A frame is sent early once it holds this much. */
 const FRAME_BYTES = 1024 * 1024;
 
@@ -72,6 +74,9 @@ export class Engine implements PeerEvents, GroupServices {
   private durable: Flush[] = [];
   /** Peers that have just connected, and know nothing of this node's disk. */
   private readonly greetings = new Set<ReplicaId>();
+  /** What the peers that are connected say of themselves. */
+  private readonly announced = new Map<ReplicaId, NodeFacts>();
+  private members: Members | undefined;
   private diskState: DiskState = "ok";
   private disksChanged = false;
   private tickDue = false;
@@ -83,14 +88,14 @@ export class Engine implements PeerEvents, GroupServices {
     private readonly ports: EnginePorts,
     private readonly events: EngineEvents,
   ) {
-    this.disk = new DiskWatch(ports.log.room, ports.syncTimes, ports.network.peers);
+    this.disk = new DiskWatch(self, ports.log.room, ports.syncTimes);
     this.features = new FeatureLevels(ports.featureLevel ?? FEATURE_LEVEL);
     this.turns = new TurnWatch(() => this.nowMs());
-    for (const peer of ports.network.peers) this.frames.set(peer, new ByteWriter(64 * 1024));
   }
 
   addGroup(group: AnyGroup): void {
     this.groups.set(group.group, group);
+    this.followMembers();
   }
 
   nowMs(): number {
@@ -132,13 +137,15 @@ export class Engine implements PeerEvents, GroupServices {
     return true;
   }
 
-  onConnected(peer: ReplicaId): void {
+  onConnected(peer: ReplicaId, node: NodeFacts): void {
+    this.announced.set(peer, node);
     this.greetings.add(peer);
     for (const group of this.groups.values()) group.peerConnected(peer);
     this.ports.scheduler.requestTurn();
   }
 
   onDisconnected(peer: ReplicaId): void {
+    this.announced.delete(peer);
     this.disk.forget(peer);
     this.features.forget(peer);
     for (const group of this.groups.values()) group.peerDisconnected(peer);
@@ -190,6 +197,7 @@ export class Engine implements PeerEvents, GroupServices {
     turns.lap("apply");
     this.sendFrames();
     turns.lap("send");
+    this.followMembers();
     this.inTurn = false;
     const tooLong = turns.end();
     if (tooLong === undefined) return;
@@ -242,6 +250,31 @@ export class Engine implements PeerEvents, GroupServices {
       marks.push({ group, mark: group.raft.flushMark() });
       for (const message of effects.deferred) deferred.push(message);
     }
+  }
+
+  /** The control group decides who the nodes are (PROTOCOLS R6). */
+  private followMembers(): void {
+    for (const group of this.groups.values()) {
+      const members = group.followMembers();
+      if (group.group !== CONTROL_GROUP || members === this.members) continue;
+      this.members = members;
+      this.disk.follow(members.configuration);
+      this.followPeers(members);
+    }
+  }
+
+  private followPeers(members: Members): void {
+    for (const replica of members.replicas.keys()) {
+      if (replica !== this.self && !this.frames.has(replica)) this.frames.set(replica, new ByteWriter(64 * 1024));
+    }
+    for (const peer of this.frames.keys()) {
+      if (members.replicas.has(peer)) continue;
+      this.frames.delete(peer);
+      this.greetings.delete(peer);
+      this.announced.delete(peer);
+      this.features.forget(peer);
+    }
+    this.ports.network.follow(members);
   }
 
   /** Peers hear of the disk now and then, and at once when its state changes or when they come. */

@@ -7,6 +7,7 @@ import type { ApplyJournal } from "./apply-journal.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { FeatureLevels } from "./feature-levels.ts";
 import type { GroupStop } from "./group-stop.ts";
+import { type Members, MembersInForce } from "./members.ts";
 import type { Ingress, Tried } from "./ingress.ts";
 import type { ForwardedProposal, PeerMessage, ProposalRefusal, RefusedAttempt } from "./peer-messages.ts";
 import type { BarrierDone, ReadBarriers } from "./read-barriers.ts";
@@ -35,7 +36,6 @@ export interface GroupServices {
 
 /** How a group applies its log, and compares what comes of it. */
 export interface ApplyOptions {
-  readonly voters: readonly ReplicaId[];
   readonly journal: ApplyJournal;
   /** Between two entries after which replicas compare their states: the same on all of them. */
   readonly stateHashEvery: number;
@@ -65,8 +65,9 @@ export class GroupHost<Command, Result> {
   private readonly attempts = new Map<ReplicaId, { readonly ingress: number; last: number }>();
   private readonly applier: Applier<Result>;
   private readonly exchange: StateExchange;
-  private readonly voters: readonly ReplicaId[];
-  /** Position in `voters` of whom a leader that has stopped asked last to take over. */
+  private readonly inForce: MembersInForce;
+  private members: Members;
+  /** Position among the voters of whom a leader that has stopped asked last to take over. */
   private askedAt = 0;
 
   constructor(
@@ -77,11 +78,12 @@ export class GroupHost<Command, Result> {
     readonly barriers: ReadBarriers,
     private readonly transfers: Transfers,
     private readonly services: GroupServices,
-    { voters, journal, stateHashEvery: every }: ApplyOptions,
+    { journal, stateHashEvery: every }: ApplyOptions,
   ) {
-    this.voters = voters;
+    this.inForce = new MembersInForce(raft.log);
+    this.members = this.inForce.current;
     this.exchange = new StateExchange({
-      ...{ group, self: services.self, voters, formula: machine.stateHashFormula, every },
+      ...{ group, self: services.self, formula: machine.stateHashFormula, every },
       send: (peer, message) => services.send(peer, message),
       onDecided: (stop) => this.applier.stop(stop),
     });
@@ -92,6 +94,15 @@ export class GroupHost<Command, Result> {
       onStopped: (stop) => this.stop(stop),
       nowMs: () => services.nowMs(),
     });
+    this.exchange.follow(this.members.configuration);
+  }
+
+  /** Who belongs to the group, now. The same object until something changes. */
+  followMembers(): Members {
+    const { current } = this.inForce;
+    if (current.configuration !== this.members.configuration) this.exchange.follow(current.configuration);
+    this.members = current;
+    return current;
   }
 
   get hasMoreToApply(): boolean {
@@ -287,7 +298,8 @@ export class GroupHost<Command, Result> {
 
   private tickStopped(nowMs: number): void {
     if (this.stopped?.reason === "split") this.exchange.repeat(nowMs);
-    const { raft, services, voters } = this;
+    const { raft, services } = this;
+    const { voters } = raft.configuration;
     if (raft.role !== "leader" || raft.transferee !== 0) return;
     // Who has stopped, too, does not take over: then the next one is asked.
     this.askedAt = (this.askedAt + 1) % voters.length;

@@ -1,4 +1,5 @@
-import type { ReplicaId } from "../raft/types.ts";
+import type { NodeFacts, ReplicaId } from "../raft/types.ts";
+import type { Members } from "./members.ts";
 
 /** Times in ms. Monotonic time drives protocols; wall time is for people (PROTOCOLS T1, T3). */
 export interface Clock {
@@ -20,8 +21,8 @@ export interface TurnScheduler {
 
 /** Frames to and from the other nodes: whole, in order within one connection, or lost. */
 export interface PeerNetwork {
-  /** Peers other than this node. */
-  readonly peers: readonly ReplicaId[];
+  /** Who the peers are from now on, this node aside. Connections to those who have left end; who left for good is told. */
+  follow(members: Members): void;
   isConnected(peer: ReplicaId): boolean;
   /**
    * Takes the frame or drops it (not connected, buffer full: then false). The bytes are copied or written before return.
@@ -34,6 +35,7 @@ export interface PeerNetwork {
 export interface PeerEvents {
   /** @returns false when the frame cannot be decoded: the connection is then cut */
   onFrame(peer: ReplicaId, frame: Uint8Array): boolean;
-  onConnected(peer: ReplicaId): void;
+  /** @param node what it says of itself */
+  onConnected(peer: ReplicaId, node: NodeFacts): void;
   onDisconnected(peer: ReplicaId): void;
 }

@@ -12,11 +12,14 @@ export type Decision =
 const UNDECIDED: Decision = { type: "undecided" };
 const AGREED: Decision = { type: "agreed" };
 
-/** @param others hashes of the other voters; undefined: not heard */
-export function decide(own: number | undefined, others: readonly (number | undefined)[]): Decision {
-  const voters = others.length + 1;
+/**
+ * @param others hashes of the other voters; undefined: not heard
+ * @param counts whether `own` is a voter's: a learner only compares
+ */
+export function decide(own: number | undefined, others: readonly (number | undefined)[], counts = true): Decision {
+  const voters = others.length + (counts ? 1 : 0);
   const majority = Math.floor(voters / 2) + 1;
-  const heard = [own, ...others].filter((hash) => hash !== undefined);
+  const heard = (counts ? [own, ...others] : others).filter((hash) => hash !== undefined);
   let best: number | undefined;
   let votes = 0;
   for (const hash of heard) {
@@ -28,6 +31,7 @@ export function decide(own: number | undefined, others: readonly (number | undef
     return own === best ? AGREED : { type: "diverged", own, majority: best };
   }
   const silent = voters - heard.length;
+  if (!counts) return UNDECIDED;
   return votes + silent < majority ? { type: "split", hashes: heard } : UNDECIDED;
 }
 
@@ -40,19 +44,28 @@ export class StateAgreement {
   checks = 0;
   /** The highest of them; 0: none yet. */
   agreedIndex = 0;
-  /** Of each voter, by index. */
+  private voters: readonly ReplicaId[] = [];
+  /** Of each voter and of this replica, by index. */
   private readonly hashes = new Map<ReplicaId, Map<number, number>>();
 
   /** @param kept so many hashes of each voter, the highest indices */
   constructor(
     private readonly self: ReplicaId,
-    voters: readonly ReplicaId[],
     private readonly kept: number,
   ) {
-    for (const voter of voters) this.hashes.set(voter, new Map());
+    this.hashes.set(self, new Map());
   }
 
-  /** A voter's hash of the state as of `index`; what it said of that index before, in another life, is replaced. */
+  /** Who counts from now on. What was decided stays so. */
+  follow(voters: readonly ReplicaId[]): void {
+    this.voters = voters;
+    for (const voter of voters) if (!this.hashes.has(voter)) this.hashes.set(voter, new Map());
+    for (const replica of this.hashes.keys()) {
+      if (replica !== this.self && !voters.includes(replica)) this.hashes.delete(replica);
+    }
+  }
+
+  /** A replica's hash of the state as of `index`; what it said of that index before, in another life, is replaced. */
   add(replica: ReplicaId, index: number, hash: number): Decision {
     const known = this.hashes.get(replica);
     if (known === undefined) return UNDECIDED;
@@ -74,6 +87,6 @@ export class StateAgreement {
   private decideAt(index: number): Decision {
     const others: (number | undefined)[] = [];
     for (const [replica, known] of this.hashes) if (replica !== this.self) others.push(known.get(index));
-    return decide(this.hashes.get(this.self)?.get(index), others);
+    return decide(this.hashes.get(this.self)?.get(index), others, this.voters.includes(this.self));
   }
 }

@@ -1,5 +1,5 @@
 import { limits } from "../kernel/limits.ts";
-import type { GroupId, ReplicaId } from "../raft/types.ts";
+import type { Configuration, GroupId, ReplicaId } from "../raft/types.ts";
 import type { GroupStop } from "./group-stop.ts";
 import type { PeerMessage } from "./peer-messages.ts";
 import { type Decision, StateAgreement } from "./state-agreement.ts";
@@ -9,7 +9,6 @@ type StateHashMessage = Extract<PeerMessage, { type: "stateHash" }>;
 export interface ExchangeOptions {
   readonly group: GroupId;
   readonly self: ReplicaId;
-  readonly voters: readonly ReplicaId[];
   /** Which way of hashing: hashes of another are not comparable, and count as not heard. */
   readonly formula: number;
   /** Indices that are multiples of this are compared. */
@@ -24,17 +23,24 @@ const REPEAT_MS = 1_000;
 /** Tells the other replicas how the state hashes here, and compares what they tell (PROTOCOLS R8). */
 export class StateExchange {
   readonly agreement: StateAgreement;
+  private others: readonly ReplicaId[] = [];
   private repeatedMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: ExchangeOptions) {
-    this.agreement = new StateAgreement(options.self, options.voters, limits.maxStateHashes);
+    this.agreement = new StateAgreement(options.self, limits.maxStateHashes);
+  }
+
+  /** Learners are told, and compare, and do not count. */
+  follow({ voters, learners }: Configuration): void {
+    this.agreement.follow(voters);
+    this.others = [...voters, ...learners].filter((replica) => replica !== this.options.self);
   }
 
   /** This replica's own. One that replays an old log does not tell of states that the others have long left behind. */
   checkpoint(index: number, hash: number, commitIndex: number): void {
-    const { every, voters, self } = this.options;
+    const { every, self } = this.options;
     if (index <= commitIndex - every * limits.maxStateHashes) return;
-    for (const voter of voters) if (voter !== self) this.tell(voter, index, hash);
+    for (const replica of this.others) this.tell(replica, index, hash);
     this.concluded(index, this.agreement.add(self, index, hash));
   }
 
@@ -51,7 +57,7 @@ export class StateExchange {
   repeat(nowMs: number): void {
     if (nowMs - this.repeatedMs < REPEAT_MS) return;
     this.repeatedMs = nowMs;
-    for (const voter of this.options.voters) if (voter !== this.options.self) this.connected(voter);
+    for (const replica of this.others) this.connected(replica);
   }
 
   private tell(to: ReplicaId, index: number, hash: number): void {

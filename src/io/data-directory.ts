@@ -1,33 +1,43 @@
-import { accessSync, constants, mkdirSync, readdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { StartError } from "../kernel/start-error.ts";
-import { checkVersion, claimIdentity } from "./directory-identity.ts";
+import type { Configuration, ReplicaId } from "../raft/types.ts";
+import {
+  checkVersion,
+  claimIdentity,
+  type DirectoryIdentity,
+  type FreshIdentity,
+  IDENTITY_FILE,
+  rewriteIdentity,
+  type WantedIdentity,
+} from "./directory-identity.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { UNFINISHED, errorCode, syncDirectory } from "./durable-file.ts";
 import { MARK_FILE, SUSPECTS_FILE } from "./apply-journal-file.ts";
 import { PeerIncarnations } from "./peer-incarnations.ts";
 
-export interface DataDirectoryOptions {
-  readonly clusterId: string;
-  readonly clusterName: string;
-  readonly nodeId: string;
+export interface DataDirectoryOptions extends WantedIdentity {
   /** A random integer in 1…2⁵³−1 from a cryptographic source. */
   readonly identity: () => number;
+  /** What a directory that is new belongs to. */
+  readonly fresh: () => FreshIdentity;
 }
 
 /** What one node keeps on disk, open for this process alone. */
 export interface DataDirectory {
+  /** As the directory says it, or as {@link settle} has changed it. */
+  readonly identity: DirectoryIdentity;
   /** Absolute. */
   readonly path: string;
   /** Of the write-ahead log. It exists. */
   readonly logDirectory: string;
   /** Of snapshots. It exists. */
   readonly snapshotDirectory: string;
-  /** Random, made with the directory: a node that was wiped is another one (PROTOCOLS M1). 1…2⁵³−1. */
-  readonly incarnation: number;
-  knownIncarnation(nodeId: string): number | undefined;
+  /** This node's place in its cluster, durable on return. */
+  settle(replica: ReplicaId, membership: Configuration): void;
+  knownIncarnation(replica: ReplicaId): number | undefined;
   /** Durable on return. */
-  rememberIncarnation(nodeId: string, incarnation: number): void;
+  rememberIncarnation(replica: ReplicaId, incarnation: number): void;
   /** Lets another process have the directory. */
   close(): void;
 }
@@ -35,7 +45,7 @@ export interface DataDirectory {
 const LOG = "wal";
 const SNAPSHOTS = "snapshots";
 /** What tells a directory that holds a node's state from one whose making was cut short. */
-const STATE = ["identity.json", "peers.json", LOG, SNAPSHOTS];
+const STATE = [IDENTITY_FILE, "peers.json", LOG, SNAPSHOTS];
 const OURS = new Set(["VERSION", "lock", "pid", MARK_FILE, SUSPECTS_FILE, ...STATE]);
 
 /**
@@ -55,7 +65,6 @@ export function openDataDirectory(dataDirectory: string, options: DataDirectoryO
 }
 
 function openLocked(path: string, options: DataDirectoryOptions): DataDirectory {
-  const { clusterId, clusterName, nodeId } = options;
   const lock = lockDirectory(path);
   try {
     // A rename that was done just before a crash may not be durable yet, and is acted upon from now on.
@@ -63,8 +72,10 @@ function openLocked(path: string, options: DataDirectoryOptions): DataDirectory 
     const names = readdirSync(path);
     checkVersion(path, !STATE.some((name) => names.includes(name)));
     const isNew = !names.includes(LOG) && !names.includes("peers.json");
-    const { incarnation } = claimIdentity(path, { clusterId, clusterName, nodeId }, options.identity, isNew);
-    const peers = new PeerIncarnations(join(path, "peers.json"));
+    const fresh = (): DirectoryIdentity => ({ ...options.fresh(), incarnation: options.identity() });
+    let identity = claimIdentity(path, options, isNew ? fresh : undefined);
+    const { nodes } = (identity.membership ?? options.fresh().membership)?.facts ?? {};
+    const peers = new PeerIncarnations(join(path, "peers.json"), nodes);
     const logDirectory = join(path, LOG);
     makeDirectory(logDirectory);
     const snapshotDirectory = join(path, SNAPSHOTS);
@@ -73,15 +84,27 @@ function openLocked(path: string, options: DataDirectoryOptions): DataDirectory 
       path,
       logDirectory,
       snapshotDirectory,
-      incarnation,
-      knownIncarnation: (id) => peers.known(id),
-      rememberIncarnation: (id, found) => peers.remember(id, found),
+      get identity() {
+        return identity;
+      },
+      settle: (replica, membership) => {
+        const settled = { ...identity, replica, membership };
+        rewriteIdentity(path, settled);
+        identity = settled;
+      },
+      knownIncarnation: (replica) => peers.known(replica),
+      rememberIncarnation: (replica, found) => peers.remember(replica, found),
       close: () => lock.release(),
     };
   } catch (error) {
     lock.release();
     throw error;
   }
+}
+
+/** Whether the directory has belonged to a node before. */
+export function hasIdentity(dataDirectory: string): boolean {
+  return existsSync(join(resolve(dataDirectory), IDENTITY_FILE));
 }
 
 /** With its parents, all durable under their names. */

@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { StartError } from "../kernel/start-error.ts";
+import type { Configuration, ReplicaId } from "../raft/types.ts";
+import { decodeMembership, encodeMembership } from "./directory-membership.ts";
 import { readFileIfThere, writeFileDurably } from "./durable-file.ts";
 
 /** Of everything in the data directory; the log's files have a format of their own. */
@@ -12,7 +14,25 @@ export interface DirectoryIdentity {
   readonly nodeId: string;
   /** Random, made with the directory: a node that was wiped is another one (PROTOCOLS M1). 1…2⁵³−1. */
   readonly incarnation: number;
+  /** What this node is in its cluster; undefined: the cluster has not said so yet. */
+  readonly replica: ReplicaId | undefined;
+  /**
+   * Who belongs to the cluster while log and snapshots say nothing of it: the first configuration or, with no voters, the
+   * nodes that a node which joins was told of. Undefined: an earlier release wrote the file.
+   */
+  readonly membership: Configuration | undefined;
 }
+
+/** What the directory of a node is to belong to, as far as the person who starts it says so. */
+export interface WantedIdentity {
+  readonly nodeId: string;
+  readonly clusterName: string | undefined;
+  /** Of the cluster that a first start of the named nodes makes. */
+  readonly clusterId: string | undefined;
+}
+
+/** Of a directory that is new: everything but its incarnation. */
+export type FreshIdentity = Omit<DirectoryIdentity, "incarnation">;
 
 /**
  * Reads `VERSION`, or writes it into a directory that is new.
@@ -41,18 +61,18 @@ export function checkVersion(path: string, isNew: boolean): void {
 /**
  * Reads `identity.json`, or writes it into a directory that is new.
  *
+ * @param fresh undefined: nothing can be made here
  * @throws {StartError} when the directory is of another cluster or another node
  */
 export function claimIdentity(
   path: string,
-  wanted: Omit<DirectoryIdentity, "incarnation">,
-  fresh: () => number,
-  isNew: boolean,
+  wanted: WantedIdentity,
+  fresh: (() => DirectoryIdentity) | undefined,
 ): DirectoryIdentity {
-  const file = join(path, "identity.json");
+  const file = join(path, IDENTITY_FILE);
   const text = readFileIfThere(file);
-  if (text === undefined && isNew) {
-    const identity = { ...wanted, incarnation: fresh() };
+  if (text === undefined && fresh !== undefined) {
+    const identity = fresh();
     writeFileDurably(file, encode(identity));
     return identity;
   }
@@ -64,10 +84,16 @@ export function claimIdentity(
   return found;
 }
 
+/** Durable on return. */
+export function rewriteIdentity(path: string, identity: DirectoryIdentity): void {
+  writeFileDurably(join(path, IDENTITY_FILE), encode(identity));
+}
+
+export const IDENTITY_FILE = "identity.json";
 const RESTORE = "restore the data directory from a backup or replace the node";
 
-function refuseOther(path: string, found: DirectoryIdentity, wanted: Omit<DirectoryIdentity, "incarnation">): void {
-  if (found.clusterName !== wanted.clusterName) {
+function refuseOther(path: string, found: DirectoryIdentity, wanted: WantedIdentity): void {
+  if (wanted.clusterName !== undefined && found.clusterName !== wanted.clusterName) {
     throw new StartError(
       `The data directory ${path} belongs to cluster "${found.clusterName}", not to "${wanted.clusterName}": choose another --data or --cluster.`,
     );
@@ -77,25 +103,31 @@ function refuseOther(path: string, found: DirectoryIdentity, wanted: Omit<Direct
       `The data directory ${path} belongs to node "${found.nodeId}", not to "${wanted.nodeId}": choose another --data or node id.`,
     );
   }
-  if (found.clusterId !== wanted.clusterId) {
-    throw new StartError(
-      `The data directory ${path} was made for cluster "${found.clusterName}" with other members: start the same ones as then (--nodes of "up", --peers of "serve") or choose another --data.`,
-    );
-  }
+  // One that says itself who belongs to its cluster needs nobody to say it.
+  if (found.membership !== undefined || wanted.clusterId === undefined || found.clusterId === wanted.clusterId) return;
+  throw new StartError(
+    `The data directory ${path} was made for cluster "${found.clusterName}" with other members: start the same ones as then (--nodes of "up", --peers of "serve") or choose another --data.`,
+  );
 }
 
 function encode(identity: DirectoryIdentity): string {
-  const { clusterId, clusterName, nodeId, incarnation } = identity;
-  const wire = { cluster_id: clusterId, cluster_name: clusterName, node_id: nodeId, incarnation };
+  const { clusterId, clusterName, nodeId, incarnation, replica, membership } = identity;
+  const wire = {
+    ...{ cluster_id: clusterId, cluster_name: clusterName, node_id: nodeId, incarnation, replica },
+    membership: membership === undefined ? undefined : encodeMembership(membership),
+  };
   return `${JSON.stringify(wire, undefined, 2)}\n`;
 }
 
 function decode(text: string): DirectoryIdentity | undefined {
   const value = parseObject(text);
   if (value === undefined) return undefined;
-  const { cluster_id: clusterId, cluster_name: clusterName, node_id: nodeId, incarnation } = value;
+  const { cluster_id: clusterId, cluster_name: clusterName, node_id: nodeId, incarnation, replica } = value;
   if (typeof clusterId !== "string" || typeof clusterName !== "string" || typeof nodeId !== "string") return undefined;
-  return isIncarnation(incarnation) ? { clusterId, clusterName, nodeId, incarnation } : undefined;
+  const membership = decodeMembership(value["membership"]);
+  const isSound = isIncarnation(incarnation) && (replica === undefined || isIncarnation(replica));
+  if (!isSound || membership === "damaged") return undefined;
+  return { clusterId, clusterName, nodeId, incarnation, replica, membership };
 }
 
 export function isIncarnation(value: unknown): value is number {

@@ -9,7 +9,7 @@ const FAILURES_WORTH_A_WARNING = 5;
 export interface ConnectionEvents {
   admit(member: PeerMember, greeting: Greeting): true | Refusal | undefined;
   onRefused(member: PeerMember, refusal: Refusal): void;
-  onConnected(member: PeerMember): void;
+  onConnected(member: PeerMember, greeting: Greeting): void;
   onDisconnected(member: PeerMember): void;
 }
 
@@ -92,7 +92,7 @@ export class PeerConnection {
     this.grewOld = false;
     const events: LinkEvents = {
       admit: (greeting) => this.events.admit(this.member, greeting),
-      onEstablished: () => this.onEstablished(),
+      onEstablished: (_link, greeting) => this.onEstablished(greeting),
       onRefused: (refusal) => this.events.onRefused(this.member, refusal),
       onEnd: (link, reason) => this.onEnd(link, reason),
     };
@@ -100,13 +100,13 @@ export class PeerConnection {
     this.link.open();
   }
 
-  private onEstablished(): void {
+  private onEstablished(greeting: Greeting): void {
     this.context.logger.info(this.fields(), "connected to peer");
     if (this.everConnected) this.context.statistics.reconnects++;
     this.everConnected = true;
     this.failures = this.shortLives;
     this.dropping = false;
-    this.events.onConnected(this.member);
+    this.events.onConnected(this.member, greeting);
   }
 
   private onEnd(link: OutgoingLink, reason: string): void {

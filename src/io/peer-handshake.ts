@@ -1,9 +1,13 @@
 import { ByteReader, ByteWriter, DecodeError } from "../kernel/bytes.ts";
 import type { ReplicaId } from "../raft/types.ts";
-import type { PeerIdentity } from "./peer-options.ts";
+import { limits } from "../kernel/limits.ts";
+import type { PeerAddress, PeerIdentity, PeerMember } from "./peer-options.ts";
 
-/** Raised with every change of what stands inside frames between peers. The handshake's head never changes. */
-export const PEER_PROTOCOL_VERSION = 1;
+/**
+ * Raised with every change that a node of another version would misread. What only adds something is sent to those whose
+ * feature level says that they know it, and needs no new version. The handshake's head never changes.
+ */
+export const PEER_PROTOCOL_VERSION = 2;
 
 /** "MFKP". */
 const MAGIC = 0x504b464d;
@@ -18,6 +22,7 @@ const REFUSAL_CODES = [
   "duplicate_node",
   "unknown_node",
   "wiped_node",
+  "removed_node",
 ] as const;
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
@@ -42,6 +47,10 @@ export function encodeGreeting(greeting: Greeting): Uint8Array {
   writer.varint(greeting.replica);
   writer.string(greeting.incarnation);
   writer.string(greeting.targetNodeId);
+  for (const address of [greeting.peerAddress, greeting.clientAddress]) {
+    writer.string(address?.host ?? "");
+    writer.varint(address?.port ?? 0);
+  }
   return writer.copy();
 }
 
@@ -57,9 +66,19 @@ export function decodeGreeting(body: Uint8Array, self: PeerIdentity): Greeting |
     const replica = reader.varint();
     const incarnation = reader.string();
     const targetNodeId = reader.string();
-    reader.finish();
-    return { clusterId, nodeId, replica, incarnation, targetNodeId };
+    const peerAddress = readAddress(reader);
+    const clientAddress = readAddress(reader);
+    if (peerAddress === undefined) return undefined;
+    // What follows is for those who know it.
+    return { clusterId, nodeId, replica, incarnation, targetNodeId, peerAddress, clientAddress };
   });
+}
+
+function readAddress(reader: ByteReader): PeerAddress | undefined {
+  const host = reader.string();
+  const port = reader.varint();
+  if (host.length > limits.maxHostBytes || port > 65_535) throw new DecodeError("an address has a host and a port");
+  return host === "" ? undefined : { host, port };
 }
 
 export function isRefusal(outcome: object): outcome is Refusal {
@@ -93,14 +112,16 @@ export function decodeRefusal(body: Uint8Array): Refusal | undefined {
 /** What a greeting is checked against. Both ends of a connection check. */
 export interface Expectation {
   readonly self: PeerIdentity;
-  /** Replica ids of the other members, by node id. */
-  readonly members: ReadonlyMap<string, ReplicaId>;
+  /** The other members. */
+  readonly members: ReadonlyMap<ReplicaId, PeerMember>;
+  /** A replica below this that is no member has left for good. */
+  readonly settledBelow: ReplicaId;
   /** Whom this node dialed; undefined for a connection that it accepted. */
   readonly dialedNodeId: string | undefined;
   /** What was persisted of the peer. */
-  knownIncarnation(nodeId: string): string | undefined;
+  knownIncarnation(replica: ReplicaId): string | undefined;
   /** Of a connection with the peer that is alive at this moment. */
-  liveIncarnation(nodeId: string): string | undefined;
+  liveIncarnation(replica: ReplicaId): string | undefined;
 }
 
 /** @returns the first reason why the greeting is not acceptable, or undefined when it is */
@@ -119,20 +140,28 @@ export function checkGreeting(greeting: Greeting, expectation: Expectation): Ref
   if (dialedNodeId !== undefined && greeting.nodeId !== dialedNodeId) {
     return refuse("wrong_target", `the peer address of ${dialedNodeId} leads to ${nodeId}: check --peers`);
   }
-  const replica = expectation.members.get(greeting.nodeId);
-  if (replica === undefined || replica !== greeting.replica) {
+  const member = expectation.members.get(greeting.replica);
+  if (member === undefined && greeting.replica < expectation.settledBelow) return refuseRemoved();
+  if (member?.nodeId !== greeting.nodeId) {
     return refuse("unknown_node", `${nodeId} as replica ${greeting.replica} is not a member that ${self.nodeId} knows`);
   }
   return checkIncarnation(greeting, nodeId, expectation);
 }
 
+/** Replica ids are never used again, so whoever comes back joins as another replica. */
+function refuseRemoved(): Refusal {
+  const cure = "to have it back, start it with an empty --data and --join URL";
+  return refuse("removed_node", `this node was removed from the cluster: ${cure}`);
+}
+
 function checkIncarnation(greeting: Greeting, nodeId: string, expectation: Expectation): Refusal | undefined {
-  const live = expectation.liveIncarnation(greeting.nodeId);
+  const live = expectation.liveIncarnation(greeting.replica);
   if (live !== undefined && live !== greeting.incarnation) return refuseDuplicate(nodeId);
-  const known = expectation.knownIncarnation(greeting.nodeId);
+  const known = expectation.knownIncarnation(greeting.replica);
   if (known === undefined || known === greeting.incarnation) return undefined;
   // PROTOCOLS M1: it may have forgotten votes and acknowledged entries.
-  return refuse("wiped_node", `this node was wiped: run \`mufakat cluster replace ${nodeId}\``);
+  const cure = `run \`mufakat cluster replace ${nodeId}\` and start it with an empty --data and --join URL`;
+  return refuse("wiped_node", `this node was wiped: ${cure}`);
 }
 
 function refuseDuplicate(nodeId: string): Refusal {

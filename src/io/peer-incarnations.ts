@@ -1,39 +1,61 @@
 import { StartError } from "../kernel/start-error.ts";
+import type { NodeFacts, ReplicaId } from "../raft/types.ts";
 import { isIncarnation, parseObject } from "./directory-identity.ts";
 import { readFileIfThere, writeFileDurably } from "./durable-file.ts";
 
 /**
- * The incarnations of the other nodes, as `peers.json` keeps them. One is durable before its vote is asked for or
+ * The incarnations of the other replicas, as `peers.json` keeps them. One is durable before its vote is asked for or
  * counted (PROTOCOLS M1), so a node that lost its disk is told from the one that voted before.
  */
 export class PeerIncarnations {
-  private readonly incarnations: Map<string, number>;
+  private readonly incarnations: Map<ReplicaId, number>;
 
-  /** @throws {StartError} when the file is damaged: forgetting an incarnation would let a wiped node vote */
-  constructor(private readonly file: string) {
+  /**
+   * @param nodes of the first configuration: earlier releases wrote the ids of nodes, which had one replica each
+   * @throws {StartError} when the file is damaged: forgetting an incarnation would let a wiped node vote
+   */
+  constructor(
+    private readonly file: string,
+    nodes: ReadonlyMap<ReplicaId, NodeFacts> = new Map(),
+  ) {
     const text = readFileIfThere(file);
-    this.incarnations = new Map();
-    if (text === undefined) return;
-    const entries = Object.entries(parseObject(text) ?? { damaged: true });
-    for (const [nodeId, incarnation] of entries) {
-      if (!isIncarnation(incarnation)) {
-        throw new StartError(
-          `The file ${file} is damaged: restore the data directory from a backup or replace the node.`,
-        );
-      }
-      this.incarnations.set(nodeId, incarnation);
+    const found = text === undefined ? new Map<ReplicaId, number>() : decode(text, nodes);
+    if (found === undefined) {
+      throw new StartError(
+        `The file ${file} is damaged: restore the data directory from a backup or replace the node.`,
+      );
     }
+    this.incarnations = found;
   }
 
-  known(nodeId: string): number | undefined {
-    return this.incarnations.get(nodeId);
+  known(replica: ReplicaId): number | undefined {
+    return this.incarnations.get(replica);
   }
 
-  /** Durable on return. */
-  remember(nodeId: string, incarnation: number): void {
-    if (this.incarnations.get(nodeId) === incarnation) return;
-    const next = new Map(this.incarnations).set(nodeId, incarnation);
-    writeFileDurably(this.file, `${JSON.stringify(Object.fromEntries(next), undefined, 2)}\n`);
-    this.incarnations.set(nodeId, incarnation);
+  /** Durable on return. Those of replicas that have left are kept: few leave, and their ids never come back. */
+  remember(replica: ReplicaId, incarnation: number): void {
+    if (this.incarnations.get(replica) === incarnation) return;
+    const next = new Map(this.incarnations).set(replica, incarnation);
+    writeFileDurably(this.file, `${JSON.stringify({ replicas: Object.fromEntries(next) }, undefined, 2)}\n`);
+    this.incarnations.set(replica, incarnation);
   }
+}
+
+function decode(text: string, nodes: ReadonlyMap<ReplicaId, NodeFacts>): Map<ReplicaId, number> | undefined {
+  const value = parseObject(text);
+  if (value === undefined) return undefined;
+  const { replicas } = value;
+  const isByReplica = typeof replicas === "object" && replicas !== null;
+  const known = new Map<ReplicaId, number>();
+  for (const [key, incarnation] of Object.entries(isByReplica ? replicas : value)) {
+    const replica = isByReplica ? Number(key) : replicaOf(key, nodes);
+    if (!isIncarnation(incarnation) || (replica !== undefined && !isIncarnation(replica))) return undefined;
+    if (replica !== undefined) known.set(replica, incarnation);
+  }
+  return known;
+}
+
+function replicaOf(nodeId: string, nodes: ReadonlyMap<ReplicaId, NodeFacts>): ReplicaId | undefined {
+  for (const [replica, node] of nodes) if (node.nodeId === nodeId) return replica;
+  return undefined;
 }

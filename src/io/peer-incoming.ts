@@ -104,7 +104,7 @@ export class IncomingConnection {
   }
 
   private onHello(body: Uint8Array): boolean {
-    const greeting = decodeGreeting(body, this.context.self);
+    const greeting = decodeGreeting(body, this.context.self());
     if (greeting === undefined) return false;
     const admission = isRefusal(greeting) ? greeting : this.events.admit(greeting);
     if (admission === undefined || isRefusal(admission) || isRefusal(greeting)) {
@@ -115,7 +115,7 @@ export class IncomingConnection {
     this.member = admission;
     this.greeting = greeting;
     this.decoder.maxBodyBytes = this.context.bounds.maxFrameBytes;
-    this.writer.send(frameTypes.welcome, encodeGreeting({ ...this.context.self, targetNodeId: greeting.nodeId }));
+    this.writer.send(frameTypes.welcome, encodeGreeting({ ...this.context.self(), targetNodeId: greeting.nodeId }));
     this.events.onAccepted(this, admission);
     return !this.ended;
   }

@@ -18,7 +18,7 @@ const NO_BYTES = new Uint8Array(0);
 export interface LinkEvents {
   /** Checks and remembers the peer; afterwards frames may flow. A refusal is told to the peer, undefined only cuts. */
   admit(greeting: Greeting): true | Refusal | undefined;
-  onEstablished(link: OutgoingLink): void;
+  onEstablished(link: OutgoingLink, greeting: Greeting): void;
   /** The peer refused us. The end follows. */
   onRefused(refusal: Refusal): void;
   /** Once, whatever happened; not after {@link OutgoingLink.close}. */
@@ -114,7 +114,7 @@ export class OutgoingLink {
     socket.setNoDelay(true);
     this.writer = new FrameWriter(sinkOf(socket), this.context.bounds.maxPeerBufferBytes);
     this.expectWithin(this.context.timings.handshakeTimeoutMs, "the handshake took too long");
-    this.send(frameTypes.hello, encodeGreeting({ ...this.context.self, targetNodeId: this.member.nodeId }));
+    this.send(frameTypes.hello, encodeGreeting({ ...this.context.self(), targetNodeId: this.member.nodeId }));
   }
 
   private onData(chunk: Uint8Array): void {
@@ -148,18 +148,19 @@ export class OutgoingLink {
   }
 
   private onWelcome(body: Uint8Array): boolean {
-    const greeting = decodeGreeting(body, this.context.self);
+    const greeting = decodeGreeting(body, this.context.self());
     if (greeting === undefined) return false;
-    const admission = isRefusal(greeting) ? greeting : this.events.admit(greeting);
-    if (admission !== true) {
-      if (admission !== undefined) this.send(frameTypes.refusal, encodeRefusal(admission));
-      this.end(`not admitted: ${admission?.code ?? "not remembered"}`, true);
+    const refusal = isRefusal(greeting) ? greeting : this.events.admit(greeting);
+    if (refusal !== true || isRefusal(greeting)) {
+      const isTold = refusal !== true && refusal !== undefined;
+      if (isTold) this.send(frameTypes.refusal, encodeRefusal(refusal));
+      this.end(`not admitted: ${isTold ? refusal.code : "not remembered"}`, true);
       return false;
     }
     clearTimeout(this.timer);
     this.established = true;
-    if (!isRefusal(greeting)) this.incarnation = greeting.incarnation;
-    this.events.onEstablished(this);
+    this.incarnation = greeting.incarnation;
+    this.events.onEstablished(this, greeting);
     return !this.ended;
   }
 

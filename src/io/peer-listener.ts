@@ -77,6 +77,11 @@ export class PeerListener {
     return incoming?.lively === true ? incoming.greeting?.incarnation : undefined;
   }
 
+  /** The replica has left. */
+  drop(replica: ReplicaId): void {
+    this.accepted.get(replica)?.end("the node was removed");
+  }
+
   /** Called every keepalive interval. */
   tick(): void {
     for (const incoming of this.accepted.values()) incoming.tick();

@@ -1,6 +1,7 @@
+import type { Members } from "../engine/members.ts";
 import type { PeerEvents, PeerNetwork, Random } from "../engine/ports.ts";
 import { assert } from "../kernel/assert.ts";
-import type { ReplicaId } from "../raft/types.ts";
+import type { NodeFacts, ReplicaId } from "../raft/types.ts";
 import { type ConnectionEvents, PeerConnection } from "./peer-connection.ts";
 import { checkGreeting, type Greeting, isRefusal, type Refusal, type RefusalCode } from "./peer-handshake.ts";
 import { type ListenerEvents, PeerListener } from "./peer-listener.ts";
@@ -21,9 +22,10 @@ import {
 import { errorCode } from "./peer-socket.ts";
 
 export interface TcpPeerNetworkOptions {
-  readonly self: PeerIdentity;
-  /** The other members. */
-  readonly members: readonly PeerMember[];
+  /** As of now: asked from {@link TcpPeerNetwork.start} on. */
+  readonly self: () => PeerIdentity;
+  /** Where nodes are, by their ids, whatever the configuration of the cluster says. */
+  readonly addresses?: ReadonlyMap<string, PeerAddress>;
   readonly listen: PeerAddress;
   readonly host: PeerHost;
   readonly random: Random;
@@ -37,13 +39,12 @@ export interface TcpPeerNetworkOptions {
  * on the one that they dialed. So no two connections ever compete, and each direction fails alone.
  */
 export class TcpPeerNetwork implements PeerNetwork {
-  readonly peers: readonly ReplicaId[];
   readonly statistics: PeerStatistics = newPeerStatistics();
   private readonly context: PeerContext;
   private readonly listener: PeerListener;
-  private readonly members: ReadonlyMap<string, PeerMember>;
-  private readonly replicas: ReadonlyMap<string, ReplicaId>;
-  private readonly connections: ReadonlyMap<ReplicaId, PeerConnection>;
+  private readonly members = new Map<ReplicaId, PeerMember>();
+  private readonly connections = new Map<ReplicaId, PeerConnection>();
+  private settledBelow: ReplicaId = 0;
   private events: PeerEvents | undefined;
   private address: PeerAddress | undefined;
   /** Whom this node refused last, and why. */
@@ -53,17 +54,18 @@ export class TcpPeerNetwork implements PeerNetwork {
   private keepalive: ReturnType<typeof setInterval> | undefined;
 
   constructor(private readonly options: TcpPeerNetworkOptions) {
-    const { self, members, listen, random, logger } = options;
+    const { self, listen, random, logger } = options;
     const timings = { ...peerTimings, ...options.timings };
     const bounds = { ...peerBounds, ...options.bounds };
     this.context = { self, random, logger, timings, bounds, statistics: this.statistics };
     this.listener = new PeerListener(this.context, listen);
-    this.peers = members.map((member) => member.replica);
-    this.members = new Map(members.map((member) => [member.nodeId, member]));
-    this.replicas = new Map(members.map((member) => [member.nodeId, member.replica]));
-    this.connections = new Map(members.map((member) => [member.replica, this.connectionTo(member)]));
-    const distinct = this.members.size === members.length && this.connections.size === members.length;
-    assert(distinct && !this.members.has(self.nodeId), "members are the other nodes, each once");
+  }
+
+  follow({ replicas, settledBelow }: Members): void {
+    const { replica: self } = this.options.self();
+    this.settledBelow = Math.max(this.settledBelow, settledBelow);
+    for (const [replica, node] of replicas) if (replica !== self && node !== undefined) this.add(replica, node);
+    for (const replica of this.members.keys()) if (!replicas.has(replica)) this.remove(replica);
   }
 
   /**
@@ -112,30 +114,51 @@ export class TcpPeerNetwork implements PeerNetwork {
     return this.connections.get(peer)?.bufferedBytes ?? 0;
   }
 
+  private add(replica: ReplicaId, { nodeId, peerAddress }: NodeFacts): void {
+    const address = this.options.addresses?.get(nodeId) ?? peerAddress;
+    const known = this.members.get(replica);
+    if (known !== undefined) {
+      assert(known.nodeId === nodeId, "a replica stays with its node");
+      known.address = address;
+      return;
+    }
+    const member = { nodeId, replica, address };
+    const connection = new PeerConnection(this.context, member, this.connectionEvents);
+    this.members.set(replica, member);
+    this.connections.set(replica, connection);
+    if (this.events !== undefined) connection.start();
+  }
+
+  /** No event of it comes any more. If it has left for good it is told when it dials. */
+  private remove(replica: ReplicaId): void {
+    this.members.delete(replica);
+    this.connections.get(replica)?.stop();
+    this.connections.delete(replica);
+    this.listener.drop(replica);
+  }
+
   private tick(): void {
     for (const connection of this.connections.values()) connection.tick();
     this.listener.tick();
   }
 
-  private connectionTo(member: PeerMember): PeerConnection {
-    return new PeerConnection(this.context, member, this.connectionEvents);
-  }
-
   /** Checks a greeting and makes its incarnation durable: no frame passes before that (PROTOCOLS M1). */
   private admit(greeting: Greeting, dialedNodeId: string | undefined): PeerMember | Refusal | undefined {
     const { self, host } = this.options;
+    const { members, settledBelow } = this;
     const refusal = checkGreeting(greeting, {
-      self,
-      members: this.replicas,
+      self: self(),
+      members,
+      settledBelow,
       dialedNodeId,
-      knownIncarnation: (nodeId) => host.knownIncarnation(nodeId),
-      liveIncarnation: (nodeId) => this.liveIncarnation(nodeId),
+      knownIncarnation: (replica) => host.knownIncarnation(replica),
+      liveIncarnation: (replica) => this.liveIncarnation(replica),
     });
     if (refusal !== undefined) {
       this.noteRefusal(greeting, refusal);
       return refusal;
     }
-    const member = this.members.get(greeting.nodeId);
+    const member = this.members.get(greeting.replica);
     assert(member !== undefined, "a greeting that passed the check is a member's");
     return this.remember(greeting) ? member : undefined;
   }
@@ -158,9 +181,9 @@ export class TcpPeerNetwork implements PeerNetwork {
 
   private remember(greeting: Greeting): boolean {
     const { host, logger } = this.options;
-    if (host.knownIncarnation(greeting.nodeId) === greeting.incarnation) return true;
+    if (host.knownIncarnation(greeting.replica) === greeting.incarnation) return true;
     try {
-      host.rememberIncarnation(greeting.nodeId, greeting.incarnation);
+      host.rememberIncarnation(greeting.replica, greeting.incarnation);
       return true;
     } catch (error) {
       logger.error({ peer: greeting.nodeId, reason: errorCode(error) }, "cannot remember a peer's incarnation");
@@ -168,9 +191,7 @@ export class TcpPeerNetwork implements PeerNetwork {
     }
   }
 
-  private liveIncarnation(nodeId: string): string | undefined {
-    const replica = this.replicas.get(nodeId);
-    if (replica === undefined) return undefined;
+  private liveIncarnation(replica: ReplicaId): string | undefined {
     return this.listener.liveIncarnation(replica) ?? this.connections.get(replica)?.liveIncarnation;
   }
 
@@ -180,9 +201,9 @@ export class TcpPeerNetwork implements PeerNetwork {
       return admission === undefined || isRefusal(admission) ? admission : true;
     },
     onRefused: (member, refusal) => this.onRefused(member, refusal),
-    onConnected: (member) => {
+    onConnected: (member, greeting) => {
       this.refusedBy.delete(member.nodeId);
-      this.events?.onConnected(member.replica);
+      this.events?.onConnected(member.replica, nodeFactsOf(greeting));
     },
     onDisconnected: (member) => this.events?.onDisconnected(member.replica),
   };
@@ -193,4 +214,15 @@ export class TcpPeerNetwork implements PeerNetwork {
     onFrame: (member, frame) => this.events?.onFrame(member.replica, frame) ?? false,
     onRefused: (member, refusal) => this.onRefused(member, refusal),
   };
+}
+
+/** What a greeting says of its node, for those above. */
+export function nodeFactsOf({ nodeId, incarnation, peerAddress, clientAddress }: PeerIdentity): NodeFacts {
+  return { nodeId, incarnation: incarnationNumber(incarnation), peerAddress, clientAddress };
+}
+
+/** 0 for one that none of ours made. */
+function incarnationNumber(text: string): number {
+  const value = Number(text);
+  return Number.isSafeInteger(value) && value > 0 ? value : 0;
 }

@@ -14,31 +14,35 @@ export function formatAddress({ host, port }: PeerAddress): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Who a node says it is. */
+/** Who a node says it is, and what of it the others should know. */
 export interface PeerIdentity {
   readonly clusterId: string;
   readonly nodeId: string;
   readonly replica: ReplicaId;
   /** Random identity of the data directory (PROTOCOLS M1). */
   readonly incarnation: string;
+  /** Where the others reach it, as it believes. */
+  readonly peerAddress: PeerAddress;
+  /** And clients. */
+  readonly clientAddress: PeerAddress | undefined;
 }
 
-/** Another node of the cluster. `address` is read anew at every dial. */
+/** Another node of the cluster. `address` is read anew at every dial, and changes when the node moves. */
 export interface PeerMember {
   readonly nodeId: string;
   readonly replica: ReplicaId;
-  readonly address: PeerAddress;
+  address: PeerAddress;
 }
 
 /** What the network asks of, and tells, the node that it runs in. */
 export interface PeerHost {
-  /** The incarnation under which the peer is known; undefined before the first contact. */
-  knownIncarnation(nodeId: string): string | undefined;
+  /** The incarnation under which the replica is known; undefined before the first contact. */
+  knownIncarnation(replica: ReplicaId): string | undefined;
   /** Durable on return (PROTOCOLS M1); throws when it cannot be made so, and the connection is then cut. */
-  rememberIncarnation(nodeId: string, incarnation: string): void;
+  rememberIncarnation(replica: ReplicaId, incarnation: string): void;
   /**
    * A peer refused this node. Told once for each change of reason; `sentence` is addressed to this node's operator.
-   * After `wiped_node` and `duplicate_node` the process has to stop.
+   * After `wiped_node`, `removed_node` and `duplicate_node` the process has to stop.
    */
   onRefused(nodeId: string, code: RefusalCode, sentence: string): void;
 }
@@ -114,7 +118,8 @@ export function newPeerStatistics(): PeerStatistics {
 
 /** What every part of the transport shares. */
 export interface PeerContext {
-  readonly self: PeerIdentity;
+  /** As of now. */
+  readonly self: () => PeerIdentity;
   readonly random: Random;
   readonly logger: PeerLogger;
   readonly timings: PeerTimings;

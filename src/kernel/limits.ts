@@ -90,8 +90,10 @@ export const limits = {
   maxPendingHandshakes: 64,
   /** Syncs of the log whose durations are remembered, for the median that the nodes compare. */
   maxSyncSamples: 64,
-  /** Replicas of one group, learners included: each node once, and its successor while it is replaced. */
-  maxReplicas: 14,
-  /** Nodes of one cluster. */
+  /** Nodes of one cluster, and replicas of one group, learners included: who is replaced leaves before its successor joins. */
   maxNodes: 7,
+  maxReplicas: 7,
+  /** The id of a node, and a host in an address, in bytes. */
+  maxNodeIdBytes: 64,
+  maxHostBytes: 253,
 } as const;

@@ -1,7 +1,7 @@
 import { assert } from "../kernel/assert.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../kernel/bytes.ts";
 import { limits } from "../kernel/limits.ts";
-import type { Configuration, ReplicaId } from "./types.ts";
+import type { Configuration, ConfigurationFacts, NodeAddress, NodeFacts, ReplicaId } from "./types.ts";
 
 /** A configuration and the entry that brought it; index 0: the first one, which no entry brought. */
 export interface ConfigurationAt {
@@ -9,15 +9,19 @@ export interface ConfigurationAt {
   readonly configuration: Configuration;
 }
 
-/** Whether one replica alone joins, leaves, or changes between voter and learner: then old and new majorities share one. */
+/**
+ * Whether one replica at most joins, leaves, or changes between voter and learner: then old and new majorities share one.
+ * None does where only facts change.
+ */
 export function isOneStep(before: Configuration, after: Configuration): boolean {
   if (after.voters.length === 0) return false;
   const replicas = new Set([...before.voters, ...before.learners, ...after.voters, ...after.learners]);
   let changed = 0;
   for (const replica of replicas) if (roleIn(before, replica) !== roleIn(after, replica)) changed++;
-  return changed === 1;
+  return changed === 1 || (changed === 0 && after.facts !== undefined && after.facts !== before.facts);
 }
 
+/** Equal members. Facts do not count: of the first configuration each node is told them by a person. */
 export function isSame(one: Configuration, other: Configuration): boolean {
   return isSameList(one.voters, other.voters) && isSameList(one.learners, other.learners);
 }
@@ -42,10 +46,17 @@ export function decodeConfiguration(payload: Uint8Array): Configuration {
   return configuration;
 }
 
-export function writeConfiguration(writer: ByteWriter, { voters, learners }: Configuration): void {
+export function writeConfiguration(writer: ByteWriter, { voters, learners, facts }: Configuration): void {
   for (const replicas of [voters, learners]) {
     writer.varint(replicas.length);
     for (const replica of replicas) writer.varint(replica);
+  }
+  writer.varint(facts?.nextReplica ?? 0);
+  if (facts === undefined) return;
+  for (const replica of [...voters, ...learners]) {
+    const node = facts.nodes.get(replica);
+    assert(node !== undefined && replica < facts.nextReplica, "a configuration has the facts of each replica");
+    writeNode(writer, node);
   }
 }
 
@@ -55,7 +66,57 @@ export function readConfiguration(reader: ByteReader): Configuration {
   const all = new Set([...voters, ...learners]);
   const isSound = voters.length > 0 && all.size === voters.length + learners.length && !all.has(0);
   if (!isSound) throw new DecodeError("a configuration has voters, and each replica once");
-  return { voters, learners };
+  const nextReplica = reader.varint();
+  if (nextReplica === 0) return { voters, learners };
+  if (Math.max(...all) >= nextReplica) throw new DecodeError("a replica has an id that nobody may have yet");
+  const nodes = new Map<ReplicaId, NodeFacts>();
+  for (const replica of all) nodes.set(replica, readNode(reader));
+  return { voters, learners, facts: { nextReplica, nodes } };
+}
+
+export function writeNode(writer: ByteWriter, { nodeId, incarnation, peerAddress, clientAddress }: NodeFacts): void {
+  writer.string(nodeId);
+  writer.varint(incarnation);
+  writeAddress(writer, peerAddress);
+  writeAddress(writer, clientAddress ?? NO_ADDRESS);
+}
+
+export function readNode(reader: ByteReader): NodeFacts {
+  const nodeId = reader.string();
+  if (nodeId === "" || nodeId.length > limits.maxNodeIdBytes)
+    throw new DecodeError("a node has an id, and no long one");
+  const incarnation = reader.varint();
+  const peerAddress = readAddress(reader);
+  const clientAddress = readAddress(reader);
+  return { nodeId, incarnation, peerAddress, clientAddress: clientAddress.host === "" ? undefined : clientAddress };
+}
+
+const NO_ADDRESS: NodeAddress = { host: "", port: 0 };
+
+function writeAddress(writer: ByteWriter, { host, port }: NodeAddress): void {
+  writer.string(host);
+  writer.varint(port);
+}
+
+function readAddress(reader: ByteReader): NodeAddress {
+  const host = reader.string();
+  const port = reader.varint();
+  if (host.length > limits.maxHostBytes || port > 65_535) throw new DecodeError("an address has a host and a port");
+  return { host, port };
+}
+
+/** The facts of `configuration`, with those of one replica set, or changed. */
+export function withNode({ facts }: Configuration, replica: ReplicaId, node: NodeFacts): ConfigurationFacts {
+  const nextReplica = Math.max(facts?.nextReplica ?? 1, replica + 1);
+  return { nextReplica, nodes: new Map(facts?.nodes).set(replica, node) };
+}
+
+/** The facts of `configuration` without one replica, whose id nobody gets again. */
+export function withoutNode({ facts }: Configuration, replica: ReplicaId): ConfigurationFacts | undefined {
+  if (facts === undefined) return undefined;
+  const nodes = new Map(facts.nodes);
+  nodes.delete(replica);
+  return { nextReplica: facts.nextReplica, nodes };
 }
 
 function isSameList(one: readonly ReplicaId[], other: readonly ReplicaId[]): boolean {
@@ -87,6 +148,15 @@ export class Configurations {
   /** The one that was in force when the entry at `index` was the last. Known from the beginning of the log on. */
   at(index: number): Configuration {
     return (this.list.findLast((each) => each.index <= index) ?? this.first).configuration;
+  }
+
+  /**
+   * Those that may be in force: the one as of the commit index, and all later ones, which may fall back. A replica that none
+   * of them knows has left for good.
+   */
+  since(commitIndex: number): readonly ConfigurationAt[] {
+    const first = this.list.findLastIndex((each) => each.index <= commitIndex);
+    return this.list.slice(Math.max(0, first));
   }
 
   /** The first one, unless a snapshot brought one. */

@@ -1,4 +1,4 @@
-import type { EntryKind, GroupId, ReplicaId } from "./types.ts";
+import type { Configuration, EntryKind, GroupId, ReplicaId } from "./types.ts";
 
 /** What the host's log has room for (PROTOCOLS D9). */
 export interface EntryRoom {
@@ -21,10 +21,10 @@ export interface RaftOptions {
   readonly group: GroupId;
   readonly self: ReplicaId;
   /**
-   * The voters of the first configuration, equal on all of them. What the log says later takes its place; a replica that is
-   * none of them joins when a leader's log says so.
+   * The first configuration, equal on all its voters. What the log says later takes its place. Of a replica that joins later it
+   * is empty, until a leader's log or snapshot says who belongs to the group.
    */
-  readonly voters: readonly ReplicaId[];
+  readonly configuration: Configuration;
   /** Election time-outs lie in [this, 2 × this), in ms; within it of a leader's word votes are refused (R1). */
   readonly electionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;

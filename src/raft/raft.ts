@@ -47,6 +47,7 @@ export class Raft {
   private election: Election | undefined;
   private leadership: Leadership | undefined;
   private readonly outbox: Outbox;
+  readonly self: ReplicaId;
   readonly leaseTime: LeaseTime;
   readonly snapshots: Snapshots;
 
@@ -64,8 +65,9 @@ export class Raft {
     leaseTimeMs: number,
     nowMs: number,
   ) {
-    log.configurations.begin({ voters: options.voters, learners: [] });
+    log.configurations.begin(options.configuration);
     assert(hardState.term >= log.lastTerm, "the term is never behind the log");
+    this.self = options.self;
     this.hard = hardState;
     this.outbox = new Outbox(log.lastIndex);
     const initialMs = log.restarted ? log.lastLeaseTimeMs : leaseTimeMs;

@@ -35,6 +35,31 @@ export interface Configuration {
   readonly voters: readonly ReplicaId[];
   /** Invariant: none of them is a voter. */
   readonly learners: readonly ReplicaId[];
+  /** What the host needs to reach them: the protocol itself does not look into it. */
+  readonly facts?: ConfigurationFacts;
+}
+
+export interface ConfigurationFacts {
+  /** No replica has ever had this id, or a higher one. Never falls, so that no id is used twice (PROTOCOLS M1). */
+  readonly nextReplica: ReplicaId;
+  /** Of each voter and learner. */
+  readonly nodes: ReadonlyMap<ReplicaId, NodeFacts>;
+}
+
+/** The node that holds a replica. */
+export interface NodeFacts {
+  readonly nodeId: string;
+  /** Of its data directory (PROTOCOLS M1); 0: no node has come forward for the replica yet, or its word is not in the log. */
+  readonly incarnation: number;
+  readonly peerAddress: NodeAddress;
+  /** Where clients reach it; undefined: not known yet. */
+  readonly clientAddress: NodeAddress | undefined;
+}
+
+/** A host without brackets, and a port in 0…65535. */
+export interface NodeAddress {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** A place in a log. Index 0, term 0 and lease time 0 stand before the first entry. */

@@ -112,7 +112,7 @@ export interface NodeStatus extends Leadership {
   /** Client address as others reach it. */
   readonly address: string;
   readonly peerAddress: string;
-  readonly role: Role;
+  readonly role: Role | "learner";
   readonly lastIndex: number;
   readonly commitIndex: number;
   readonly appliedIndex: number;
@@ -131,7 +131,11 @@ export interface NodeStatus extends Leadership {
 export interface MemberStatus {
   readonly nodeId: string;
   readonly replica: number;
+  /** `learner`: it gets the log and does not count yet. `leaving`: its removal is in the log, and has not committed. */
+  readonly role: "voter" | "learner" | "leaving";
   readonly peerAddress: string;
+  /** Where clients reach it; undefined: not known yet. */
+  readonly address: string | undefined;
   /** This node itself counts as connected. */
   readonly connected: boolean;
   /** Undefined: not heard of late. */

@@ -15,13 +15,12 @@ const RETRY_MS = 20;
 export async function handOver<Command, Result>(
   host: Pick<GroupHost<Command, Result>, "raft" | "transferLeadership">,
   engine: Pick<Engine, "nowMs" | "wake">,
-  members: readonly ReplicaId[],
   isConnected: (replica: ReplicaId) => boolean,
 ): Promise<void> {
   const { raft } = host;
   const deadlineMs = engine.nowMs() + HAND_OVER_MS;
-  const peers = members.filter((replica) => replica !== raft.leader);
-  while (raft.role === "leader" && engine.nowMs() < deadlineMs && peers.some(isConnected)) {
+  const hasPeer = (): boolean => raft.configuration.voters.some((voter) => voter !== raft.self && isConnected(voter));
+  while (raft.role === "leader" && engine.nowMs() < deadlineMs && hasPeer()) {
     const { promise, resolve } = Promise.withResolvers<TransferEnd | "deadline">();
     const timer = setTimeout(() => resolve("deadline"), deadlineMs - engine.nowMs());
     host.transferLeadership(0, engine.nowMs(), resolve);

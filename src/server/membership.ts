@@ -1,26 +1,48 @@
 import { createHash } from "node:crypto";
-import type { ReplicaId } from "../raft/types.ts";
+import type { Members } from "../engine/members.ts";
+import type { Configuration, NodeFacts, ReplicaId } from "../raft/types.ts";
 import type { HostPort } from "./configuration.ts";
 
+/** A node that belongs to the cluster, or still may. */
 export interface Member {
   readonly nodeId: string;
   readonly replica: ReplicaId;
+  readonly role: "voter" | "learner" | "leaving";
   readonly peerAddress: HostPort;
+  /** Undefined: not known yet. */
+  readonly clientAddress: HostPort | undefined;
 }
 
 /** The first membership. Replica ids follow the order of node ids, so that every node numbers them alike. */
-export function firstMembership(members: ReadonlyMap<string, HostPort>): Member[] {
-  const nodeIds = [...members.keys()].sort();
-  return nodeIds.map((nodeId, index) => ({
-    nodeId,
-    replica: index + 1,
-    peerAddress: members.get(nodeId) ?? { host: "", port: 0 },
-  }));
+export function firstConfiguration(members: ReadonlyMap<string, HostPort>): Configuration {
+  const nodes = new Map<ReplicaId, NodeFacts>();
+  for (const nodeId of [...members.keys()].sort()) {
+    const peerAddress = members.get(nodeId) ?? { host: "", port: 0 };
+    nodes.set(nodes.size + 1, { nodeId, incarnation: 0, peerAddress, clientAddress: undefined });
+  }
+  return { voters: [...nodes.keys()], learners: [], facts: { nextReplica: nodes.size + 1, nodes } };
 }
 
-/** A hash of the name and the first membership: nodes with another one are refused. Addresses may change, ids may not. */
-export function clusterId(clusterName: string, members: readonly Member[]): string {
+/** A hash of the name and the first membership: nodes with another one are refused. It stays when nodes come and go. */
+export function clusterId(clusterName: string, { facts }: Configuration): string {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([clusterName, members.map((member) => member.nodeId)]));
+  hash.update(JSON.stringify([clusterName, [...(facts?.nodes.values() ?? [])].map(({ nodeId }) => nodeId)]));
   return hash.digest("hex").slice(0, 32);
+}
+
+/** By node id. */
+export function membersOf({ replicas, configuration }: Members): Member[] {
+  const members: Member[] = [];
+  for (const [replica, node] of replicas) {
+    if (node === undefined) continue;
+    const { nodeId, peerAddress, clientAddress } = node;
+    members.push({ nodeId, replica, role: roleOf(configuration, replica), peerAddress, clientAddress });
+  }
+  return members.sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+}
+
+/** `leaving`: its removal is in the log, and has not committed. */
+function roleOf({ voters, learners }: Configuration, replica: ReplicaId): Member["role"] {
+  if (voters.includes(replica)) return "voter";
+  return learners.includes(replica) ? "learner" : "leaving";
 }

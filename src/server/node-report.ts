@@ -2,6 +2,8 @@ import type { DiskWatch } from "../engine/disk-watch.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { EventLoopTurns } from "../io/turns.ts";
 import type { PeerStatistics } from "../io/peer-options.ts";
+import type { DirectoryIdentity } from "../io/directory-identity.ts";
+import { roleIn } from "../raft/configuration.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { ReplicaId } from "../raft/types.ts";
 import type { HostPort } from "./configuration.ts";
@@ -12,11 +14,9 @@ import { version } from "./version.ts";
 
 /** What a node's status is read from, at the moment when somebody asks. */
 export interface ReportSources {
-  readonly self: Member;
+  readonly identity: DirectoryIdentity;
   readonly members: readonly Member[];
-  readonly clusterName: string;
-  readonly clusterId: string;
-  readonly incarnation: number;
+  readonly peerAddress: HostPort;
   readonly advertised: HostPort;
   readonly startedAtMs: number;
   readonly raft: Raft;
@@ -27,16 +27,14 @@ export interface ReportSources {
 }
 
 export function nodeStatus(sources: ReportSources): NodeStatus {
-  const { raft, self, members } = sources;
+  const { raft, members, identity } = sources;
+  const { nodeId, clusterName, clusterId, incarnation } = identity;
   return {
-    nodeId: self.nodeId,
-    clusterName: sources.clusterName,
-    clusterId: sources.clusterId,
-    incarnation: String(sources.incarnation),
+    ...{ nodeId, clusterName, clusterId, incarnation: String(incarnation) },
     version,
     address: formatHostPort(sources.advertised),
-    peerAddress: formatHostPort(self.peerAddress),
-    role: raft.role,
+    peerAddress: formatHostPort(sources.peerAddress),
+    role: roleOf(raft),
     leader: members.find((member) => member.replica === raft.leader)?.nodeId,
     term: raft.term,
     lastIndex: raft.log.lastIndex,
@@ -52,13 +50,20 @@ export function nodeStatus(sources: ReportSources): NodeStatus {
   };
 }
 
+/** A learner follows as a follower does, and is not asked to lead. */
+function roleOf({ role, configuration, self }: Raft): NodeStatus["role"] {
+  return role === "follower" && roleIn(configuration, self) !== "voter" ? "learner" : role;
+}
+
 function memberStatus(sources: ReportSources, member: Member): MemberStatus {
-  const { self, raft } = sources;
-  const isSelf = member === self;
+  const { raft } = sources;
+  const isSelf = member.replica === raft.self;
   return {
     nodeId: member.nodeId,
     replica: member.replica,
+    role: member.role,
     peerAddress: formatHostPort(member.peerAddress),
+    address: member.clientAddress && formatHostPort(member.clientAddress),
     connected: isSelf || sources.isConnected(member.replica),
     disk: isSelf ? sources.disk.report.state : sources.disk.peerReport(member.replica)?.state,
     matchIndex: isSelf ? raft.log.durableIndex : raft.matchIndex(member.replica),

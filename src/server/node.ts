@@ -5,6 +5,7 @@ import { SyncTimes } from "../engine/sync-times.ts";
 import type { DiskState } from "../engine/disk-report.ts";
 import type { DiskWatch } from "../engine/disk-watch.ts";
 import type { GroupHost } from "../engine/group-host.ts";
+import { replicaOf } from "../engine/members.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
 import { systemClock } from "../io/clocks.ts";
 import { type DataDirectory, openDataDirectory, refuseDirectory } from "../io/data-directory.ts";
@@ -14,18 +15,21 @@ import { systemRandom } from "../io/random.ts";
 import { EventLoopTurns } from "../io/turns.ts";
 import type { GroupStop } from "../engine/group-stop.ts";
 import { ApplyJournalFile, SUSPECTS_FILE } from "../io/apply-journal-file.ts";
+import type { PeerIdentity } from "../io/peer-options.ts";
+import { assert } from "../kernel/assert.ts";
 import { StartError } from "../kernel/start-error.ts";
+import type { Configuration, ReplicaId } from "../raft/types.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { SegmentedLog } from "../wal/log.ts";
 import { openLog } from "../wal/open-log.ts";
 import type { CreateApplication } from "./application.ts";
-import type { HostPort, NodeConfiguration } from "./configuration.ts";
+import { DEFAULT_CLUSTER_NAME, type HostPort, type NodeConfiguration } from "./configuration.ts";
 import { EngineControlGroup } from "./engine-control-group.ts";
 import { handOver } from "./hand-over.ts";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
 import { HttpStatistics } from "./http-statistics.ts";
-import { clusterId, firstMembership, type Member } from "./membership.ts";
+import { clusterId, firstConfiguration, membersOf } from "./membership.ts";
 import { Metrics } from "./metrics.ts";
 import { nodeStatistics, nodeStatus } from "./node-report.ts";
 import { randomId } from "./random-id.ts";
@@ -50,6 +54,8 @@ interface Started {
   readonly http: HttpServer;
 }
 
+/** Refusals after which a node must not go on. */
+const STOPPING: ReadonlySet<string> = new Set(["wiped_node", "removed_node", "duplicate_node"]);
 /** A leader's silence is noticed within one tick: 10 ms. What a tick costs an idle node was too little to measure. */
 const TICKS_PER_HEARTBEAT = 5;
 /** At a stop, requests that wait for nothing but the log get this long; then connections are cut. */
@@ -76,9 +82,8 @@ export async function startNode(configuration: NodeConfiguration, parts: NodePar
 class Node implements RunningNode {
   readonly failed: Promise<Error>;
   private readonly fail: (error: Error) => void;
-  private readonly members: readonly Member[];
-  private readonly self: Member;
-  private readonly clusterId: string;
+  /** Of a cluster that begins with this start. */
+  private readonly first: Configuration;
   private readonly startedAtMs = systemClock.wallMs();
   private readonly turns = new EventLoopTurns();
   private readonly syncTimes = new SyncTimes();
@@ -101,13 +106,11 @@ class Node implements RunningNode {
       this.broken = true;
       resolve(error);
     };
-    this.members = firstMembership(configuration.members);
-    this.clusterId = clusterId(configuration.clusterName, this.members);
-    const self = this.members.find((member) => member.nodeId === configuration.nodeId);
-    if (self === undefined) {
-      throw new StartError(`The node ${configuration.nodeId} is not among the peers: add it to --peers.`);
+    const { nodeId, peerAddress, members } = configuration;
+    this.first = firstConfiguration(members ?? new Map([[nodeId, peerAddress]]));
+    if (replicaOf(this.first, nodeId) === undefined) {
+      throw new StartError(`The node ${nodeId} is not among the peers: add it to --peers.`);
     }
-    this.self = self;
   }
 
   get address(): HostPort {
@@ -120,13 +123,14 @@ class Node implements RunningNode {
 
   async start(): Promise<void> {
     const directory = this.openDirectory();
+    const self = this.settle(directory);
     // Ports before the log: a start that cannot be should change nothing.
-    const network = this.createNetwork(directory);
+    const network = this.createNetwork(directory, self);
     network.listen();
     const log = await this.openLog(directory);
     const ports = { clock: systemClock, network, scheduler: this.turns, log, syncTimes: this.syncTimes };
     const warnings = new TurnWarnings(this.parts.log, () => systemClock.monotonicMs());
-    const engine = new Engine(this.self.replica, ports, {
+    const engine = new Engine(self, ports, {
       failed: (error) => this.fail(explained(directory, error)),
       groupStopped: (group, stop) => this.groupStopped(group, stop, directory),
       turnTooLong: (turn) => warnings.warn(turn),
@@ -137,12 +141,14 @@ class Node implements RunningNode {
     this.opened.push(() => engine.stop());
     const machine = new LockMachine();
     const journal = this.openJournal(directory);
-    const host = createGroup({ ...this.groupOptions(machine), journal }, engine, log, systemRandom);
+    const membership = directory.identity.membership ?? this.first;
+    const options = { ...this.groupOptions(machine), configuration: membership, journal };
+    const host = createGroup(options, engine, log, systemRandom);
     engine.addGroup(host);
     const status = () => nodeStatus(this.reportSources(directory, network, host, engine.disk));
-    const group = new EngineControlGroup(this.self.nodeId, engine, host, machine, status, (replica) =>
-      this.nodeIdOf(replica),
-    );
+    const { nodeId } = this.configuration;
+    const nodeIdOf = (replica: ReplicaId): string | undefined => host.followMembers().replicas.get(replica)?.nodeId;
+    const group = new EngineControlGroup(nodeId, engine, host, machine, status, nodeIdOf);
     const metrics = new HttpStatistics();
     const http = this.startHttp(group, metrics, () =>
       nodeStatistics({
@@ -155,6 +161,7 @@ class Node implements RunningNode {
       }),
     );
     this.started = { network, log, engine, host, group, http };
+    this.warnOfStrangers(host);
     network.start(engine);
     this.turns.start(
       this.configuration.heartbeatIntervalMs / TICKS_PER_HEARTBEAT,
@@ -185,8 +192,7 @@ class Node implements RunningNode {
 
   private async handOver({ host, engine, network }: Started): Promise<void> {
     if (this.broken) return;
-    const replicas = this.members.map(({ replica }) => replica);
-    await handOver(host, engine, replicas, (replica) => network.isConnected(replica));
+    await handOver(host, engine, (replica) => network.isConnected(replica));
   }
 
   private handingOver(group: number, term: number, to: number): void {
@@ -203,11 +209,26 @@ class Node implements RunningNode {
   }
 
   private openDirectory(): DataDirectory {
-    const { dataDirectory, clusterName, nodeId } = this.configuration;
-    const identity = (): number => systemRandom.identity();
-    const directory = openDataDirectory(dataDirectory, { clusterId: this.clusterId, clusterName, nodeId, identity });
+    const { dataDirectory, clusterName, nodeId, members } = this.configuration;
+    const made = { nodeId, clusterName: clusterName ?? DEFAULT_CLUSTER_NAME };
+    const id = clusterId(made.clusterName, this.first);
+    const directory = openDataDirectory(dataDirectory, {
+      ...{ nodeId, clusterName, clusterId: members === undefined ? undefined : id },
+      fresh: () => ({ ...made, clusterId: id, replica: replicaOf(this.first, nodeId), membership: this.first }),
+      identity: () => systemRandom.identity(),
+    });
     this.opened.push(() => directory.close());
     return directory;
+  }
+
+  /** @returns this node's replica, which the directory says from now on */
+  private settle(directory: DataDirectory): ReplicaId {
+    const { replica, membership } = directory.identity;
+    if (replica !== undefined && membership !== undefined) return replica;
+    const first = replicaOf(this.first, this.configuration.nodeId);
+    assert(first !== undefined, "a node that joins nobody is of the first configuration");
+    directory.settle(first, this.first);
+    return first;
   }
 
   /** A second build of one version is another program: it may apply what the first cannot. */
@@ -231,14 +252,11 @@ class Node implements RunningNode {
     this.started?.group.stopped();
   }
 
-  private createNetwork(directory: DataDirectory): TcpPeerNetwork {
-    const { nodeId, peerListen } = this.configuration;
-    const { self, clusterId: id, members } = this;
+  private createNetwork(directory: DataDirectory, replica: ReplicaId): TcpPeerNetwork {
+    const { peerListen, members } = this.configuration;
     const network = new TcpPeerNetwork({
-      self: { clusterId: id, nodeId, replica: self.replica, incarnation: String(directory.incarnation) },
-      members: members
-        .filter((member) => member !== self)
-        .map((member) => ({ nodeId: member.nodeId, replica: member.replica, address: member.peerAddress })),
+      self: () => this.peerIdentity(directory, replica),
+      ...(members !== undefined && { addresses: members }),
       listen: peerListen,
       host: {
         knownIncarnation: (peer) => directory.knownIncarnation(peer)?.toString(),
@@ -252,8 +270,31 @@ class Node implements RunningNode {
     return network;
   }
 
-  private nodeIdOf(replica: number): string | undefined {
-    return this.members[replica - 1]?.nodeId;
+  /** Naming a node makes no member of it. */
+  private warnOfStrangers(host: Started["host"]): void {
+    const { configuration, parts } = this;
+    const members = membersOf(host.followMembers()).map(({ nodeId }) => nodeId);
+    for (const nodeId of configuration.members?.keys() ?? []) {
+      if (members.includes(nodeId)) continue;
+      parts.log.warn(
+        { node: nodeId },
+        `${nodeId} is no member of this cluster: start it with --join, or drop it from --peers`,
+      );
+    }
+  }
+
+  private peerIdentity({ identity }: DataDirectory, replica: ReplicaId): PeerIdentity {
+    const { clusterId: id, nodeId, incarnation } = identity;
+    const { address, port } = { address: this.configuration.peerAddress, port: this.peerAddress.port };
+    return {
+      ...{ clusterId: id, nodeId, replica, incarnation: String(incarnation) },
+      peerAddress: address.port === 0 ? { host: address.host, port } : address,
+      clientAddress: this.advertised,
+    };
+  }
+
+  private nodeIdOf(replica: ReplicaId): string | undefined {
+    return this.started?.host.followMembers().replicas.get(replica)?.nodeId;
   }
 
   private leaderChanged(group: number, term: number, leader: number): void {
@@ -261,7 +302,10 @@ class Node implements RunningNode {
     const lost = this.knownLeader;
     this.knownLeader = nodeId;
     if (nodeId !== undefined) {
-      this.parts.log.info({ group, term, leader: nodeId }, nodeId === this.self.nodeId ? "leading" : "following");
+      this.parts.log.info(
+        { group, term, leader: nodeId },
+        nodeId === this.configuration.nodeId ? "leading" : "following",
+      );
       // A change of term without a leader before or after is one step of an election, and no news.
     } else if (lost !== undefined) this.parts.log.warn({ group, term, lost }, "no leader");
   }
@@ -273,13 +317,14 @@ class Node implements RunningNode {
    */
   private refused(peer: string, code: string, sentence: string, joined: boolean): void {
     this.parts.log.error({ peer, code }, sentence);
-    if (code === "wiped_node" || code === "duplicate_node" || (code === "wrong_cluster" && !joined)) {
+    if (STOPPING.has(code) || (code === "wrong_cluster" && !joined)) {
       this.fail(new StartError(`${peer} refused this node: ${sentence}.`));
     }
   }
 
   private hasJoined(directory: DataDirectory): boolean {
-    return this.members.some(({ nodeId }) => directory.knownIncarnation(nodeId) !== undefined);
+    const replicas = [...(this.started?.host.followMembers().replicas.keys() ?? [])];
+    return replicas.some((replica) => directory.knownIncarnation(replica) !== undefined);
   }
 
   private openLog(directory: DataDirectory): Promise<SegmentedLog> {
@@ -309,7 +354,6 @@ class Node implements RunningNode {
     const { nodeId, electionTimeoutMs, heartbeatIntervalMs } = this.configuration;
     return {
       group: 0,
-      voters: this.members.map((member) => member.replica),
       electionTimeoutMs,
       heartbeatIntervalMs,
       machine,
@@ -319,11 +363,9 @@ class Node implements RunningNode {
 
   private reportSources(directory: DataDirectory, network: TcpPeerNetwork, host: Started["host"], disk: DiskWatch) {
     return {
-      self: this.self,
-      members: this.members,
-      clusterName: this.configuration.clusterName,
-      clusterId: this.clusterId,
-      incarnation: directory.incarnation,
+      identity: directory.identity,
+      members: membersOf(host.followMembers()),
+      peerAddress: this.peerAddress,
       advertised: this.advertised,
       startedAtMs: this.startedAtMs,
       raft: host.raft,

@@ -1,6 +1,6 @@
 import type { PeerEvents, PeerNetwork } from "../engine/ports.ts";
 import type { Prng } from "../kernel/prng.ts";
-import type { ReplicaId } from "../raft/types.ts";
+import type { NodeFacts, ReplicaId } from "../raft/types.ts";
 import type { Profile } from "./profile.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -29,6 +29,11 @@ export interface Endpoint {
 export type Tap = (from: ReplicaId, to: ReplicaId, frame: Uint8Array) => Uint8Array | undefined;
 
 const RECONNECT_MS = 60;
+
+function nodeFactsOf(replica: ReplicaId): NodeFacts {
+  const peerAddress = { host: `node${replica}`, port: 1 };
+  return { nodeId: `node${replica}`, incarnation: replica, peerAddress, clientAddress: undefined };
+}
 
 /** All links of the cluster. Frames take time, wait behind blocks and die with their connection. */
 export class SimNetwork {
@@ -66,10 +71,8 @@ export class SimNetwork {
 
   /** What the node at `self` sees of the network. */
   port(self: ReplicaId): PeerNetwork {
-    const peers: ReplicaId[] = [];
-    for (let peer = 1; peer <= this.profile.nodes; peer++) if (peer !== self) peers.push(peer);
     return {
-      peers,
+      follow: () => {},
       isConnected: (peer) => this.link(self, peer).up,
       send: (peer, frame) => this.send(this.link(self, peer), frame),
     };
@@ -137,7 +140,7 @@ export class SimNetwork {
     }
     link.up = true;
     link.generation++;
-    this.tell(link, from, () => from.events.onConnected(link.to));
+    this.tell(link, from, () => from.events.onConnected(link.to, nodeFactsOf(link.to)));
   }
 
   private break(link: Link): void {

@@ -197,8 +197,9 @@ export class SimNode {
     );
     const { electionTimeoutMs, heartbeatIntervalMs } = profile;
     const voters = Array.from({ length: profile.nodes }, (_, i) => i + 1);
+    const configuration = { voters, learners: [] };
     const timing = { electionTimeoutMs, heartbeatIntervalMs, stateHashEvery: STATE_HASH_EVERY };
-    const options = { group: 0, voters, ...timing, machine, journal: this.openJournal() };
+    const options = { group: 0, configuration, ...timing, machine, journal: this.openJournal() };
     const source = { next: () => random.next(), identity: () => world.identity() };
     const host = createGroup(
       { ...options, maxLogCacheBytes: 500, protocol: lockProtocol(this.name) },

@@ -1,19 +1,22 @@
 import { assert } from "../kernel/assert.ts";
 import { ByteReader, ByteWriter, DecodeError } from "../kernel/bytes.ts";
 import { crc32c } from "../kernel/crc32c.ts";
-import { isSame, readConfiguration, writeConfiguration } from "../raft/configuration.ts";
+import { decodeConfiguration, encodeConfiguration, isSame } from "../raft/configuration.ts";
 import type { GroupId, Snapshot } from "../raft/types.ts";
 import { readU32, writeU32 } from "./integers.ts";
 
 /**
- * The head of a snapshot's file, in its own sector: magic, format version, group, facts, and a CRC over the whole sector at
- * its end. The content follows; its CRC is the facts' digest. Magic, version and the place of the CRC never change.
+ * The head of a snapshot's file: a sector with magic, format version, group, facts, and a CRC over the whole sector at its
+ * end; behind it, up to two pages, the configuration, with a CRC of its own in that sector. The content follows; its CRC is the
+ * facts' digest. Magic, version and the place of the first CRC never change. What changes while a snapshot comes in lies in
+ * the first sector, so that no crash leaves half of the head old and half new.
  */
-export const SNAPSHOT_HEAD_BYTES = 512;
+export const SNAPSHOT_HEAD_BYTES = 8192;
+const SECTOR_BYTES = 512;
 const SNAPSHOT_FORMAT = 1;
 const MAGIC_LOW = 0x616b756d; // "muka"
 const MAGIC_HIGH = 0x70616e73; // "snap"
-const CRC_AT = SNAPSHOT_HEAD_BYTES - 4;
+const CRC_AT = SECTOR_BYTES - 4;
 const FACTS_AT = 12;
 
 export interface SnapshotHead {
@@ -24,6 +27,8 @@ export interface SnapshotHead {
 }
 
 export function encodeSnapshotHead({ group, snapshot, heldBytes }: SnapshotHead): Uint8Array {
+  const members = encodeConfiguration(snapshot.configuration);
+  assert(SECTOR_BYTES + members.length <= SNAPSHOT_HEAD_BYTES, "a configuration has room in the head of a snapshot");
   const writer = new ByteWriter(SNAPSHOT_HEAD_BYTES);
   writer.u32(MAGIC_LOW);
   writer.u32(MAGIC_HIGH);
@@ -31,9 +36,11 @@ export function encodeSnapshotHead({ group, snapshot, heldBytes }: SnapshotHead)
   writer.varint(group);
   writer.varint(heldBytes);
   for (const value of facts(snapshot)) writer.varint(value);
-  writeConfiguration(writer, snapshot.configuration);
-  writer.skip(SNAPSHOT_HEAD_BYTES - writer.length);
-  const head = writer.copy();
+  writer.varint(members.length);
+  const head = new Uint8Array(SNAPSHOT_HEAD_BYTES);
+  head.set(members, SECTOR_BYTES);
+  writer.u32(crc32c(head, SECTOR_BYTES, SNAPSHOT_HEAD_BYTES));
+  head.set(writer.written());
   writeU32(head, CRC_AT, crc32c(head, 0, CRC_AT));
   return head;
 }
@@ -48,15 +55,16 @@ export function decodeSnapshotHead(head: Uint8Array): SnapshotHead | "newer" | u
     const reader = new ByteReader(head, FACTS_AT, CRC_AT);
     const group = reader.varint();
     const heldBytes = reader.varint();
-    const snapshot = {
+    const point = {
       index: reader.varint(),
       term: reader.varint(),
       leaseTimeMs: reader.varint(),
       totalBytes: reader.varint(),
       digest: reader.varint(),
-      configuration: readConfiguration(reader),
     };
-    return { group, snapshot, heldBytes };
+    const members = head.subarray(SECTOR_BYTES, SECTOR_BYTES + reader.varint());
+    if (reader.u32() !== crc32c(head, SECTOR_BYTES, SNAPSHOT_HEAD_BYTES)) return undefined;
+    return { group, snapshot: { ...point, configuration: decodeConfiguration(members) }, heldBytes };
   } catch (error) {
     if (error instanceof DecodeError) return undefined;
     throw error;

@@ -8,6 +8,7 @@ import { type PeerMessage, readPeerMessages, writePeerMessage } from "../../src/
 import type { GroupStop } from "../../src/engine/group-stop.ts";
 import type { LongTurn } from "../../src/engine/turn-watch.ts";
 import { MemoryJournal } from "../../src/sim/memory-journal.ts";
+import type { Members } from "../../src/engine/members.ts";
 import type { PeerNetwork } from "../../src/engine/ports.ts";
 import type { Outcome, StateMachine, StateRestoration } from "../../src/engine/state-machine.ts";
 import type { TransferEnd } from "../../src/engine/transfers.ts";
@@ -15,7 +16,7 @@ import { hashText } from "../../src/kernel/hash-table.ts";
 import { ByteWriter, DecodeError } from "../../src/kernel/bytes.ts";
 import { decodeFeatureLevel } from "../../src/kernel/feature-level.ts";
 import type { GroupLog } from "../../src/raft/storage.ts";
-import type { Entry, ReplicaId } from "../../src/raft/types.ts";
+import type { Entry, NodeFacts, ReplicaId } from "../../src/raft/types.ts";
 import type { LogRecord, WriteAheadLog } from "../../src/wal/records.ts";
 
 /** What the engine did, in order: `→2` a frame to replica 2, `flush`, `durable`, `apply 3`. */
@@ -67,11 +68,14 @@ export class FakeLog implements WriteAheadLog {
 export class FakeNetwork implements PeerNetwork {
   readonly frames: { readonly to: ReplicaId; readonly messages: PeerMessage[] }[] = [];
   readonly disconnected = new Set<ReplicaId>();
+  /** Whom it was told to follow last. */
+  members: Members | undefined;
 
-  constructor(
-    readonly peers: readonly ReplicaId[],
-    private readonly trace: Trace,
-  ) {}
+  constructor(private readonly trace: Trace) {}
+
+  follow(members: Members): void {
+    this.members = members;
+  }
 
   isConnected(peer: ReplicaId): boolean {
     return !this.disconnected.has(peer);
@@ -190,10 +194,7 @@ export class FakeNode {
     readonly identity = 7_000 + self,
     featureLevel = 1,
   ) {
-    this.network = new FakeNetwork(
-      voters.filter((id) => id !== self),
-      this.trace,
-    );
+    this.network = new FakeNetwork(this.trace);
     const events: EngineEvents = {
       failed: (error) => this.failures.push(error),
       leaderChanged: () => {},
@@ -217,7 +218,8 @@ export class FakeNode {
     };
     const { machine } = this;
     const timing = { electionTimeoutMs: 300, heartbeatIntervalMs: 50, stateHashEvery: 10 };
-    const options = { group: 0, voters, ...timing, machine, journal: this.journal, protocol };
+    const configuration = { voters, learners: [] };
+    const options = { group: 0, configuration, ...timing, machine, journal: this.journal, protocol };
     this.host = createGroup(options, this.engine, this.log, { next: () => self / 10, identity: () => this.identity });
     this.engine.addGroup(this.host);
     this.machine.onApply = ({ index }) => this.trace.push(`apply ${index}`);
@@ -303,4 +305,10 @@ export class FakeNodes {
     }
     return busy;
   }
+}
+
+/** What the node with that replica says of itself. */
+export function nodeFactsOf(replica: ReplicaId): NodeFacts {
+  const peerAddress = { host: `node${replica}`, port: 1 };
+  return { nodeId: `node${replica}`, incarnation: replica, peerAddress, clientAddress: undefined };
 }

@@ -7,7 +7,7 @@ import { StartError } from "../../src/kernel/start-error.ts";
 import type { StartNode } from "../../src/server/running-node.ts";
 
 const startNode: StartNode = async (configuration) => {
-  const { nodeId, members } = configuration;
+  const { nodeId, peerAddress, members = new Map([[nodeId, peerAddress]]) } = configuration;
   if (process.env["FAKE_REFUSE"] === nodeId) throw new StartError("change the moon first.");
   if (process.env["FAKE_CRASH"] === nodeId) process.exit(3);
   const [leader = nodeId] = members.keys();

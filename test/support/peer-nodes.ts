@@ -3,7 +3,7 @@ import { FrameDecoder, type FrameType, frameTypes, writeFrame } from "../../src/
 import { encodeGreeting, type Greeting, type RefusalCode } from "../../src/io/peer-handshake.ts";
 import { TcpPeerNetwork } from "../../src/io/peer-network.ts";
 import type { PeerAddress, PeerBounds, PeerIdentity, PeerLogger, PeerTimings } from "../../src/io/peer-options.ts";
-import type { ReplicaId } from "../../src/raft/types.ts";
+import type { NodeFacts, ReplicaId } from "../../src/raft/types.ts";
 
 export const CLUSTER_ID = "cluster-of-the-tests";
 
@@ -51,15 +51,14 @@ export class TestNode {
     this.nodeId = `node${replica}`;
     this.known = options.known ?? new Map();
     const incarnation = options.incarnation ?? `incarnation-${replica}`;
-    this.identity = { clusterId: options.clusterId ?? CLUSTER_ID, nodeId: this.nodeId, replica, incarnation };
-    for (const peer of peers) this.addresses.set(peer, { host: "127.0.0.1", port: 1 });
+    const { clusterId = CLUSTER_ID } = options;
+    this.identity = { ...greetingOf({ clusterId, nodeId: this.nodeId, replica, incarnation }) };
     this.network = new TcpPeerNetwork({
-      self: this.identity,
-      members: [...this.addresses].map(([peer, address]) => ({ nodeId: `node${peer}`, replica: peer, address })),
+      self: () => this.identity,
       listen: { host: "127.0.0.1", port: options.port ?? 0 },
       host: {
-        knownIncarnation: (nodeId) => this.known.get(nodeId),
-        rememberIncarnation: (nodeId, value) => this.remember(nodeId, value),
+        knownIncarnation: (peer) => this.known.get(`node${peer}`),
+        rememberIncarnation: (peer, value) => this.remember(`node${peer}`, value),
         onRefused: (nodeId, code, sentence) => this.refusals.push({ nodeId, code, sentence }),
       },
       random: { next: () => Math.random(), identity: () => 1 },
@@ -67,6 +66,19 @@ export class TestNode {
       timings: options.timings,
       bounds: options.bounds,
     });
+    this.follow(peers);
+  }
+
+  /** Its configuration has these others from now on. @param settledBelow who else is below has left for good */
+  follow(peers: readonly ReplicaId[], settledBelow = 0): this {
+    const replicas = new Map<ReplicaId, NodeFacts>();
+    for (const peer of peers) {
+      const peerAddress = this.addresses.get(peer) ?? { host: "127.0.0.1", port: 1 };
+      this.addresses.set(peer, peerAddress);
+      replicas.set(peer, { nodeId: `node${peer}`, incarnation: 0, peerAddress, clientAddress: undefined });
+    }
+    this.network.follow({ configuration: { voters: [this.replica, ...peers], learners: [] }, replicas, settledBelow });
+    return this;
   }
 
   listen(): this {
@@ -191,8 +203,12 @@ export class ScriptedPeer {
 
 /** node2 that greets node1, unless told otherwise. */
 export function greetingOf(changes: Partial<Greeting> = {}): Greeting {
-  const standard = { clusterId: CLUSTER_ID, nodeId: "node2", replica: 2, incarnation: "incarnation-2" };
-  return { ...standard, targetNodeId: "node1", ...changes };
+  const peerAddress = { host: "127.0.0.1", port: 9002 };
+  return {
+    ...{ clusterId: CLUSTER_ID, nodeId: "node2", replica: 2, incarnation: "incarnation-2", targetNodeId: "node1" },
+    ...{ peerAddress, clientAddress: undefined },
+    ...changes,
+  };
 }
 
 export function frameOf(type: FrameType, body: Uint8Array): Uint8Array {

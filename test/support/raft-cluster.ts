@@ -175,7 +175,7 @@ export class Replica {
     const raftOptions: RaftOptions = {
       group: 0,
       self: this.id,
-      voters: voters.slice(0, options.firstVoters),
+      configuration: { voters: voters.slice(0, options.firstVoters), learners: [] },
       electionTimeoutMs: ELECTION_MS,
       heartbeatIntervalMs: HEARTBEAT_MS,
       random: () => this.draw,

@@ -55,6 +55,8 @@ export class ScriptedControlGroup implements ControlGroup {
     members: ["node1", "node2", "node3"].map((nodeId, i) => ({
       nodeId,
       replica: i + 1,
+      role: "voter" as const,
+      address: `127.0.0.1:800${i + 1}`,
       peerAddress: `127.0.0.1:900${i + 1}`,
       connected: true,
       disk: "ok" as const,

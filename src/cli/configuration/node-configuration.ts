@@ -38,23 +38,27 @@ const MINIMUM_HEARTBEATS_PER_ELECTION = 3;
 export function nodeConfiguration(flags: NodeFlags, environment: Environment): CheckedConfiguration {
   const { settings, configurationFile } = loadSettings("serve", flags, environment);
   const nodeId = readName(settings.find("id"), "node1");
-  const clusterName = readName(settings.find("cluster"), "mufakat");
+  const cluster = settings.find("cluster");
+  const clusterName = cluster === undefined ? undefined : checkName(cluster.text, cluster.source);
   const insecure = settings.switch("insecure");
   const listen = listenAddress(settings.find("listen"));
   const peerListen = readPeerListen(settings, listen);
-  const members = readMembers(settings, nodeId, peerListen);
-  checkMembers(members, nodeId, peerListen, settings);
+  const members = readMembers(settings, nodeId);
+  if (members !== undefined) checkMembers(members, nodeId, peerListen, settings);
   if (!insecure) refuseBeyondLoopback(listen, peerListen, members, settings);
   const data = settings.find("data")?.text ?? `.mufakat/${nodeId}`;
   if (data === "" || data.includes("\0")) {
     throw new StartError(`${settings.source("data")} must be the path of a directory.`);
   }
+  const advertise = readAdvertise(settings, listen, members?.get(nodeId));
+  const peerHost = isWildcard(peerListen.host) ? advertise.host : peerListen.host;
   const configuration: NodeConfiguration = {
     nodeId,
     clusterName,
     listen,
     peerListen,
-    advertise: readAdvertise(settings, listen, members.get(nodeId)),
+    advertise,
+    peerAddress: members?.get(nodeId) ?? { host: peerHost, port: peerListen.port },
     members,
     dataDirectory: data,
     insecure,
@@ -95,12 +99,9 @@ function readAdvertise(settings: NodeSettings, listen: HostPort, self: HostPort 
   return { host: self?.host ?? "127.0.0.1", port: listen.port };
 }
 
-function readMembers(settings: NodeSettings, nodeId: string, peerListen: HostPort): Map<string, HostPort> {
+function readMembers(settings: NodeSettings, nodeId: string): Map<string, HostPort> | undefined {
   const setting = settings.find("peers");
-  if (setting === undefined) {
-    const host = isWildcard(peerListen.host) ? "127.0.0.1" : peerListen.host;
-    return new Map([[nodeId, { host, port: peerListen.port }]]);
-  }
+  if (setting === undefined) return undefined;
   const members = setting.source === "ALL_NODES" ? parseClientUrls(setting, nodeId) : parsePeers(setting);
   if (members.size > limits.maxNodes) {
     throw new StartError(`${setting.source} lists ${members.size} nodes: a cluster has at most ${limits.maxNodes}.`);
@@ -131,7 +132,7 @@ function checkMembers(
 function refuseBeyondLoopback(
   listen: HostPort,
   peerListen: HostPort,
-  members: ReadonlyMap<string, HostPort>,
+  members: ReadonlyMap<string, HostPort> | undefined,
   settings: NodeSettings,
 ): void {
   const remedy = "use a loopback address, or add --insecure if the network is trusted: there is no TLS yet";
@@ -142,7 +143,7 @@ function refuseBeyondLoopback(
     if (isLoopback(address.host)) continue;
     throw new StartError(`${settings.source(name)} opens ${formatHostPort(address)} to other machines: ${remedy}.`);
   }
-  for (const [id, address] of members) {
+  for (const [id, address] of members ?? []) {
     if (isLoopback(address.host)) continue;
     throw new StartError(
       `${settings.source("peers")} has ${id} on another machine, ${formatHostPort(address)}: ${remedy}.`,
@@ -179,11 +180,11 @@ export const nodeVariables: readonly string[] = [
 
 function notices(configuration: NodeConfiguration, environment: Environment): string[] {
   const said: string[] = [];
-  const nodes = configuration.members.size;
+  const nodes = configuration.members?.size ?? 1;
   if (nodes % 2 === 0) {
     said.push(`${nodes} nodes survive no more failures than ${nodes - 1} would: an odd number is better.`);
   }
-  const self = configuration.members.get(configuration.nodeId);
+  const self = configuration.members?.get(configuration.nodeId);
   if (self !== undefined && !isLoopback(self.host) && isLoopback(configuration.peerListen.host)) {
     said.push(
       `Peers are told to dial ${formatHostPort(self)}, and this node listens for them on loopback: ` +

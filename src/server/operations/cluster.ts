@@ -101,7 +101,10 @@ function clusterView(status: NodeStatus) {
     version: status.version,
     members: status.members.map((member) => ({
       node_id: member.nodeId,
+      replica: member.replica,
+      role: member.role,
       peer_address: member.peerAddress,
+      address: member.address ?? null,
       connected: member.connected,
       is_leader: member.nodeId === leader,
       disk: member.disk ?? null,

@@ -49,6 +49,9 @@ function cluster(nodeId: string, clusterId: string, members: Readonly<Record<str
     version: "0.1.0",
     members: Object.entries(members).map(([id, port]) => ({
       node_id: id,
+      replica: 1,
+      role: "voter",
+      address: null,
       peer_address: `127.0.0.1:${port + 1000}`,
       connected: true,
       is_leader: false,

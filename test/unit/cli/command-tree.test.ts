@@ -152,6 +152,9 @@ describe("an error under --json", () => {
     const body = { detail: "x", error: { code: "no_leader", message: "No leader." } };
     const member = {
       node_id: "n",
+      replica: 1,
+      role: "voter",
+      address: null,
       peer_address: "127.0.0.1:1",
       connected: true,
       is_leader: false,

@@ -60,6 +60,7 @@ describe("a configuration file", () => {
       listen: { host: "127.0.0.1", port: 8102 },
       peerListen: { host: "127.0.0.1", port: 9102 },
       advertise: { host: "locks.example", port: 80 },
+      peerAddress: { host: "10.0.0.2", port: 9102 },
       members: new Map([
         ["node1", { host: "10.0.0.1", port: 9101 }],
         ["node2", { host: "10.0.0.2", port: 9102 }],
@@ -241,7 +242,7 @@ describe("deploy/mufakat.example.toml", () => {
     const keys = Object.keys(Bun.TOML.parse(complete)).toSorted();
     expect(keys).toEqual(Object.keys(nodeSettings).map(kebabCase).toSorted());
     const withDefaults = nodeConfiguration({ config: path }, {}).configuration;
-    expect(configure(complete)).toEqual(withDefaults);
+    expect(configure(complete)).toEqual({ ...withDefaults, clusterName: "mufakat" });
   });
 });
 

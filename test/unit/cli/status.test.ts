@@ -23,6 +23,9 @@ function cluster(nodeId: string, leader: string | null, ports: Readonly<Record<s
     version: "0.1.0",
     members: Object.entries(ports).map(([id, port]) => ({
       node_id: id,
+      replica: 1,
+      role: "voter",
+      address: null,
       peer_address: `127.0.0.1:${port + 1000}`,
       connected: true,
       is_leader: id === leader,

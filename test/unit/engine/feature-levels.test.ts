@@ -2,13 +2,14 @@ import { describe, expect, test } from "bun:test";
 import { FeatureLevels } from "../../../src/engine/feature-levels.ts";
 import { encodeFeatureLevel } from "../../../src/kernel/feature-level.ts";
 import { LockMachine } from "../../../src/locks/lock-machine.ts";
-import { FakeNodes } from "../../support/engine-fakes.ts";
+import { FakeNodes, nodeFactsOf } from "../../support/engine-fakes.ts";
 
 const levelsOf = (nodes: FakeNodes): number[] => nodes.nodes.map(({ machine }) => machine.featureLevel);
 
 /** Connections of the fakes are there from the start: nobody greets without this. */
 function greet(nodes: FakeNodes, ids: readonly number[]): void {
-  for (const from of ids) for (const to of ids) if (from !== to) nodes.node(from).engine.onConnected(to);
+  for (const from of ids)
+    for (const to of ids) if (from !== to) nodes.node(from).engine.onConnected(to, nodeFactsOf(to));
   nodes.pass(1_500);
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { ForwardedProposal, PeerMessage } from "../../../src/engine/peer-messages.ts";
 import { bytes } from "../../support/raft-cluster.ts";
-import { FakeNodes } from "../../support/engine-fakes.ts";
+import { nodeFactsOf, FakeNodes } from "../../support/engine-fakes.ts";
 
 function cluster(size = 3): FakeNodes {
   const nodes = new FakeNodes(size);
@@ -77,7 +77,7 @@ describe("a forwarded proposal", () => {
     node.turn();
     expect(node.network.take()).toEqual([]);
     node.network.disconnected.delete(1);
-    node.engine.onConnected(1);
+    node.engine.onConnected(1, nodeFactsOf(1));
     nodes.settle();
     expect(ends).toEqual(["did a"]);
   });
@@ -226,7 +226,7 @@ describe("a follower that connects again", () => {
     nodes.settle();
     expect(nodes.node(3).machine.applied).not.toContain("a");
     leader.network.disconnected.delete(3);
-    leader.engine.onConnected(3);
+    leader.engine.onConnected(3, nodeFactsOf(3));
     nodes.settle();
     expect(nodes.node(3).machine.applied).toContain("a");
   });

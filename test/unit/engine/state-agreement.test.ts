@@ -77,9 +77,16 @@ describe("the decision over the hashes of one index", () => {
   });
 });
 
+/** Of replica 1. */
+function agreementOf(voters: readonly number[], kept: number): StateAgreement {
+  const agreement = new StateAgreement(1, kept);
+  agreement.follow(voters);
+  return agreement;
+}
+
 describe("the hashes that a replica keeps", () => {
   test("are compared index by index, in whatever order they come", () => {
-    const agreement = new StateAgreement(1, [1, 2, 3], 4);
+    const agreement = agreementOf([1, 2, 3], 4);
     expect(agreement.add(2, 10, A).type).toBe("undecided");
     expect(agreement.add(3, 20, B).type).toBe("undecided");
     expect(agreement.add(1, 20, B).type).toBe("agreed");
@@ -93,7 +100,7 @@ describe("the hashes that a replica keeps", () => {
   });
 
   test("are the newest of each, so that one who is far ahead or behind fills no memory", () => {
-    const agreement = new StateAgreement(1, [1, 2], 3);
+    const agreement = agreementOf([1, 2], 3);
     for (let index = 10; index <= 90; index += 10) agreement.add(1, index, A);
     expect(agreement.own.map(([index]) => index)).toEqual([70, 80, 90]);
     agreement.add(1, 10, A);
@@ -103,15 +110,37 @@ describe("the hashes that a replica keeps", () => {
   });
 
   test("are replaced by what a replica says in another life", () => {
-    const agreement = new StateAgreement(1, [1, 2, 3], 4);
+    const agreement = agreementOf([1, 2, 3], 4);
     agreement.add(1, 10, A);
     agreement.add(2, 10, B);
     expect(agreement.add(2, 10, A).type).toBe("agreed");
   });
 
   test("of who has no vote decide nothing", () => {
-    const agreement = new StateAgreement(1, [1, 2], 4);
+    const agreement = agreementOf([1, 2], 4);
     agreement.add(1, 10, A);
     expect(agreement.add(9, 10, A).type).toBe("undecided");
+  });
+
+  test("of a learner do not count, and are compared by it", () => {
+    const learner = agreementOf([2, 3, 4], 4);
+    expect(learner.add(1, 10, A).type).toBe("undecided");
+    expect(learner.add(2, 10, A).type).toBe("undecided");
+    expect(learner.add(3, 10, A).type).toBe("agreed");
+    learner.add(1, 20, A);
+    learner.add(2, 20, B);
+    expect(learner.add(3, 20, B).type).toBe("diverged");
+  });
+
+  test("count by the configuration in force", () => {
+    const agreement = agreementOf([1, 2, 3], 4);
+    agreement.add(1, 10, A);
+    agreement.follow([1, 2, 3, 4, 5]);
+    expect(agreement.add(2, 10, A).type).toBe("undecided");
+    expect(agreement.add(5, 10, A).type).toBe("agreed");
+    agreement.follow([1, 2]);
+    expect(agreement.add(5, 20, A).type).toBe("undecided");
+    expect(agreement.add(1, 20, A).type).toBe("undecided");
+    expect(agreement.add(2, 20, A).type).toBe("agreed");
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { FakeNodes } from "../../support/engine-fakes.ts";
+import { nodeFactsOf, FakeNodes } from "../../support/engine-fakes.ts";
 
 /** Replicas of the fakes compare their states after every so many entries. */
 const EVERY = 10;
@@ -55,7 +55,7 @@ describe("replicas that compare their states", () => {
     for (const { engine, network } of nodes.nodes) {
       const back = [...network.disconnected];
       network.disconnected.clear();
-      for (const peer of back) engine.onConnected(peer);
+      for (const peer of back) engine.onConnected(peer, nodeFactsOf(peer));
     }
     nodes.pass(2_000);
     expect(nodes.node(3).host.stateChecks.agreedIndex).toBe(2 * EVERY);
@@ -158,7 +158,7 @@ describe("a replica that has stopped", () => {
       const { network, engine } = nodes.node(id);
       network.disconnected.clear();
       network.disconnected.add(leader);
-      engine.onConnected(1 + behind - id);
+      engine.onConnected(1 + behind - id, nodeFactsOf(1 + behind - id));
     }
     nodes.node(leader).network.disconnected.add(1).add(behind);
     nodes.pass(5_000);

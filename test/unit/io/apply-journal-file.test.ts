@@ -120,7 +120,9 @@ describe("the apply journal", () => {
 
   test("takes one page, whatever is applied, and lies in the data directory as one of its own files", () => {
     using temporary = temporaryDirectory();
-    const identity = { clusterId: "c", clusterName: "c", nodeId: "n", identity: () => 1 };
+    const made = { clusterId: "c", clusterName: "c", nodeId: "n" };
+    const fresh = () => ({ ...made, replica: 1, membership: undefined });
+    const identity = { ...made, fresh, identity: () => 1 };
     openDataDirectory(temporary.path, identity).close();
     const journal = open(temporary.path);
     for (let index = 1; index < 500; index++) journal.begin(0, index, index);

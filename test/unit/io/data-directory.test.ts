@@ -1,14 +1,23 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openDataDirectory, refuseDirectory } from "../../../src/io/data-directory.ts";
+import { type DataDirectoryOptions, openDataDirectory, refuseDirectory } from "../../../src/io/data-directory.ts";
+import type { Configuration } from "../../../src/raft/types.ts";
 import { StartError } from "../../../src/kernel/start-error.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
-const IDENTITY = { clusterId: "c1", clusterName: "shop", nodeId: "node1", identity: () => 4242 };
+const MADE = { clusterId: "c1", clusterName: "shop", nodeId: "node1" };
+const NODES = new Map(
+  ["node1", "node2", "node3"].map((nodeId, i) => {
+    return [i + 1, { nodeId, incarnation: 0, peerAddress: { host: "h", port: 9001 + i }, clientAddress: undefined }];
+  }),
+);
+const FIRST: Configuration = { voters: [1, 2, 3], learners: [], facts: { nextReplica: 4, nodes: NODES } };
+const fresh = () => ({ ...MADE, replica: 1, membership: FIRST });
+const IDENTITY = { ...MADE, fresh, identity: () => 4242 };
 
 /** The sentence of the refusal. */
-function refusal(path: string, options: Partial<typeof IDENTITY> = {}): string {
+function refusal(path: string, options: Partial<DataDirectoryOptions> = {}): string {
   try {
     openDataDirectory(path, { ...IDENTITY, ...options }).close();
   } catch (error) {
@@ -31,15 +40,17 @@ describe("openDataDirectory", () => {
     using temporary = temporaryDirectory();
     const path = opened(temporary.path);
     const again = openDataDirectory(path, { ...IDENTITY, identity: () => 1 });
-    expect(again.incarnation).toBe(4242);
+    expect(again.identity.incarnation).toBe(4242);
     expect(readdirSync(again.logDirectory)).toEqual([]);
     expect(readFileSync(join(path, "VERSION"), "utf8")).toBe("mufakat data 1\n");
-    expect(JSON.parse(readFileSync(join(path, "identity.json"), "utf8"))).toEqual({
+    expect(JSON.parse(readFileSync(join(path, "identity.json"), "utf8"))).toMatchObject({
       cluster_id: "c1",
       cluster_name: "shop",
       node_id: "node1",
       incarnation: 4242,
+      replica: 1,
     });
+    expect(again.identity).toEqual({ ...MADE, incarnation: 4242, replica: 1, membership: FIRST });
     again.close();
   });
 
@@ -47,16 +58,35 @@ describe("openDataDirectory", () => {
     using temporary = temporaryDirectory();
     const path = opened(temporary.path);
     const first = openDataDirectory(path, IDENTITY);
-    expect(first.knownIncarnation("node2")).toBeUndefined();
-    first.rememberIncarnation("node2", 7);
-    first.rememberIncarnation("node3", Number.MAX_SAFE_INTEGER);
-    first.rememberIncarnation("node2", 8);
+    expect(first.knownIncarnation(2)).toBeUndefined();
+    first.rememberIncarnation(2, 7);
+    first.rememberIncarnation(3, Number.MAX_SAFE_INTEGER);
+    first.rememberIncarnation(2, 8);
     first.close();
     const second = openDataDirectory(path, IDENTITY);
-    expect(second.knownIncarnation("node2")).toBe(8);
-    expect(second.knownIncarnation("node3")).toBe(Number.MAX_SAFE_INTEGER);
-    expect(second.knownIncarnation("constructor")).toBeUndefined();
+    expect(second.knownIncarnation(2)).toBe(8);
+    expect(second.knownIncarnation(3)).toBe(Number.MAX_SAFE_INTEGER);
+    expect(second.knownIncarnation(4)).toBeUndefined();
     second.close();
+  });
+
+  test("reads those that an earlier release kept by the ids of nodes, and its identity", () => {
+    using temporary = temporaryDirectory();
+    const path = opened(temporary.path);
+    const before = { cluster_id: "c1", cluster_name: "shop", node_id: "node1", incarnation: 4242 };
+    writeFileSync(join(path, "identity.json"), JSON.stringify(before));
+    writeFileSync(join(path, "peers.json"), JSON.stringify({ node2: 7, node3: 8 }));
+    expect(refusal(path, { clusterId: "c2" })).toContain("with other members: start the same ones as then");
+    const directory = openDataDirectory(path, IDENTITY);
+    expect(directory.identity).toMatchObject({ replica: undefined, membership: undefined });
+    expect([2, 3].map((replica) => directory.knownIncarnation(replica))).toEqual([7, 8]);
+    directory.rememberIncarnation(4, 9);
+    directory.settle(1, FIRST);
+    directory.close();
+    const again = openDataDirectory(path, { ...IDENTITY, clusterId: "c2" });
+    expect(again.identity).toMatchObject({ replica: 1, membership: FIRST });
+    expect([2, 3, 4].map((replica) => again.knownIncarnation(replica))).toEqual([7, 8, 9]);
+    again.close();
   });
 
   test("finishes a directory whose making was cut short", () => {
@@ -105,14 +135,13 @@ describe("openDataDirectory refuses in one sentence", () => {
     openDataDirectory(temporary.path, IDENTITY).close();
   });
 
-  test("a directory of another cluster, another node, or other first members", () => {
+  test("a directory of another cluster or another node", () => {
     using temporary = temporaryDirectory();
     const path = opened(temporary.path);
     expect(refusal(path, { clusterName: "bank", clusterId: "c2" })).toContain(
       'belongs to cluster "shop", not to "bank"',
     );
     expect(refusal(path, { nodeId: "node2" })).toContain('belongs to node "node1", not to "node2"');
-    expect(refusal(path, { clusterId: "c2" })).toContain("with other members: start the same ones as then");
     openDataDirectory(path, IDENTITY).close();
   });
 

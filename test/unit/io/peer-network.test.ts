@@ -307,10 +307,36 @@ describe("a node that dials", () => {
   test("tells its host once why a peer refuses it, however often it tries", async () => {
     const [a, b] = startedPair({}, { known: new Map([["node1", "before the wipe"]]) });
     await eventually("it was refused several times", () => b.network.statistics.refusals >= 4);
-    const cure = "this node was wiped: run `mufakat cluster replace node1`";
+    const cure = expect.stringContaining("this node was wiped: run `mufakat cluster replace node1`");
     expect(a.refusals).toEqual([{ nodeId: "node2", code: "wiped_node", sentence: cure }]);
     expect([...a.frames, ...b.frames]).toEqual([]);
     expect(b.network.isConnected(1)).toBe(false);
+  });
+
+  test("whose replica has left is told so, and the others keep no connection to it", async () => {
+    const [a, b] = startedPair();
+    await eventually("they are connected", () => a.network.isConnected(2) && b.network.isConnected(1));
+    a.follow([], 3);
+    await eventually("it is told", () => b.refusals.length > 0);
+    expect(b.refusals[0]).toMatchObject({ nodeId: "node1", code: "removed_node" });
+    expect(b.refusals[0]?.sentence).toContain("this node was removed from the cluster");
+    expect(a.network.isConnected(2) || b.network.isConnected(1)).toBe(false);
+    // No event comes of a peer that is none any more.
+    expect(a.happened).not.toContain("disconnected 2");
+  });
+
+  test("reaches a peer that joins later, and one that has moved", async () => {
+    const [a, b] = pairOfNodes();
+    stopLater(a, b);
+    a.follow([]).start();
+    b.start();
+    await eventually("b is not known yet", () => b.refusals.some(({ code }) => code === "unknown_node"));
+    a.addresses.set(2, { host: "127.0.0.1", port: 1 });
+    a.follow([2]);
+    await eventually("b is welcome", () => b.network.isConnected(1));
+    a.addresses.set(2, b.address);
+    a.follow([2]);
+    await eventually("a finds it at its new address", () => a.network.isConnected(2));
   });
 
   test("gives up on a peer that never answers its hello, and tries again", async () => {

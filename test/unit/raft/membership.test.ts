@@ -1,8 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { decodeConfiguration, encodeConfiguration, isOneStep } from "../../../src/raft/configuration.ts";
+import {
+  decodeConfiguration,
+  encodeConfiguration,
+  isOneStep,
+  isSame,
+  withNode,
+  withoutNode,
+} from "../../../src/raft/configuration.ts";
 import { majority } from "../../../src/raft/quorum.ts";
-import type { Configuration, Entry } from "../../../src/raft/types.ts";
+import type { Configuration, ConfigurationFacts, Entry, NodeFacts } from "../../../src/raft/types.ts";
+import { decodeSnapshotHead, encodeSnapshotHead } from "../../../src/wal/snapshot-header.ts";
 import { ELECTION_MS, HEARTBEAT_MS, RaftCluster } from "../../support/raft-cluster.ts";
 
 const at = (from: number, to: number, term: number) => ({ group: 0, from, to, term });
@@ -22,6 +30,20 @@ const append = (to: number, prevIndex: number, prevTerm: number, term: number, e
     entries,
   }) as const;
 
+function node(replica: number, nodeId = `node${replica}`, host = "h"): NodeFacts {
+  const address = { host, port: 9000 + replica };
+  return {
+    nodeId,
+    incarnation: 2 ** 50 + replica,
+    peerAddress: address,
+    clientAddress: host === "h" ? undefined : address,
+  };
+}
+
+function factsOf(replicas: readonly number[], nextReplica: number, nodeId?: string, host?: string): ConfigurationFacts {
+  return { nextReplica, nodes: new Map(replicas.map((replica) => [replica, node(replica, nodeId, host)])) };
+}
+
 /** Replica 1 leads `voters` voters, and `outside` more replicas belong to nothing yet. */
 function led(voters: number, outside: number): RaftCluster {
   const cluster = new RaftCluster(voters + outside, { firstVoters: voters });
@@ -32,7 +54,7 @@ function led(voters: number, outside: number): RaftCluster {
 
 describe("a configuration", () => {
   const sound = fc
-    .uniqueArray(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 9 })
+    .uniqueArray(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 7 })
     .chain((replicas) => fc.tuple(fc.constant(replicas), fc.integer({ min: 1, max: replicas.length })))
     .map(([replicas, voters]) => of(replicas.slice(0, voters), replicas.slice(voters)));
 
@@ -45,9 +67,42 @@ describe("a configuration", () => {
     ["names a replica twice", of([1, 1])],
     ["has a voter that is a learner, too", of([1, 2], [2])],
     ["names nobody", of([0])],
-    ["is too large", of(Array.from({ length: 15 }, (_, i) => i + 1))],
+    ["is too large", of(Array.from({ length: 8 }, (_, i) => i + 1))],
+    ["has an id that nobody may have yet", { ...of([1, 5]), facts: factsOf([1, 5], 5) }],
+    ["lacks the facts of a replica", { ...of([1, 2]), facts: factsOf([1], 3) }],
   ])("that %s is refused", (_what, each) => {
     expect(() => decodeConfiguration(encodeConfiguration(each))).toThrow();
+  });
+
+  test("says where its replicas are, and which id the next one gets", () => {
+    const longest = Array.from({ length: 7 }, (_, i) => i + 1);
+    const facts = factsOf(longest, 9, "n".repeat(64), "h".repeat(253));
+    for (const each of [
+      { ...of([3], [1]), facts: factsOf([3, 1], 7) },
+      { ...of(longest), facts },
+    ]) {
+      expect(decodeConfiguration(encodeConfiguration(each))).toEqual(each);
+    }
+    const head = encodeSnapshotHead({
+      ...{ group: 0, heldBytes: 1 },
+      snapshot: {
+        index: 1,
+        term: 1,
+        leaseTimeMs: 0,
+        totalBytes: 1,
+        digest: 1,
+        configuration: { ...of(longest), facts },
+      },
+    });
+    expect(decodeSnapshotHead(head)).toMatchObject({ snapshot: { configuration: { facts } } });
+  });
+
+  test("may change in its facts alone, and is then the same to the protocol", () => {
+    const before = { ...of([1, 2]), facts: factsOf([1, 2], 3) };
+    const after = { ...before, facts: withNode(before, 2, { ...node(2), clientAddress: { host: "b", port: 8 } }) };
+    expect([isOneStep(before, after), isOneStep(before, before), isSame(before, after)]).toEqual([true, false, true]);
+    expect(withNode(after, 5, node(5)).nextReplica).toBe(6);
+    expect(withoutNode({ ...after, facts: withNode(after, 5, node(5)) }, 5)).toMatchObject({ nextReplica: 6 });
   });
 
   test("one step away has a majority in common with every majority of the one before", () => {

@@ -2,11 +2,9 @@ import { describe, expect, test } from "bun:test";
 import type { TransferEnd } from "../../../src/engine/transfers.ts";
 import { handOver } from "../../../src/server/hand-over.ts";
 
-const MEMBERS = [1, 2, 3];
-
 /** A node that leads until a transfer works; each transfer ends as the test says, or never. */
 function node(ends: (TransferEnd | "never")[], role: "leader" | "follower" = "leader") {
-  const raft = { role, leader: 1 };
+  const raft = { role, leader: 1, self: 1, configuration: { voters: [1, 2, 3], learners: [] } };
   let asked = 0;
   const host = {
     raft,
@@ -19,7 +17,7 @@ function node(ends: (TransferEnd | "never")[], role: "leader" | "follower" = "le
   };
   const engine = { nowMs: () => performance.now(), wake: () => {} };
   const run = (isConnected: (replica: number) => boolean) =>
-    handOver(host as unknown as Parameters<typeof handOver>[0], engine, MEMBERS, isConnected);
+    handOver(host as unknown as Parameters<typeof handOver>[0], engine, isConnected);
   return { run, asked: () => asked };
 }
 

@@ -192,7 +192,7 @@ describe("a damaged snapshot", () => {
 
   test("that the log needs is named in one sentence, and so is one that is missing", () => {
     const { files, names } = two();
-    files.damage(names[1]!, 600, Uint8Array.of(0));
+    files.damage(names[1]!, SNAPSHOT_HEAD_BYTES + 88, Uint8Array.of(0));
     expect(() => openStore(files).requireFor(log(101))).toThrow(new SnapshotLostError(0, 101, [names[1]!]));
     for (const name of names) files.remove(name, () => {});
     expect(() => openStore(files).requireFor(log(1))).toThrow(
@@ -202,7 +202,7 @@ describe("a damaged snapshot", () => {
 
   test("is deleted when there are two good ones again", () => {
     const { files, names } = two();
-    files.damage(names[1]!, 600, Uint8Array.of(0));
+    files.damage(names[1]!, SNAPSHOT_HEAD_BYTES + 88, Uint8Array.of(0));
     const store = openStore(files);
     expect(store.compactableIndex(0)).toBe(0);
     expect(files.list()).toContain(names[1]!);
@@ -221,7 +221,7 @@ describe("a damaged snapshot", () => {
     const { files, names } = two();
     const head = files.read(names[1]!, 0, SNAPSHOT_HEAD_BYTES);
     writeU32(head, 8, 2);
-    writeU32(head, SNAPSHOT_HEAD_BYTES - 4, crc32c(head, 0, SNAPSHOT_HEAD_BYTES - 4));
+    writeU32(head, 508, crc32c(head, 0, 508));
     files.damage(names[1]!, 0, head);
     expect(() => openStore(files)).toThrow(new SnapshotFormatError(names[1]!));
   });

@@ -263,7 +263,7 @@ function writeName(writer: ByteWriter, name: string): void {
   writeText(writer, name, 1, limits.maxNameBytes);
 }
 
-function readName(reader: ByteReader): string {
+export function readName(reader: ByteReader): string {
   return readText(reader, 1, limits.maxNameBytes);
 }
 
@@ -271,7 +271,7 @@ function writeId(writer: ByteWriter, id: string): void {
   writeText(writer, id, 0, MAX_ID_BYTES);
 }
 
-function readId(reader: ByteReader): string {
+export function readId(reader: ByteReader): string {
   return readText(reader, 0, MAX_ID_BYTES);
 }
 
@@ -280,7 +280,7 @@ function writeText(writer: ByteWriter, text: string, minBytes: number, maxBytes:
   writer.string(text);
 }
 
-function readText(reader: ByteReader, minBytes: number, maxBytes: number): string {
+export function readText(reader: ByteReader, minBytes: number, maxBytes: number): string {
   const text = reader.string();
   if (!fits(text, minBytes, maxBytes)) throw new DecodeError(`text is not of ${minBytes} to ${maxBytes} bytes`);
   return text;

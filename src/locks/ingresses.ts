@@ -64,6 +64,12 @@ export class Ingresses {
     slot.active = ingress;
   }
 
+  /** A node that is not known yet, with its processes as {@link values} gives them. */
+  insert(active: Ingress, retired: Ingress[]): void {
+    this.current.set(active.id, active);
+    this.byNode.set(active.node, { active, retired });
+  }
+
   /** Nodes in no order that may matter; the retired in the order in which they gave way. */
   values(): Iterable<{ readonly active: Ingress; readonly retired: readonly Ingress[] }> {
     return this.byNode.values();

@@ -14,6 +14,8 @@ import type { Operation } from "./records.ts";
 import { acquirePermits, releasePermits } from "./permit-commands.ts";
 import { release } from "./release.ts";
 import { closeSession, keepalive, openSession } from "./session-commands.ts";
+import { writeSnapshot } from "./snapshot/content.ts";
+import { LockRestoration } from "./snapshot/restoration.ts";
 import { discard, type Emit, type LockLimits, LockState } from "./state.ts";
 import { changes, TRANSITIONS_FORMULA } from "./transitions.ts";
 import type { LockCommand, LockResult, LockView, SemaphoreView, SessionView, WaitEdge } from "./types.ts";
@@ -46,7 +48,7 @@ const kindCodes: Readonly<Record<LockEntry["kind"], number>> = {
  * machine.apply(entry, ({ ingress, sequence, result }) => { … });
  */
 export class LockMachine {
-  private readonly state: LockState;
+  private state: LockState;
 
   constructor(bounds: LockLimits = limits) {
     this.state = new LockState(bounds);
@@ -101,12 +103,22 @@ export class LockMachine {
     return this.state.featureLevel;
   }
 
+  /**
+   * The whole state, in pieces of at most `maxSnapshotChunkBytes`; nothing may be applied while it is read. Equal on all
+   * replicas that applied the same entries.
+   */
   snapshot(): Iterable<Uint8Array> {
-    return unavailable();
+    return writeSnapshot(this.state);
   }
 
-  restore(): { take(bytes: Uint8Array): void; finish(): void } {
-    return unavailable();
+  /** Takes a snapshot's state in, which replaces the present one when it is whole. */
+  restore(): LockRestoration {
+    const { limits: bounds, observers } = this.state;
+    return new LockRestoration(new LockState(bounds, observers), (state) => {
+      this.state = state;
+      observers.touchAll();
+      observers.notify();
+    });
   }
 
   get appliedIndex(): number {
@@ -199,10 +211,6 @@ export class LockMachine {
     const result = execute(this.state, operation, envelope.command);
     if (result !== undefined) finish(this.state, operation, result);
   }
-}
-
-function unavailable(): never {
-  throw new Error("the codec comes with the next commit");
 }
 
 /** @returns undefined when the operation waits */

@@ -52,6 +52,14 @@ export class LockTable {
     return page;
   }
 
+  /** By name in code-unit order. */
+  *inOrder(): Generator<Lock> {
+    for (const name of this.names.from("", "")) {
+      const lock = this.byName.get(name);
+      if (lock !== undefined) yield lock;
+    }
+  }
+
   /** In no order that may matter. */
   values(): Iterable<Lock> {
     return this.byName.values();

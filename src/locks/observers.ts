@@ -11,7 +11,7 @@ export class Observers {
   private isObserved = false;
 
   /**
-   * @param listener called after each entry that changed the lock's holders, mode or value, until it is taken back; it
+   * @param listener called after each entry that changed the lock's holders, mode or value, and after a restoration, until it is taken back; it
    *   must not throw, nor apply entries
    * @returns takes the listener back
    */
@@ -33,6 +33,11 @@ export class Observers {
     if (!this.isObserved || !this.listeners.has(lock)) return;
     this.changed.add(lock);
     this.isChanged = true;
+  }
+
+  /** The state is another one: all are to look. */
+  touchAll(): void {
+    for (const lock of this.listeners.keys()) this.touch(lock);
   }
 
   /** The entry is applied. */

@@ -43,14 +43,20 @@ export class Semaphore implements Hashed<Semaphore>, Linked<Semaphore> {
     assert(permits <= this.available, "no more permits are granted than there are");
     const slots: number[] = [];
     for (let slot = 0; slots.length < permits; slot++) {
-      const word = slot >> 5;
-      const bits = this.taken[word] ?? 0;
-      if ((bits & (1 << (slot & 31))) !== 0) continue;
-      this.taken[word] = bits | (1 << (slot & 31));
-      slots.push(slot);
+      if (this.isFree(slot)) slots.push(slot);
     }
-    this.available -= permits;
+    this.occupy(slots);
     return slots;
+  }
+
+  isFree(slot: number): boolean {
+    return ((this.taken[slot >> 5] ?? 0) & (1 << (slot & 31))) === 0;
+  }
+
+  /** Takes these slots, which must be free. */
+  occupy(slots: readonly number[]): void {
+    for (const slot of slots) this.taken[slot >> 5] = (this.taken[slot >> 5] ?? 0) | (1 << (slot & 31));
+    this.available -= slots.length;
   }
 
   giveBack(slots: readonly number[]): void {
@@ -141,5 +147,10 @@ export class Semaphores {
   /** In no order that may matter. */
   values(): Iterable<Semaphore> {
     return this.byName.values();
+  }
+
+  /** In an order that tells nothing, the same on every replica. */
+  ordered(): Iterable<Semaphore> {
+    return this.byName.ordered();
   }
 }

@@ -50,12 +50,17 @@ export class Sessions {
   }
 
   add(id: string, serial: number, ttlMs: number): Session {
-    this.lastNumber += 1;
-    const session = new Session(id, this.lastNumber, serial, ttlMs);
-    this.byId.add(session);
-    this.transitions.note(changes.sessionOpened, session.hash, this.lastNumber, serial);
-    this.opened.push(session);
+    const session = new Session(id, this.lastNumber + 1, serial, ttlMs);
+    this.transitions.note(changes.sessionOpened, session.hash, session.number, serial);
+    this.insert(session);
     return session;
+  }
+
+  /** Its number must be above {@link lastNumber}, which it becomes. */
+  insert(session: Session): void {
+    this.lastNumber = session.number;
+    this.byId.add(session);
+    this.opened.push(session);
   }
 
   remove(session: Session): void {
@@ -71,6 +76,11 @@ export class Sessions {
       if (session.number > after) page.push(session);
     }
     return page;
+  }
+
+  /** By number. */
+  *inOrder(): Generator<Session> {
+    for (let session = this.opened.first; session !== undefined; session = session.next) yield session;
   }
 
   /** In no order that may matter. */

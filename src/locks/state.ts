@@ -74,14 +74,17 @@ export class LockState {
   readonly ingresses = new Ingresses(this.transitions);
   readonly keys = new IdempotencyKeys(this.transitions);
 
-  readonly observers = new Observers();
   /** Lost a hold or a place in the entry being applied, and are not looked at yet. Empty between entries. */
   readonly freed = new Set<Lock | Semaphore>();
 
   /** Where outcomes of the entry being applied go. */
   emit: Emit = discard;
 
-  constructor(readonly limits: LockLimits) {}
+  constructor(
+    readonly limits: LockLimits,
+    /** Outlive a state that is replaced. */
+    readonly observers = new Observers(),
+  ) {}
 
   /** Locks and semaphores. */
   get names(): number {
@@ -104,6 +107,11 @@ export class LockState {
 
   nextToken(): number {
     this.tokenCounter += 1;
+    return this.lastToken;
+  }
+
+  /** No token so far is larger. */
+  get lastToken(): number {
     return this.generation * GENERATION_STEP + this.tokenCounter;
   }
 }

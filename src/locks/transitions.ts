@@ -79,6 +79,17 @@ export class Transitions {
     this.high = high ^ (high >>> 16);
   }
 
+  /** All that {@link hash} is made of, as integers in 0…2³²−1. */
+  get lanes(): readonly [low: number, high: number] {
+    return [this.low >>> 0, this.high >>> 0];
+  }
+
+  /** Goes on from there. */
+  resume([low, high]: readonly [low: number, high: number]): void {
+    this.low = low | 0;
+    this.high = high | 0;
+  }
+
   /** An integer in 0…2⁵³−1. */
   get hash(): number {
     let low = Math.imul(this.low ^ (this.high >>> 13), 0x85ebca6b);

@@ -1,0 +1,27 @@
+import type { Session } from "../sessions.ts";
+import type { LockState } from "../state.ts";
+import { demand } from "./format.ts";
+import type { KnownIngresses } from "./ingresses.ts";
+
+/** A state that comes in, with what later parts of a snapshot refer to, and what earlier ones leave open. */
+export class Draft {
+  /** Locks and semaphores that nobody holds: somebody must wait for each. */
+  openNames = 0;
+  /** Places of requests for several locks that are not in their queues yet. */
+  openPlaces = 0;
+
+  constructor(
+    readonly state: LockState,
+    readonly known: KnownIngresses,
+    /** In the order of their numbers. */
+    readonly sessions: readonly Session[],
+    /** Keys whose request is not over: an operation with each must wait. */
+    public openKeys: number,
+  ) {}
+
+  close(): void {
+    demand(this.openKeys === 0, "a key of a request that neither waits nor is over");
+    demand(this.openNames === 0, "a name that nobody holds or waits for");
+    demand(this.openPlaces === 0, "a request for several locks that does not stand in all their queues");
+  }
+}

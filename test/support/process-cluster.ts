@@ -32,6 +32,8 @@ export interface ClusterOptions {
   /** Told of every process that ends although nobody sent it a signal. */
   readonly onOwnExit?: (id: string, code: number | null) => void;
   readonly flags?: readonly string[];
+  /** Variables that a node is started with. */
+  readonly environment?: (id: string) => Readonly<Record<string, string>>;
   /** The nodes that run from the start; all where nothing is said. Without a majority no leader is waited for. */
   readonly startOnly?: readonly string[];
 }
@@ -137,7 +139,7 @@ export class ProcessCluster implements AsyncDisposable {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
-      env: cleanEnvironment(),
+      env: { ...cleanEnvironment(), ...this.options.environment?.(id) },
     });
     node.process = child;
     node.paused = false;

@@ -4,11 +4,15 @@ import type { Prng } from "../../src/kernel/prng.ts";
 export const processFaults = ["kill", "pause", "restart-all", "rolling", "transfer"] as const;
 /** What is done to the network between the nodes, at the same time as the others. */
 export const networkFaults = ["partition", "one-way"] as const;
-export const faultKinds = [...processFaults, ...networkFaults];
+/** What is done to clocks, at the same time, too. */
+export const clockFaults = ["clock-step", "clock-drift"] as const;
+export const faultKinds = [...processFaults, ...networkFaults, ...clockFaults];
 /** Only when asked for: needs root, and writes much. One after the other with those to processes. */
 export const diskFaults = ["disk-full"] as const;
 export const everyFault = [...faultKinds, ...diskFaults];
 export type FaultKind = (typeof everyFault)[number];
+/** Within one of them faults come one after the other. */
+export const lanes: readonly (readonly FaultKind[])[] = [[...processFaults, ...diskFaults], networkFaults, clockFaults];
 
 export interface PlannedFault {
   readonly kind: FaultKind;

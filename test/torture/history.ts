@@ -49,6 +49,8 @@ export interface FaultRecord {
   readonly fault: string;
   readonly nodes: readonly string[];
   readonly detail?: string;
+  /** A step of the leader's monotonic clock: by so much leases may have ended early, and by no more. */
+  readonly shortens_us?: number;
   readonly from_us: number;
   readonly to_us: number;
 }
@@ -110,6 +112,8 @@ export interface RunRecord {
   readonly program: string;
   readonly version: string;
   readonly started_at: string;
+  /** Clocks of nodes run within this of real time; nothing where they were left alone. */
+  readonly max_drift?: number;
 }
 
 /** The last line: without it the history breaks off, and what it lacks may have happened. */

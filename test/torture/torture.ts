@@ -7,8 +7,9 @@ import { NodeChoice } from "../support/node-choice.ts";
 import { type Program, ProcessCluster } from "../support/process-cluster.ts";
 import type { Violation } from "./checks/violation.ts";
 import { type Surroundings, TortureClient } from "./client.ts";
+import { Clocks, MAX_DRIFT } from "./clocks.ts";
 import { Disks } from "./disks.ts";
-import { diskFaults, type FaultKind, networkFaults, planFaults, processFaults } from "./faults.ts";
+import { clockFaults, type FaultKind, lanes, planFaults } from "./faults.ts";
 import {
   type EndRecord,
   type ExitRecord,
@@ -83,6 +84,7 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
 class Run {
   private namespaces: NamespaceNetwork | undefined;
   private disks: Disks | undefined;
+  private readonly clocks: Clocks | undefined;
   private readonly prng: Prng;
 
   constructor(
@@ -91,6 +93,7 @@ class Run {
     private readonly directory: string,
   ) {
     this.prng = new Prng(options.seed);
+    if (clockFaults.some((kind) => options.faults.includes(kind))) this.clocks = new Clocks(directory);
   }
 
   start(): Promise<ProcessCluster> {
@@ -101,6 +104,7 @@ class Run {
       nodes: Array.from({ length: size }, (_, i) => `node${i + 1}`),
       ...{ network: options.network, program: options.program.join(" "), version },
       started_at: new Date().toISOString(),
+      ...(this.clocks !== undefined && { max_drift: MAX_DRIFT }),
     });
     const onOwnExit = (node: string, code: number | null) => {
       this.log(`${node} ended by itself with code ${code}`);
@@ -110,6 +114,7 @@ class Run {
     return ProcessCluster.start({
       ...(this.fillsDisks && { startOnly: [] }),
       ...{ size, program, directory, onOwnExit, proxied: options.network === "proxy" },
+      environment: (id) => this.clocks?.environment(id) ?? {},
       ...(options.network === "namespaces" && {
         network: (nodes) => (this.namespaces = new NamespaceNetwork(nodes)),
       }),
@@ -161,11 +166,11 @@ class Run {
 
   /** Faults of both kinds at the same time, until the time is up; then there are none any more. */
   private async strike(cluster: ProcessCluster, observer: Observer): Promise<void> {
-    const { namespaces, disks, history, options } = this;
-    const onFault = (what: string) => this.log(what);
-    const striking = [[...processFaults, ...diskFaults], networkFaults].map((lane) => {
+    const { namespaces, disks, clocks, history, options } = this;
+    const tools = { cluster, history, observer, namespaces, disks, clocks, onFault: (what: string) => this.log(what) };
+    const striking = lanes.map((lane) => {
       const kinds = lane.filter((kind) => options.faults.includes(kind));
-      const nemesis = new Nemesis({ cluster, history, observer, namespaces, disks, onFault }, kinds.length);
+      const nemesis = new Nemesis(tools, kinds.length);
       setTimeout(() => nemesis.stop(), options.minutes * 60_000);
       return nemesis.run(planFaults(kinds, new Prng(this.prng.uint32())));
     });

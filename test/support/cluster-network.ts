@@ -13,8 +13,8 @@ export interface ClusterNetwork {
   readonly flags: readonly string[];
   /** The address on which a node listens, and at which clients reach it. */
   host(id: string): string;
-  /** HOST:PORT at which `from` finds the peer port of `to`. */
-  peerAddress(from: string, to: string, peerPort: number): string;
+  /** HOST:PORT at which the others find the peer port of a node. */
+  peerAddress(id: string, peerPort: number): string;
   /** The command line of a program that runs where the node lives. */
   programAt(id: string, program: readonly string[]): readonly string[];
   /** What `from` sends no longer reaches `to`: silence, no reset. */
@@ -32,7 +32,7 @@ export class LoopbackNetwork implements ClusterNetwork {
     return "127.0.0.1";
   }
 
-  peerAddress(_from: string, _to: string, peerPort: number): string {
+  peerAddress(_id: string, peerPort: number): string {
     return `127.0.0.1:${peerPort}`;
   }
 
@@ -51,30 +51,27 @@ export class LoopbackNetwork implements ClusterNetwork {
   close(): void {}
 }
 
-/** Loopback with a proxy on every way from one node to another. */
+/** Loopback with a proxy in front of every node, which tells by its greeting who dials. */
 export class ProxyNetwork extends LoopbackNetwork {
-  /** By `from>to`: the proxy through which `from` reaches `to`. */
   private readonly proxies = new Map<string, TcpProxy>();
 
   constructor(nodes: readonly NodePlace[]) {
     super();
-    for (const from of nodes) {
-      for (const to of nodes) {
-        if (from !== to) this.proxies.set(`${from.id}>${to.id}`, new TcpProxy("127.0.0.1", to.peerPort));
-      }
-    }
+    const ids = nodes.map(({ id }) => id);
+    const dialer = (bytes: Uint8Array): string => dialerIn(bytes, ids);
+    for (const { id, peerPort } of nodes) this.proxies.set(id, new TcpProxy("127.0.0.1", peerPort, dialer));
   }
 
-  override peerAddress(from: string, to: string, peerPort: number): string {
-    return `127.0.0.1:${this.proxies.get(`${from}>${to}`)?.port ?? peerPort}`;
+  override peerAddress(id: string, peerPort: number): string {
+    return `127.0.0.1:${this.proxies.get(id)?.port ?? peerPort}`;
   }
 
   override block(from: string, to: string): void {
-    for (const [proxy, direction] of this.ways(from, to)) proxy.blockDirection(direction);
+    for (const [proxy, direction, dialer] of this.ways(from, to)) proxy.blockDirection(direction, dialer);
   }
 
   override unblock(from: string, to: string): void {
-    for (const [proxy, direction] of this.ways(from, to)) proxy.unblockDirection(direction);
+    for (const [proxy, direction, dialer] of this.ways(from, to)) proxy.unblockDirection(direction, dialer);
   }
 
   override heal(): void {
@@ -86,13 +83,20 @@ export class ProxyNetwork extends LoopbackNetwork {
   }
 
   /** Bytes from one node to another travel on connections that either of them has made. */
-  private ways(from: string, to: string): [TcpProxy, Direction][] {
-    const out = this.proxies.get(`${from}>${to}`);
-    const back = this.proxies.get(`${to}>${from}`);
+  private ways(from: string, to: string): [proxy: TcpProxy, direction: Direction, dialer: string][] {
+    const out = this.proxies.get(to);
+    const back = this.proxies.get(from);
     if (out === undefined || back === undefined) throw new Error(`no way from ${from} to ${to}`);
     return [
-      [out, "toTarget"],
-      [back, "fromTarget"],
+      [out, "toTarget", from],
+      [back, "fromTarget", to],
     ];
   }
+}
+
+/** The id that stands first in a greeting is the speaker's; behind it comes whom it believes to have reached. */
+function dialerIn(bytes: Uint8Array, ids: readonly string[]): string {
+  const text = Buffer.from(bytes).toString("latin1");
+  const places = ids.map((id) => ({ id, at: text.indexOf(id) })).filter(({ at }) => at >= 0);
+  return places.toSorted((a, b) => a.at - b.at)[0]?.id ?? "";
 }

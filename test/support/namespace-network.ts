@@ -47,8 +47,8 @@ export class NamespaceNetwork implements ClusterNetwork {
     return `${this.subnet}.${this.number(id)}`;
   }
 
-  peerAddress(_from: string, to: string, peerPort: number): string {
-    return `${this.host(to)}:${peerPort}`;
+  peerAddress(id: string, peerPort: number): string {
+    return `${this.host(id)}:${peerPort}`;
   }
 
   programAt(id: string, program: readonly string[]): readonly string[] {

@@ -117,7 +117,7 @@ export class ProcessCluster implements AsyncDisposable {
   command(id: string, changed: Readonly<Record<string, string>> = {}): string[] {
     const node = this.node(id);
     const host = this.network.host(id);
-    const peers = this.nodes.map((peer) => `${peer.id}=${this.network.peerAddress(id, peer.id, peer.peerPort)}`);
+    const peers = this.nodes.map((peer) => `${peer.id}=${this.network.peerAddress(peer.id, peer.peerPort)}`);
     const flags = {
       "--id": id,
       "--cluster": "test",

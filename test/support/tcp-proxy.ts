@@ -47,14 +47,16 @@ class Flow {
 class Pair {
   readonly toTarget: Flow;
   readonly fromTarget: Flow;
+  /** Who has made the connection, as soon as that is known. */
+  dialer: string | undefined;
   /** The connection to the target has been asked for. */
   dialed = false;
   clientClosed = false;
   targetClosed = false;
 
-  constructor(blocked: ReadonlySet<Direction>) {
-    this.toTarget = new Flow(() => blocked.has("toTarget"));
-    this.fromTarget = new Flow(() => blocked.has("fromTarget"));
+  constructor(isBlocked: (direction: Direction, dialer: string | undefined) => boolean) {
+    this.toTarget = new Flow(() => isBlocked("toTarget", this.dialer));
+    this.fromTarget = new Flow(() => isBlocked("fromTarget", this.dialer));
   }
 
   attachClient(client: Socket<Pair>): void {
@@ -86,19 +88,26 @@ export class TcpProxy {
   private readonly server: TCPSocketListener<Pair>;
   private readonly pairs = new Set<Pair>();
   private readonly blocked = new Set<Direction>();
+  /** What is blocked for one of those who dial, by its name. */
+  private readonly blockedOf = new Map<string, Set<Direction>>();
   /** Connections that clients have made so far. */
   accepted = 0;
 
+  /** @param dialerOf who dials, by the first bytes that come; nothing passes before they have come */
   constructor(
     private readonly targetHost: string,
     private readonly targetPort: number,
+    private readonly dialerOf?: (bytes: Uint8Array) => string,
   ) {
     this.server = Bun.listen<Pair>({
       hostname: "127.0.0.1",
       port: 0,
       socket: {
         open: (client) => this.onClient(client),
-        data: (client, chunk) => client.data.toTarget.onData(chunk),
+        data: (client, chunk) => {
+          this.identify(client.data, chunk);
+          client.data.toTarget.onData(chunk);
+        },
         drain: (client) => client.data.fromTarget.pump(),
         close: (client) => {
           client.data.clientClosed = true;
@@ -120,19 +129,21 @@ export class TcpProxy {
     this.blockDirection("fromTarget");
   }
 
-  blockDirection(direction: Direction): void {
-    this.blocked.add(direction);
+  /** @param dialer of whose connections; of all where nobody is named */
+  blockDirection(direction: Direction, dialer?: string): void {
+    this.directions(dialer).add(direction);
     for (const pair of this.pairs) pair.pump();
   }
 
   /** Everything flows again, what was held back first. */
   heal(): void {
     this.blocked.clear();
+    this.blockedOf.clear();
     this.resume();
   }
 
-  unblockDirection(direction: Direction): void {
-    if (this.blocked.delete(direction)) this.resume();
+  unblockDirection(direction: Direction, dialer?: string): void {
+    if (this.directions(dialer).delete(direction)) this.resume();
   }
 
   /** Resets all connections. New ones pass. */
@@ -151,23 +162,43 @@ export class TcpProxy {
       // Whoever gave up in the meantime never reached the target.
       if (pair.clientClosed && !pair.dialed) this.pairs.delete(pair);
       else this.dial(pair);
-      pair.pump();
+      if (pair.dialed) pair.pump();
     }
+  }
+
+  private directions(dialer: string | undefined): Set<Direction> {
+    if (dialer === undefined) return this.blocked;
+    const known = this.blockedOf.get(dialer) ?? new Set();
+    this.blockedOf.set(dialer, known);
+    return known;
+  }
+
+  private readonly isBlocked = (direction: Direction, dialer: string | undefined): boolean =>
+    this.blocked.has(direction) || (dialer !== undefined && this.blockedOf.get(dialer)?.has(direction) === true);
+
+  private identify(pair: Pair, bytes: Uint8Array): void {
+    if (this.dialerOf === undefined || pair.dialer !== undefined) return;
+    pair.dialer = this.dialerOf(bytes);
+    this.dial(pair);
   }
 
   private onClient(client: Socket<Pair>): void {
     this.accepted++;
-    const pair = new Pair(this.blocked);
+    const pair = new Pair(this.isBlocked);
     client.data = pair;
     client.setNoDelay(true);
     pair.attachClient(client);
     this.pairs.add(pair);
-    pair.toTarget.pump();
-    if (this.blocked.size < 2) this.dial(pair);
+    // Whoever is not known yet is read.
+    if (this.dialerOf === undefined) pair.toTarget.pump();
+    this.dial(pair);
   }
 
+  /** If anything may pass. */
   private dial(pair: Pair): void {
-    if (pair.dialed) return;
+    if (pair.dialed || (this.dialerOf !== undefined && pair.dialer === undefined)) return;
+    const { dialer } = pair;
+    if (this.isBlocked("toTarget", dialer) && this.isBlocked("fromTarget", dialer)) return;
     pair.dialed = true;
     Bun.connect<Pair>({
       hostname: this.targetHost,

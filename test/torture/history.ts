@@ -51,6 +51,12 @@ export interface FaultRecord {
   readonly detail?: string;
   /** A step of the leader's monotonic clock: by so much leases may have ended early, and by no more. */
   readonly shortens_us?: number;
+  /** Those that can be of no majority while it lasts; all of `nodes` where nothing is said. */
+  readonly without?: readonly string[];
+  /** One of the nodes after the other was down, never two. */
+  readonly in_turn?: true;
+  /** The members afterwards, where that has changed. */
+  readonly members?: readonly string[];
   readonly from_us: number;
   readonly to_us: number;
 }
@@ -99,6 +105,13 @@ export interface ReplicaRecord {
   readonly semaphores?: Fields;
 }
 
+/** What all nodes together have counted, by the names of their metrics. */
+export interface CountersRecord {
+  readonly type: "counters";
+  readonly n: number;
+  readonly totals: Readonly<Record<string, number>>;
+}
+
 /** The first line. */
 export interface RunRecord {
   readonly type: "run";
@@ -132,6 +145,7 @@ export type HistoryRecord =
   | ExitRecord
   | RecoveryRecord
   | ReplicaRecord
+  | CountersRecord
   | RunRecord
   | EndRecord;
 

@@ -1,6 +1,7 @@
 import Table from "cli-table3";
 import type { Violation } from "./checks/violation.ts";
-import type { HistoryRecord, OperationRecord } from "./history.ts";
+import { type Figures, figuresOf } from "./figures.ts";
+import type { HistoryRecord } from "./history.ts";
 import type { TortureReport } from "./torture.ts";
 
 /** Of each rule. */
@@ -9,13 +10,15 @@ const SHOWN_RECORDS = 6;
 
 /** What happened in a run, and what is wrong with it, as lines of text. */
 export function summaryOf({ records, violations, keptAt }: TortureReport): string {
-  const operations = records.filter((record) => record.type === "operation");
-  const grants = operations.filter(({ operation, outcome }) => operation.includes(".acquire") && outcome === "ok");
+  const figures = figuresOf(records, violations);
   return [
-    operationTable(operations),
-    `faults: ${counted(records.flatMap((record) => (record.type === "fault" ? [record.fault] : [])))}`,
-    `elections: ${elections(records)}; longest time without a change that was acknowledged: ${longestGap(operations)}`,
-    `${operations.length} operations, ${grants.length} grants checked`,
+    operationTable(figures),
+    `faults: ${inWords(figures.faults)}`,
+    `counted by the nodes: ${inWords(figures.counters)}`,
+    `elections: ${figures.elections}`,
+    `longest time without a change that was acknowledged: ${gap(figures, "longest_unavailable")}; ` +
+      `while a majority was up and connected: ${gap(figures, "longest_unavailable_with_majority")}`,
+    `${figures.requests} operations, ${figures.grants} grants checked`,
     ...[...Map.groupBy(violations, ({ rule }) => rule)].map(([rule, broken]) => told(rule, broken, records)),
     ...(keptAt === undefined ? [] : [`history: ${keptAt}/history.jsonl`]),
     violations.length === 0 ? "no violation" : `${violations.length} violations`,
@@ -31,36 +34,22 @@ function told(rule: string, broken: readonly Violation[], records: readonly Hist
   return [`\nVIOLATION: ${rule}`, ...shown, ...(more > 0 ? [`  … and ${more} more of this rule`] : [])].join("\n");
 }
 
-function operationTable(operations: readonly OperationRecord[]): string {
+function operationTable({ operations }: Figures): string {
   const table = new Table({ head: ["operation", "ok", "definite errors", "unknown"], style: { head: [], border: [] } });
-  for (const [operation, records] of Map.groupBy(operations, (record) => record.operation)) {
-    const of = (outcome: OperationRecord["outcome"]) => records.filter((record) => record.outcome === outcome);
-    const codes = (outcome: OperationRecord["outcome"]) => counted(of(outcome).map(({ code = "" }) => code));
-    table.push([operation, of("ok").length, codes("error"), codes("unknown")]);
+  for (const [operation, { ok, errors, unknown }] of Object.entries(operations)) {
+    table.push([operation, ok, inWords(errors), inWords(unknown)]);
   }
   return table.toString();
 }
 
-/** `3 a, 1 b`, the most frequent first. */
-function counted(words: readonly string[]): string {
-  const groups = [...Map.groupBy(words, (word) => word)].map(([word, same]) => [word, same.length] as const);
-  return groups
-    .toSorted(([, a], [, b]) => b - a)
+/** `3 a, 1 b`. */
+function inWords(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
     .map(([word, count]) => `${count} ${word}`)
     .join(", ");
 }
 
-/** Terms with a leader, after the first. */
-function elections(records: readonly HistoryRecord[]): number {
-  const terms = records.flatMap((record) => (record.type === "view" && record.role === "leader" ? [record.term] : []));
-  return Math.max(0, new Set(terms).size - 1);
-}
-
-function longestGap(operations: readonly OperationRecord[]): string {
-  const changes = operations.filter(({ operation, outcome }) => outcome === "ok" && !/inspect|list/.test(operation));
-  const times = changes.map(({ to_us }) => to_us).toSorted((a, b) => a - b);
-  const gapsUs = times.slice(1).map((time, i) => time - (times[i] ?? time));
-  const longestUs = gapsUs.reduce((longest, gapUs) => Math.max(longest, gapUs), 0);
-  const began = (times[gapsUs.indexOf(longestUs)] ?? 0) / 1e6;
-  return `${(longestUs / 1e6).toFixed(1)} s, from ${began.toFixed(1)} s on`;
+function gap(figures: Figures, name: "longest_unavailable" | "longest_unavailable_with_majority"): string {
+  const seconds = (ms: number) => (ms / 1_000).toFixed(1);
+  return `${seconds(figures[`${name}_ms`])} s, from ${seconds(figures[`${name}_from_ms`])} s on`;
 }

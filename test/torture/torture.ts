@@ -8,8 +8,10 @@ import { type Program, ProcessCluster } from "../support/process-cluster.ts";
 import type { Violation } from "./checks/violation.ts";
 import { type Surroundings, TortureClient } from "./client.ts";
 import { Clocks, MAX_DRIFT } from "./clocks.ts";
+import { Counters } from "./counters.ts";
 import { Disks } from "./disks.ts";
 import { clockFaults, type FaultKind, lanes, planFaults } from "./faults.ts";
+import { figuresOf } from "./figures.ts";
 import {
   type EndRecord,
   type ExitRecord,
@@ -73,6 +75,7 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
     const { records } = history;
     const violations = verdictOn(records);
     const keptAt = options.keep ?? (violations.length > 0 ? keptFolder(options.seed) : undefined);
+    if (keptAt !== undefined) writeFileSync(join(keptAt, "summary.json"), summaryJson(records, violations));
     if (keptAt !== undefined && violations.length > 0) await keep(cluster, history, keptAt);
     return { records, violations, keptAt };
   } finally {
@@ -145,6 +148,7 @@ class Run {
     const surroundings: Surroundings = { history, nodes: new NodeChoice(nodes), stopping: false };
     const client = (name: string) => new TortureClient(name, new Prng(this.prng.uint32()), surroundings);
     const observer = new Observer(cluster, history);
+    const counters = new Counters(cluster, history);
     const sentinels = await Sentinels.take(client("sentinel"));
     const clients = Array.from({ length: options.clients }, (_, i) => client(`c${i + 1}`));
     const working = Promise.all(clients.map(work));
@@ -161,6 +165,7 @@ class Run {
     await sentinels.end();
     await recovery.everyNodeShows(client("last"));
     await observer.stop();
+    await counters.end();
     history.add<EndRecord>({ type: "end", healed_us: healedUs, at_us: history.nowUs() });
   }
 
@@ -205,6 +210,10 @@ async function leaveHold(client: TortureClient): Promise<void> {
   const lock_type = client.prng.chance(0.5) ? "shared" : "exclusive";
   await client.settle("locks.acquire", { lock_name: `residue-${client.name}`, owner, lock_type, ttl: 3_600 });
   await client.settle("semaphores.acquire", { ...residue, owner, permits: 1 + client.prng.int(5), ttl: 3_600 });
+}
+
+function summaryJson(records: readonly HistoryRecord[], violations: readonly Violation[]): string {
+  return `${JSON.stringify(figuresOf(records, violations), undefined, 2)}\n`;
 }
 
 /** Never resolves; rejects when the signal comes. */

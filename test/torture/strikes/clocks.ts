@@ -26,7 +26,7 @@ export const clockStep: Strike = async (striker, fault, prng) => {
   const shortens = isMonotonic && sign > 0 ? { shortens_us: TWO_HEARTBEATS_US * nodes.length } : {};
   // Steps of the monotonic clock are kept apart, so that leases can still be judged.
   if (isMonotonic) await striker.wait(fault.lastsMs);
-  return { nodes, detail, ...shortens };
+  return { nodes, detail, ...shortens, without: [] };
 };
 
 /** From now on each node's clocks run at a rate of their own, within what leases are promised for (T2). */
@@ -37,5 +37,5 @@ export const clockDrift: Strike = async (striker, _fault, prng) => {
   const percent = drifts.map((drift) => `${(drift * 100).toFixed(2)} %`).join(", ");
   const detail = striker.announce("clock-drift", percent);
   await Promise.all(nodes.map((id, i) => clocks?.change(cluster, id, { drift: drifts[i] ?? 0 })));
-  return { nodes, detail };
+  return { nodes, detail, without: [] };
 };

@@ -5,6 +5,8 @@ import { secondsOf, type Strike, type Striker } from "./strike.ts";
 interface Cut {
   readonly nodes: readonly string[];
   readonly text: string;
+  /** Those that no majority can have any more. */
+  readonly without: readonly string[];
   readonly cut: () => void;
 }
 
@@ -13,12 +15,12 @@ export const oneWay: Strike = cutFor("one-way", directionOf);
 
 function cutFor(kind: string, choose: (striker: Striker, prng: Prng) => Cut): Strike {
   return async (striker, fault, prng) => {
-    const { nodes, text, cut } = choose(striker, prng);
+    const { nodes, text, without, cut } = choose(striker, prng);
     const detail = striker.announce(kind, `${text} for ${secondsOf(fault)} s`);
     cut();
     await striker.wait(fault.lastsMs);
     striker.tools.cluster.heal();
-    return { nodes, detail };
+    return { nodes, detail, without };
   };
 }
 
@@ -27,14 +29,16 @@ function groupsOf(striker: Striker, prng: Prng): Cut {
   const target = striker.target(prng);
   const way = prng.int(namespaces === undefined ? 3 : 4);
   if (way === 3) {
-    return { nodes: [target], text: `${target} unplugged`, cut: () => namespaces?.unplug(target) };
+    return { nodes: [target], text: `${target} unplugged`, without: [target], cut: () => namespaces?.unplug(target) };
   }
   const order = [target, ...shuffled(cluster.others(target), prng)];
   const smaller = way === 0 ? 1 : Math.floor(order.length / 2);
   const halves = [order.slice(0, smaller), order.slice(smaller)];
   const groups = way === 2 ? order.map((id) => [id]) : halves;
   const text = groups.map((group) => group.join(" ")).join(" | ");
-  return { nodes: order, text, cut: () => cluster.partition(...groups) };
+  const largest = groups.reduce((a, b) => (b.length > a.length ? b : a));
+  const without = order.filter((id) => !largest.includes(id));
+  return { nodes: order, text, without, cut: () => cluster.partition(...groups) };
 }
 
 function directionOf(striker: Striker, prng: Prng): Cut {
@@ -44,14 +48,15 @@ function directionOf(striker: Striker, prng: Prng): Cut {
   const other = prng.pick(others);
   switch (prng.int(3)) {
     case 0:
-      return { nodes: [target], text: `${target} hears nobody`, cut: () => cluster.deafen(target) };
+      return { nodes: [target], text: `${target} hears nobody`, without: [target], cut: () => cluster.deafen(target) };
     case 1: {
       const mute = () => others.forEach((id) => cluster.blockOneWay(target, id));
-      return { nodes: [target], text: `nobody hears ${target}`, cut: mute };
+      return { nodes: [target], text: `nobody hears ${target}`, without: [target], cut: mute };
     }
     default: {
       const text = `${other} does not hear ${target}`;
-      return { nodes: [target, other], text, cut: () => cluster.blockOneWay(target, other) };
+      const nodes = [target, other];
+      return { nodes, text, without: nodes, cut: () => cluster.blockOneWay(target, other) };
     }
   }
 }

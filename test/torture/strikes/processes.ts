@@ -43,7 +43,7 @@ export const rolling: Strike = async (striker, _fault, prng) => {
   const nodes = shuffled(striker.tools.cluster.ids, prng);
   const detail = striker.announce("rolling", nodes.join(", "));
   for (const node of nodes) await restart(striker, node);
-  return { nodes, detail };
+  return { nodes, detail, without: [], in_turn: true };
 };
 
 export const transfer: Strike = async (striker, _fault, prng) => {
@@ -53,7 +53,7 @@ export const transfer: Strike = async (striker, _fault, prng) => {
   // Any answer will do, and none: the node asked may be down.
   const url = `${cluster.url(prng.pick(cluster.ids))}/cluster/transfer?to=${node}`;
   await call("POST", url, { timeoutMs: 2_000 }).catch(() => undefined);
-  return { nodes: [node], detail };
+  return { nodes: [node], detail, without: [] };
 };
 
 /** Stops a node as an operator does, and waits until it is back, if it can be. */

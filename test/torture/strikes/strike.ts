@@ -33,7 +33,7 @@ export interface Striker {
 }
 
 /** What the history says of a fault, beside its kind and its time. */
-export type Struck = Pick<FaultRecord, "nodes" | "detail" | "shortens_us">;
+export type Struck = Omit<FaultRecord, "type" | "n" | "fault" | "from_us" | "to_us">;
 
 /** Carries one fault out, and ends it. */
 export type Strike = (striker: Striker, fault: PlannedFault, prng: Prng) => Promise<Struck>;

@@ -47,6 +47,8 @@ export const limits = {
   maxOperationWindow: 65_536,
   /** Node names that have ever taken requests in. */
   maxIngressNodes: 1024,
+  /** Times that a cluster may be restored or recovered: tokens are generation · 2⁴⁰ + counter, exact integers. */
+  maxGenerations: 8_192,
   /** Earlier processes of one node whose operations are known to be over. */
   maxRetiredIngresses: 8,
   /** Holds, waiters, sessions and keys that one time entry ends; more are left to the next. */

@@ -60,14 +60,22 @@ function isPair(text: string, i: number): boolean {
   return next >= 0xdc00 && next <= 0xdfff;
 }
 
+/** Units that become text in one call: one by one they would make a chain of strings. */
+const MAX_UNITS = 64;
+
 /** Reads well-formed UTF-8; returns undefined for anything else (overlong, surrogate, cut short). */
 export function readUtf8(source: Uint8Array, start: number, end: number): string | undefined {
   let text = "";
+  let units: number[] = [];
   let at = start;
   while (at < end) {
+    if (units.length >= MAX_UNITS) {
+      text += String.fromCharCode(...units);
+      units = [];
+    }
     const lead = source[at++] ?? 0;
     if (lead < 0x80) {
-      text += String.fromCharCode(lead);
+      units.push(lead);
       continue;
     }
     const extra =
@@ -80,9 +88,10 @@ export function readUtf8(source: Uint8Array, start: number, end: number): string
       code = (code << 6) | (next & 0x3f);
     }
     if (!isScalar(code, extra)) return undefined;
-    text += String.fromCodePoint(code);
+    if (code < 0x10000) units.push(code);
+    else units.push(0xd800 + ((code - 0x10000) >> 10), 0xdc00 + ((code - 0x10000) & 0x3ff));
   }
-  return text;
+  return text + String.fromCharCode(...units);
 }
 
 function isScalar(code: number, extra: number): boolean {

@@ -9,6 +9,7 @@ import { decodeCommand } from "./codec.ts";
 import { digestOf } from "./digest.ts";
 import { expireDue } from "./expiry.ts";
 import { admit } from "./admission.ts";
+import { raiseGeneration } from "./generation.ts";
 import { finish } from "./operations.ts";
 import type { Operation } from "./records.ts";
 import { acquirePermits, releasePermits } from "./permit-commands.ts";
@@ -18,7 +19,7 @@ import { writeSnapshot } from "./snapshot/content.ts";
 import { LockRestoration } from "./snapshot/restoration.ts";
 import { discard, type Emit, type LockLimits, LockState } from "./state.ts";
 import { changes, TRANSITIONS_FORMULA } from "./transitions.ts";
-import type { LockCommand, LockResult, LockView, SemaphoreView, SessionView, WaitEdge } from "./types.ts";
+import type { LockCommand, LockError, LockResult, LockView, SemaphoreView, SessionView, WaitEdge } from "./types.ts";
 import { revisionOf, viewLock, viewOf, viewSemaphore, viewSessions } from "./views.ts";
 import { waitForEdges } from "./wait-for-graph.ts";
 
@@ -119,6 +120,21 @@ export class LockMachine {
       observers.touchAll();
       observers.notify();
     });
+  }
+
+  /**
+   * For a cluster that begins with the state of another one: restore it, raise, take the snapshot anew. Every replica must
+   * begin with that one.
+   *
+   * @returns why not, or undefined
+   */
+  raiseGeneration(): LockError | undefined {
+    return raiseGeneration(this.state);
+  }
+
+  /** Of tokens: how often the cluster was restored or recovered. */
+  get generation(): number {
+    return this.state.generation;
   }
 
   get appliedIndex(): number {

@@ -32,6 +32,14 @@ export class LockTable {
     return lock;
   }
 
+  /** As {@link add}; the name must be behind all that are there. */
+  append(name: string): Lock {
+    const lock = new Lock(name, hashText(name));
+    this.byName.add(lock);
+    this.names.append(name);
+    return lock;
+  }
+
   /** A free lock without waiters costs no memory. */
   dropIfIdle(lock: Lock): void {
     if (lock.holders.size > 0 || lock.queue.size > 0) return;
@@ -54,9 +62,11 @@ export class LockTable {
 
   /** By name in code-unit order. */
   *inOrder(): Generator<Lock> {
-    for (const name of this.names.from("", "")) {
-      const lock = this.byName.get(name);
-      if (lock !== undefined) yield lock;
+    for (const block of this.names.inBlocks()) {
+      for (const name of block) {
+        const lock = this.byName.get(name);
+        if (lock !== undefined) yield lock;
+      }
     }
   }
 

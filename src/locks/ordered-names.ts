@@ -21,6 +21,14 @@ export class OrderedNames {
     if (block.length > MAX_BLOCK) this.blocks.splice(at + 1, 0, block.splice(MAX_BLOCK >> 1));
   }
 
+  /** The name must be behind all that are there. */
+  append(name: string): void {
+    const last = this.blocks.at(-1);
+    // With room for names that come later.
+    if (last === undefined || last.length >= MAX_BLOCK >> 1) this.blocks.push([name]);
+    else last.push(name);
+  }
+
   remove(name: string): void {
     const at = this.blockBehind(name) - 1;
     const block = this.blocks[at];
@@ -42,6 +50,11 @@ export class OrderedNames {
         if (name !== after) yield name;
       }
     }
+  }
+
+  /** All names in order, some at a time. They must not change meanwhile. */
+  inBlocks(): readonly (readonly string[])[] {
+    return this.blocks;
   }
 
   /** Position of the first block that begins behind the name. */

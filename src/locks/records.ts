@@ -54,7 +54,7 @@ export class Lock implements Hashed<Lock>, Linked<Lock> {
   readonly queue = new LinkedList<Place>();
   /** The first exclusive place. Shared ones before it have nobody incompatible ahead. */
   firstExclusive: Place | undefined = undefined;
-  /** Shared places at the front may have become grantable since they were last looked at. */
+  /** Shared places at the front may have become grantable since they were last looked at. Invariant: not between entries. */
   sharedDue = false;
 
   constructor(

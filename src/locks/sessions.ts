@@ -45,8 +45,9 @@ export class Sessions {
     return this.byId.size;
   }
 
-  find(id: string): Session | undefined {
-    return this.byId.get(id);
+  /** @param hash `hashText(id)`, where it is known */
+  find(id: string, hash?: number): Session | undefined {
+    return this.byId.get(id, hash);
   }
 
   add(id: string, serial: number, ttlMs: number): Session {

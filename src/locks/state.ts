@@ -44,7 +44,7 @@ export interface LockOutcome {
 export type Emit = (outcome: LockOutcome) => void;
 
 /** Tokens are generation · 2⁴⁰ + counter: a restored cluster never issues an old number again (PROTOCOLS L2). */
-const GENERATION_STEP = 2 ** 40;
+export const GENERATION_STEP = 2 ** 40;
 
 /** The whole state of the lock subsystem. The rules are functions over it, one file an idea. */
 export class LockState {

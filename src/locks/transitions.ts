@@ -47,6 +47,7 @@ export const changes = {
   ingress: 35,
   name: 36,
   featureLevel: 37,
+  generation: 38,
 } as const;
 export type Change = (typeof changes)[keyof typeof changes];
 

@@ -7,8 +7,8 @@ import { demand } from "./format.ts";
  * both sides stop between two elements alone, and a long list, whatever it belongs to, is never one long turn (PROTOCOLS D10).
  */
 const LENGTH_BYTES = 4;
-/** A block ends with the element that reaches this. No element has a tenth of it: names and values are short, lists are cut. */
-const FULL_BYTES = limits.maxSnapshotChunkBytes / 2;
+/** A block ends with the element that reaches this. No element has a tenth of that: names and values are short, lists are cut. */
+const FULL_BYTES = limits.maxSnapshotChunkBytes / 4;
 
 /** What a writer gives out as it goes. */
 export type Pieces = Generator<Uint8Array, void>;

@@ -1,34 +1,31 @@
 import { type ByteReader, type ByteWriter, DecodeError } from "../../kernel/bytes.ts";
 import type { Claimant } from "../claimants.ts";
 import { readId } from "../codec.ts";
-import type { Session } from "../sessions.ts";
 import type { LockState } from "../state.ts";
 import type { Principal } from "../types.ts";
 import { demand } from "./format.ts";
+import type { NumberedSessions } from "./sessions.ts";
 
 /** Codes in snapshots: append only, never renumber. */
 const KINDS: readonly Principal["kind"][] = ["session", "owner", "once"];
 
 /** A session by its number, for its id is long and stands with the session. */
-export function writeClaimant(bytes: ByteWriter, state: LockState, { kind, id, publicName }: Claimant): void {
+export function writeClaimant(bytes: ByteWriter, state: LockState, { kind, id, publicName, hash }: Claimant): void {
   bytes.u8(KINDS.indexOf(kind));
   if (kind === "session") {
-    bytes.varint(state.sessions.find(id)?.number ?? 0);
+    bytes.varint(state.sessions.find(id, hash)?.number ?? 0);
     return;
   }
   bytes.string(id);
   if (kind === "once") bytes.string(publicName);
 }
 
-/**
- * @param sessions in the order of their numbers
- * @returns known, or made: the caller gives it something to hold or to wait for
- */
-export function readClaimant(bytes: ByteReader, state: LockState, sessions: readonly Session[]): Claimant {
+/** @returns known, or made: the caller gives it something to hold or to wait for */
+export function readClaimant(bytes: ByteReader, state: LockState, sessions: NumberedSessions): Claimant {
   const kind = KINDS[bytes.u8()];
   if (kind === undefined) throw new DecodeError("unknown kind of claimant");
   if (kind === "session") {
-    const session = findNumber(sessions, bytes.varint());
+    const session = sessions.at(bytes.varint());
     return state.claimants.findOrAdd({ kind, id: session.id }, session.name);
   }
   const id = readId(bytes);
@@ -37,17 +34,4 @@ export function readClaimant(bytes: ByteReader, state: LockState, sessions: read
   const claimant = state.claimants.findOrAdd({ kind, id, node }, node);
   demand(claimant.publicName === node, "one request came through two nodes");
   return claimant;
-}
-
-function findNumber(sessions: readonly Session[], number: number): Session {
-  let low = 0;
-  let high = sessions.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((sessions[middle]?.number ?? 0) < number) low = middle + 1;
-    else high = middle;
-  }
-  const session = sessions[low];
-  demand(session?.number === number, "a claimant is no session that lives");
-  return session;
 }

@@ -4,6 +4,7 @@ import { type BlockReader, BlockWriter, type Pieces, type Steps } from "./blocks
 import { readCounters, writeCounters } from "./counters.ts";
 import { Draft } from "./draft.ts";
 import { readFences, writeFences } from "./fences.ts";
+import { readForgotten, writeForgotten } from "./forgotten.ts";
 import { FORMAT, MAGIC } from "./format.ts";
 import { readIngresses, writeIngresses } from "./ingresses.ts";
 import { readKeys, writeKeys } from "./keys.ts";
@@ -38,6 +39,7 @@ export function* writeSnapshot(state: LockState): Pieces {
   yield* writeFences(out, state);
   yield* writeLocks(out, state, known);
   yield* writeSemaphores(out, state, known);
+  yield* writeForgotten(out, known);
   yield* writeBundles(out, state, known);
   yield* writeLockQueues(out, state, known);
   yield* writePermitQueues(out, state, known);
@@ -56,6 +58,7 @@ export function* readContent(input: BlockReader, state: LockState): Steps {
   const draft = new Draft(state, known, sessions, openKeys);
   yield* readLocks(input, draft);
   yield* readSemaphores(input, draft);
+  yield* readForgotten(input, known);
   const bundles = yield* readBundles(input, draft);
   yield* readLockQueues(input, draft, bundles);
   yield* readPermitQueues(input, draft);

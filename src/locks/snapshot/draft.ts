@@ -1,7 +1,7 @@
-import type { Session } from "../sessions.ts";
 import type { LockState } from "../state.ts";
 import { demand } from "./format.ts";
 import type { KnownIngresses } from "./ingresses.ts";
+import type { NumberedSessions } from "./sessions.ts";
 
 /** A state that comes in, with what later parts of a snapshot refer to, and what earlier ones leave open. */
 export class Draft {
@@ -13,8 +13,7 @@ export class Draft {
   constructor(
     readonly state: LockState,
     readonly known: KnownIngresses,
-    /** In the order of their numbers. */
-    readonly sessions: readonly Session[],
+    readonly sessions: NumberedSessions,
     /** Keys whose request is not over: an operation with each must wait. */
     public openKeys: number,
   ) {}

@@ -1,11 +1,9 @@
-import { Claimant } from "../claimants.ts";
 import { readId } from "../codec.ts";
 import { Ingress } from "../ingresses.ts";
-import { Hold, Lock } from "../records.ts";
 import type { LockState } from "../state.ts";
 import type { BlockReader, BlockWriter, Pieces, Steps } from "./blocks.ts";
 import { demand } from "./format.ts";
-import { readFlag, readResult, writeResult } from "./results.ts";
+import { readResult, writeResult } from "./results.ts";
 
 /**
  * All processes that the state knows, in the order in which they are written: by node, the one that takes requests first,
@@ -13,6 +11,8 @@ import { readFlag, readResult, writeResult } from "./results.ts";
  */
 export class KnownIngresses {
   readonly all: Ingress[] = [];
+  /** Of each, grants that were found to be as their holds say. */
+  private readonly confirmed: number[] = [];
   private readonly places = new Map<number, number[]>();
 
   add(ingress: Ingress): void {
@@ -20,6 +20,16 @@ export class KnownIngresses {
     if (places === undefined) this.places.set(ingress.id, [this.all.length]);
     else places.push(this.all.length);
     this.all.push(ingress);
+    this.confirmed.push(0);
+  }
+
+  confirm(place: number): void {
+    this.confirmed[place] = (this.confirmed[place] ?? 0) + 1;
+  }
+
+  /** Whether holds have spoken for all grants of the process. */
+  isConfirmed(place: number): boolean {
+    return this.confirmed[place] === this.all[place]?.granted.size;
   }
 
   at(place: number): Ingress {
@@ -46,7 +56,6 @@ export function* writeIngresses(out: BlockWriter, { ingresses }: LockState): Gen
       if (out.isFull) yield out.take();
       out.bytes.varint(ingress.id);
       yield* writeWindow(out, ingress);
-      yield* writeForgotten(out, ingress);
       known.add(ingress);
     }
   }
@@ -69,7 +78,6 @@ export function* readIngresses(input: BlockReader, state: LockState): Steps<Know
       if (input.isEmpty) yield;
       const ingress = new Ingress(input.bytes.varint(), node);
       yield* readWindow(input, ingress);
-      yield* readForgotten(input, ingress);
       known.add(ingress);
       processes.push(ingress);
     }
@@ -101,41 +109,5 @@ function* readWindow(input: BlockReader, { window }: Ingress): Steps {
     demand(sequence > last, "results of a window stand in order, above its floor");
     last = sequence;
     window.record(sequence, yield* readResult(input));
-  }
-}
-
-/** Stands for any hold that was answered again or is over: to a cancel they are all the same. */
-const FORGOTTEN = new Hold(new Lock("", 0), new Claimant("once", "", ""), 0, 0);
-
-/**
- * Operations whose grant ended, in part at least, while their process had given way: a cancel of them finds it still, and
- * takes nothing. What is still held says so itself.
- */
-function* writeForgotten(out: BlockWriter, { id, granted }: Ingress): Pieces {
-  const forgotten: (readonly [sequence: number, together: boolean])[] = [];
-  for (const [sequence, holds] of granted) {
-    for (const hold of holds instanceof Set ? holds : [holds]) {
-      const only = hold.onlyAnswered;
-      if (only?.ingress === id && only.sequence === sequence) continue;
-      forgotten.push([sequence, holds instanceof Set]);
-      break;
-    }
-  }
-  forgotten.sort(([a], [b]) => a - b);
-  out.bytes.varint(forgotten.length);
-  for (const [sequence, together] of forgotten) {
-    if (out.isFull) yield out.take();
-    out.bytes.varint(sequence);
-    out.bytes.u8(together ? 1 : 0);
-  }
-}
-
-function* readForgotten(input: BlockReader, { granted }: Ingress): Steps {
-  const count = input.bytes.varint();
-  for (let i = 0; i < count; i++) {
-    if (input.isEmpty) yield;
-    const sequence = input.bytes.varint();
-    demand(!granted.has(sequence), "an operation twice");
-    granted.set(sequence, readFlag(input.bytes) ? new Set([FORGOTTEN]) : FORGOTTEN);
   }
 }

@@ -6,17 +6,16 @@ import type { LockState } from "../state.ts";
 import type { LockMode } from "../types.ts";
 import type { BlockReader, BlockWriter, Pieces, Steps } from "./blocks.ts";
 import { readClaimant, writeClaimant } from "./claimants.ts";
-import { readSerial, readToken } from "./counters.ts";
+import { readPast, readSerial, readToken } from "./counters.ts";
 import type { Draft } from "./draft.ts";
 import { demand } from "./format.ts";
 import type { KnownIngresses } from "./ingresses.ts";
 import { readAnswer, writeAnswer } from "./operations.ts";
 
-/** Codes in snapshots; with it the flags below. */
+/** Codes in snapshots; with it the flag below. */
 const MODES: readonly (LockMode | undefined)[] = [undefined, "shared", "exclusive"];
 const MODE_BITS = 3;
 const HAS_VALUE = 4;
-const SHARED_DUE = 8;
 
 /** In the order of their names, each with its holders. The queues come later. */
 export function* writeLocks(out: BlockWriter, state: LockState, known: KnownIngresses): Pieces {
@@ -41,7 +40,7 @@ export function* readLocks(input: BlockReader, draft: Draft): Steps {
     const name = readName(input.bytes);
     demand(name > last, "locks stand in the order of their names");
     last = name;
-    const lock = state.locks.add(name);
+    const lock = state.locks.append(name);
     const holders = readLock(input.bytes, state, lock);
     if (holders === 0) draft.openNames += 1;
     for (let k = 0; k < holders; k++) {
@@ -51,9 +50,9 @@ export function* readLocks(input: BlockReader, draft: Draft): Steps {
   }
 }
 
-function writeLock(bytes: ByteWriter, { name, mode, value, sharedDue, token, revision, holders }: Lock): void {
+function writeLock(bytes: ByteWriter, { name, mode, value, token, revision, holders }: Lock): void {
   bytes.string(name);
-  bytes.u8(MODES.indexOf(mode) | (value === undefined ? 0 : HAS_VALUE) | (sharedDue ? SHARED_DUE : 0));
+  bytes.u8(MODES.indexOf(mode) | (value === undefined ? 0 : HAS_VALUE));
   bytes.varint(token);
   bytes.varint(revision);
   if (value !== undefined) bytes.string(value);
@@ -64,9 +63,8 @@ function writeLock(bytes: ByteWriter, { name, mode, value, sharedDue, token, rev
 function readLock(bytes: ByteReader, state: LockState, lock: Lock): number {
   const flags = bytes.u8();
   const code = flags & MODE_BITS;
-  if (code >= MODES.length || flags > (MODE_BITS | HAS_VALUE | SHARED_DUE)) throw new DecodeError("unknown mode");
+  if (code >= MODES.length || flags > (MODE_BITS | HAS_VALUE)) throw new DecodeError("unknown mode");
   lock.mode = MODES[code];
-  lock.sharedDue = (flags & SHARED_DUE) !== 0;
   lock.token = readToken(bytes, state);
   lock.revision = bytes.varint();
   if ((flags & HAS_VALUE) !== 0) {
@@ -91,7 +89,7 @@ function readHold(bytes: ByteReader, draft: Draft, lock: Lock): void {
   const { state, sessions } = draft;
   const holder = readClaimant(bytes, state, sessions);
   demand(holder.hold(lock.name) === undefined, "a lock is held by one claimant twice");
-  const hold = new Hold(lock, holder, readSerial(bytes, state), bytes.varint());
+  const hold = new Hold(lock, holder, readSerial(bytes, state), readPast(bytes, state));
   lock.holders.push(hold);
   holder.addHold(hold);
   state.holds += 1;

@@ -8,6 +8,7 @@ import type { PermitHold } from "../semaphores.ts";
 import type { LockState } from "../state.ts";
 import { type BlockReader, type BlockWriter, type Pieces, readList, type Steps, writeList } from "./blocks.ts";
 import type { Draft } from "./draft.ts";
+import { isAnswerTo } from "./forgotten.ts";
 import { demand } from "./format.ts";
 import type { KnownIngresses } from "./ingresses.ts";
 
@@ -25,14 +26,9 @@ export function writeAnswer(bytes: ByteWriter, state: LockState, known: KnownIng
   const operation = hold.onlyAnswered;
   if (operation === undefined) return bytes.varint(NONE);
   const { ingress, sequence, key } = operation;
-  const place = known.placesOf(ingress).find((other) => finds(known.at(other), sequence, hold));
-  if (place === undefined) {
-    bytes.varint(NOT_FOUND);
-    bytes.varint(ingress);
-  } else {
-    const together = known.at(place).granted.get(sequence) !== hold;
-    bytes.varint(FOUND + 2 * place + (together ? 1 : 0));
-  }
+  const code = codeOf(known, operation, hold);
+  bytes.varint(code);
+  if (code === NOT_FOUND) bytes.varint(ingress);
   bytes.varint(sequence);
   writeKey(bytes, state, key);
 }
@@ -47,8 +43,10 @@ export function readAnswer(bytes: ByteReader, { state, known }: Draft, hold: Hol
   if (ingress === undefined) return;
   if (code % 2 === 1) addTogether(ingress, sequence, hold);
   else {
-    demand(!ingress.granted.has(sequence), "two holds that one operation was answered with");
-    ingress.granted.set(sequence, hold);
+    const { granted } = ingress;
+    const before = granted.size;
+    granted.set(sequence, hold);
+    demand(granted.size > before, "two holds that one operation was answered with");
   }
 }
 
@@ -95,9 +93,20 @@ function addTogether({ granted }: Ingress, sequence: number, hold: Hold | Permit
   granted.set(sequence, new Set([...others, hold].sort(bySerial)));
 }
 
-function finds({ granted }: Ingress, sequence: number, hold: Hold | PermitHold): boolean {
-  const holds = granted.get(sequence);
-  return holds instanceof Set ? hold.kind === "hold" && holds.has(hold) : holds === hold;
+/** Confirms the grant by the first of its holds, so that grants without any are noticed. */
+function codeOf(known: KnownIngresses, { ingress, sequence }: Operation, hold: Hold | PermitHold): number {
+  for (const place of known.placesOf(ingress)) {
+    const holds = known.at(place).granted.get(sequence);
+    if (holds === hold) {
+      known.confirm(place);
+      return FOUND + 2 * place;
+    }
+    if (!(holds instanceof Set) || hold.kind !== "hold" || !holds.has(hold)) continue;
+    const [first] = holds;
+    if (hold === first && [...holds].every((other) => isAnswerTo(other, ingress, sequence))) known.confirm(place);
+    return FOUND + 2 * place + 1;
+  }
+  return NOT_FOUND;
 }
 
 /** One that is forgotten is known by its serial alone, and found by nothing. */

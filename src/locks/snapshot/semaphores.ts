@@ -5,7 +5,7 @@ import { PermitHold, type Semaphore } from "../semaphores.ts";
 import type { LockState } from "../state.ts";
 import type { BlockReader, BlockWriter, Pieces, Steps } from "./blocks.ts";
 import { readClaimant, writeClaimant } from "./claimants.ts";
-import { readSerial, readToken } from "./counters.ts";
+import { readPast, readSerial, readToken } from "./counters.ts";
 import type { Draft } from "./draft.ts";
 import { demand } from "./format.ts";
 import type { KnownIngresses } from "./ingresses.ts";
@@ -63,7 +63,7 @@ function readHold(bytes: ByteReader, draft: Draft, semaphore: Semaphore): void {
   demand(holder.permitHold(semaphore.name) === undefined, "permits are held by one claimant twice");
   const slots = readSlots(bytes, semaphore);
   const token = readToken(bytes, state);
-  const hold = new PermitHold(semaphore, holder, slots, token, readSerial(bytes, state), bytes.varint());
+  const hold = new PermitHold(semaphore, holder, slots, token, readSerial(bytes, state), readPast(bytes, state));
   semaphore.holders.push(hold);
   holder.others.addPermitHold(hold);
   state.holds += 1;

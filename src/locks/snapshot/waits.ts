@@ -8,7 +8,7 @@ import { PermitWaiter, type Semaphore } from "../semaphores.ts";
 import type { LockState } from "../state.ts";
 import { type BlockReader, type BlockWriter, type Pieces, readList, type Steps, writeList } from "./blocks.ts";
 import { readClaimant, writeClaimant } from "./claimants.ts";
-import { readSerial } from "./counters.ts";
+import { readPast, readSerial, readTtl } from "./counters.ts";
 import type { Draft } from "./draft.ts";
 import { demand } from "./format.ts";
 import type { KnownIngresses } from "./ingresses.ts";
@@ -201,7 +201,7 @@ function writeWait(bytes: ByteWriter, state: LockState, wait: Wait): void {
 
 function readTimes(bytes: ByteReader, state: LockState): Times {
   const serial = readSerial(bytes, state);
-  return { serial, enqueuedAtMs: bytes.varint(), ttlMs: bytes.varint(), deadlineMs: bytes.varint() };
+  return { serial, enqueuedAtMs: readPast(bytes, state), ttlMs: readTtl(bytes), deadlineMs: bytes.varint() };
 }
 
 function schedule(state: LockState, wait: Wait, { ttlMs, deadlineMs }: Times): void {

@@ -55,4 +55,31 @@ describe("HashTable", () => {
     for (const [i, item] of items.entries()) expect(table.get(item.key) === item).toBe(i < 100);
     expect(table.size).toBe(100);
   });
+
+  test("gives its elements in an order that does not tell how they came", () => {
+    const keys = fc.uniqueArray(fc.string({ maxLength: 6 }), { minLength: 1, maxLength: 300 });
+    fc.assert(
+      fc.property(keys, fc.nat(5_000), fc.infiniteStream(fc.nat()), (names, passing, draws) => {
+        const inOrder = new HashTable<Item>();
+        for (const name of names) inOrder.add(new Item(name));
+        // Another number of buckets, and chains in another order.
+        const other = new HashTable<Item>();
+        const passed = Array.from({ length: passing }, (_, i) => new Item(`\u0000passes ${i}`));
+        for (const item of passed) other.add(item);
+        const left = [...names];
+        while (left.length > 0) {
+          const [name] = left.splice((draws.next().value ?? 0) % left.length, 1);
+          other.add(new Item(name!));
+        }
+        for (const item of passed) other.remove(item);
+        expect([...other.ordered()].map(({ key }) => key)).toEqual([...inOrder.ordered()].map(({ key }) => key));
+        expect([...inOrder.ordered()].map(({ key }) => key).sort()).toEqual([...names].sort());
+      }),
+      { numRuns: 30 },
+    );
+    const alike = ["b", "a", "c"].map((key) => new Item(key, 7));
+    const table = new HashTable<Item>();
+    for (const item of alike) table.add(item);
+    expect([...table.ordered()].map(({ key }) => key)).toEqual(["a", "b", "c"]);
+  });
 });

@@ -18,6 +18,8 @@ export function randomLog(seed: number, length: number): RandomEntry[] {
   const random = new Prng(seed);
   const log: RandomEntry[] = [];
   const ingresses = NODES.map((node, i) => ({ node, id: FIRST_IDENTITY + i, sequence: 0, floor: 1 }));
+  /** Processes that gave way: some come back. */
+  const earlier: (typeof ingresses)[number][] = [];
   let identity = FIRST_IDENTITY + NODES.length;
   let leaseTimeMs = 1_000;
 
@@ -40,7 +42,10 @@ export function randomLog(seed: number, length: number): RandomEntry[] {
     } else if (random.chance(0.02)) log.push({ kind: "noop", leaseTimeMs });
     else if (random.chance(0.005)) log.push({ kind: "feature", leaseTimeMs, level: 1 + random.int(4) });
     else if (random.chance(0.015)) {
-      Object.assign(ingress, { id: identity++, sequence: 0, floor: 1 });
+      earlier.push({ ...ingress });
+      const back = random.chance(0.5) ? earlier.find(({ node }) => node === ingress.node) : undefined;
+      if (back !== undefined) earlier.splice(earlier.indexOf(back), 1);
+      Object.assign(ingress, back ?? { id: identity++, sequence: 0, floor: 1 });
       propose(ingress, { type: "registerIngress", node: ingress.node });
     } else {
       const key = random.chance(0.3) ? `key-${random.int(12)}` : undefined;

@@ -3,10 +3,11 @@ import { limits } from "../../../src/kernel/limits.ts";
 import { Prng } from "../../../src/kernel/prng.ts";
 import { LockMachine } from "../../../src/locks/lock-machine.ts";
 import type { LockOutcome } from "../../../src/locks/state.ts";
-import { type RandomEntry, encodeEntry, randomLog } from "./random-log.ts";
+import { Harness, NODE1, once, owner, session } from "./harness.ts";
+import { encodeEntry, type RandomEntry, randomLog } from "./random-log.ts";
 import { contentOf, restoreInto } from "./snapshots.ts";
 
-const SEEDS = 15;
+const SEEDS = 40;
 const ENTRIES = 400;
 /** Small, so that every limit is met, too. */
 const tight = { ...limits, maxHolds: 9, maxWaiters: 12, maxIdempotencyKeys: 9, maxExpiriesPerEntry: 3 };
@@ -54,7 +55,7 @@ function viewsOf(machine: LockMachine): unknown {
 }
 
 describe("a machine that was restored", () => {
-  test("goes on exactly as the one whose snapshot it is, whatever it was before (PROTOCOLS R9)", () => {
+  test("goes on exactly as the one whose snapshot it is, whatever it was before", () => {
     for (let seed = 1; seed <= SEEDS; seed++) {
       const random = new Prng(seed);
       const bounds = random.chance(0.5) ? tight : limits;
@@ -72,5 +73,162 @@ describe("a machine that was restored", () => {
       expect(contentOf(fresh)).toEqual(contentOf(original));
       expect(contentOf(other)).toEqual(contentOf(original));
     }
+  });
+
+  /** The harness goes on with a restored twin beside its machine: what they are then given must leave them the same. */
+  function restoredTwin(h: Harness): LockMachine {
+    return restoreInto(h.twin, contentOf(h.machine));
+  }
+
+  function expectTwins(h: Harness): void {
+    expect(h.twin.digest()).toBe(h.machine.digest());
+    expect(h.twin.stateHash()).toBe(h.machine.stateHash());
+    expect(contentOf(h.twin)).toEqual(contentOf(h.machine));
+  }
+
+  test("remembers what operations came to: one that is proposed again is answered, not executed (PROTOCOLS Q1)", () => {
+    const h = new Harness();
+    h.acquire("x", owner("a"), { envelope: { sequence: 40, idempotencyKey: "k" } });
+    const machine = restoreInto(new LockMachine(), contentOf(h.machine));
+    const told: LockOutcome[] = [];
+    const again = h.log.at(-1)!;
+    machine.apply({ ...again, index: again.index + 1 }, (outcome) => told.push(outcome));
+    expect(told).toEqual([{ ingress: NODE1, sequence: 40, result: h.resultOf(40)! }]);
+    expect(machine.counts.holds).toBe(1);
+  });
+
+  test("gives out later tokens than before (PROTOCOLS L2)", () => {
+    const h = new Harness();
+    const token = h.token("x", owner("a"));
+    restoredTwin(h);
+    h.release("x", owner("a"));
+    expect(h.token("x", owner("b"))).toBe(token + 1);
+    expect(h.twin.view("x").fencingToken).toBe(token + 1);
+    expectTwins(h);
+  });
+
+  test("gives back what was granted together in the order in which it was granted", () => {
+    const h = new Harness();
+    const sequence = h.next();
+    h.acquireAll(["z", "x", "y"], once("m"), { envelope: { sequence } });
+    for (const lock of ["x", "y", "z"]) h.wait(lock, owner(`w${lock}`));
+    restoredTwin(h);
+    h.cancel(sequence);
+    const granted = h.last.flatMap(({ result }) => (result?.type === "granted" ? [result.lock] : []));
+    expect(granted).toEqual(["z", "x", "y"]);
+    expectTwins(h);
+  });
+
+  test("knows the serial of a key that was forgotten while its hold lives on", () => {
+    const h = new Harness();
+    h.open("s", limits.maxTtlMs);
+    h.acquire("x", session("s"), { envelope: { idempotencyKey: "k" } });
+    h.nowMs = limits.idempotencyKeyKeepMs + 1;
+    h.entry("time");
+    restoredTwin(h);
+    expectTwins(h);
+    h.release("x", session("s"));
+    expectTwins(h);
+  });
+
+  test("shows the same cycle of the same deadlock: who waits for permits of several waits in an order of its own", () => {
+    const h = new Harness();
+    h.permits("p", "2/2", owner("h"));
+    h.permits("q", "2/2", owner("h"));
+    h.waitPermits("q", "1/2", owner("stands first in q"));
+    h.acquire("x", owner("w"));
+    for (const [semaphore, share] of [
+      ["p", "1/2"],
+      ["q", "1/2"],
+      ["q", "2/2"],
+    ] as const) {
+      h.waitPermits(semaphore, share, owner("w"));
+    }
+    restoredTwin(h);
+    expectTwins(h);
+    expect(h.acquire("x", owner("h"), { waitMs: 1_000 })).toMatchObject({
+      code: "deadlock",
+      cycle: [{}, { lock: "p" }],
+    });
+    expectTwins(h);
+  });
+
+  test("writes the same whichever node took requests first", () => {
+    const h = new Harness();
+    h.register(77, "node0");
+    h.register(78, "node0");
+    restoredTwin(h);
+    expectTwins(h);
+    const other = new LockMachine();
+    const [node1, ...node0] = h.log;
+    for (const [i, entry] of [...node0, node1!].entries()) other.apply({ ...entry, index: i + 1 }, () => {});
+    // Behind the hash of transitions, which tells histories apart.
+    expect(contentOf(other).slice(31)).toEqual(contentOf(h.machine).slice(31));
+  });
+});
+
+describe("an observer of a lock", () => {
+  test("is told when the state is another one, also of a lock that nobody holds", () => {
+    const h = new Harness();
+    h.acquire("x", owner("a"));
+    const machine = new LockMachine();
+    const seen: string[] = [];
+    const end = machine.observe("x", () => seen.push(`x ${machine.view("x").holders.length}`));
+    machine.observe("y", () => seen.push("y"));
+    const restoration = machine.restore();
+    restoration.take(contentOf(h.machine));
+    expect(seen).toEqual([]);
+    restoration.finish();
+    expect(seen).toEqual(["x 1", "y"]);
+    end();
+    restoreInto(machine, contentOf(h.machine));
+    expect(seen).toEqual(["x 1", "y", "y"]);
+  });
+});
+
+describe("a piece", () => {
+  test("has the size of a chunk at most, also of long lists: of operations, places, names in a result", () => {
+    const h = new Harness();
+    h.open("s");
+    for (let i = 0; i < 3_000; i++) h.acquire(`${"long-name-".repeat(20)}${i}`, session("s"));
+    h.acquire("hot", owner("a"));
+    for (let i = 0; i < 3_000; i++) h.wait("hot", once(`w${i}`));
+    for (let i = 0; i < 3_000; i++) h.wait("hot", owner("b"));
+    h.run({ type: "closeSession", session: "s" });
+    const pieces = [...h.machine.snapshot()];
+    expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThanOrEqual(limits.maxSnapshotChunkBytes);
+    expect(pieces.length).toBeGreaterThan(10);
+    expect(restoreInto(h.twin, contentOf(h.machine), 1_000).digest()).toBe(h.machine.digest());
+  });
+});
+
+describe("a generation", () => {
+  test("that is raised gives larger tokens than all before, to whoever restores it, and shows in the hash", () => {
+    const h = new Harness();
+    const before = h.token("x", owner("a"));
+    const [made, again] = [0, 1].map(() => {
+      const machine = restoreInto(new LockMachine(), contentOf(h.machine));
+      expect(machine.raiseGeneration()).toBeUndefined();
+      return machine;
+    });
+    expect(contentOf(made!)).toEqual(contentOf(again!));
+    expect(made!.stateHash()).not.toBe(h.machine.stateHash());
+    restoreInto(h.machine, contentOf(made!));
+    expect(h.machine.generation).toBe(1);
+    expect(h.machine.view("x").fencingToken).toBe(before);
+    expect(h.token("y", owner("b"))).toBe(2 ** 40 + 1);
+    h.release("x", owner("a"));
+    expect(h.token("x", owner("b"))).toBe(2 ** 40 + 2);
+  });
+
+  test("is refused where tokens would cease to be exact integers", () => {
+    const machine = new LockMachine();
+    for (let i = 1; i < limits.maxGenerations; i++) expect(machine.raiseGeneration()).toBeUndefined();
+    const before = machine.stateHash();
+    expect(machine.raiseGeneration()).toEqual({ type: "error", code: "limit", limit: "maxGenerations" });
+    expect(machine.generation).toBe(limits.maxGenerations - 1);
+    expect(machine.stateHash()).toBe(before);
+    expect(Number.isSafeInteger(limits.maxGenerations * 2 ** 40 - 1)).toBe(true);
+    expect(restoreInto(new LockMachine(), contentOf(machine)).generation).toBe(machine.generation);
   });
 });

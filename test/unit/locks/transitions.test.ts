@@ -112,7 +112,10 @@ describe("the hash of transitions", () => {
     const places = new Map<Change, number>();
     const noted = notedBy(() => void new Replica(log));
     for (const [place, change] of noted.entries()) places.set(change, place);
-    const missing = Object.entries(changes).filter(([name, change]) => name !== "undecodable" && !places.has(change));
+    const byNoEntryHere = ["undecodable", "generation"];
+    const missing = Object.entries(changes).filter(
+      ([name, change]) => !byNoEntryHere.includes(name) && !places.has(change),
+    );
     expect(missing).toEqual([]);
     const { hash } = new Replica(log);
     for (const [change, place] of places) {

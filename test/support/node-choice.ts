@@ -6,6 +6,7 @@ const AVOID_MS = 300;
 export class NodeChoice<Node> {
   private readonly avoidUntilMs = new Map<Node, number>();
 
+  /** @param nodes which may come and go */
   constructor(private readonly nodes: readonly Node[]) {}
 
   pick(prng: Prng): Node {

@@ -30,12 +30,14 @@ export interface ClusterOptions {
   /** Of the data directories, and removed at the end. A new one where nothing is said. */
   readonly directory?: string;
   /** Told of every process that ends although nobody sent it a signal. */
-  readonly onOwnExit?: (id: string, code: number | null) => void;
+  readonly onOwnExit?: (id: string, code: number | null, lastLine: string) => void;
   readonly flags?: readonly string[];
   /** Variables that a node is started with. */
   readonly environment?: (id: string) => Readonly<Record<string, string>>;
   /** The nodes that run from the start; all where nothing is said. Without a majority no leader is waited for. */
   readonly startOnly?: readonly string[];
+  /** So many, the first ones, make the cluster; the others join it when they are started. All where nothing is said. */
+  readonly founders?: number;
 }
 
 /** `GET /` of one node. */
@@ -81,9 +83,9 @@ export class ProcessCluster implements AsyncDisposable {
     const cluster = new ProcessCluster(options);
     try {
       cluster.allocate();
-      const first = options.startOnly ?? cluster.ids;
+      const first = options.startOnly ?? cluster.ids.slice(0, options.founders);
       for (const id of first) cluster.startNode(id);
-      if (first.length > options.size / 2) await cluster.leader();
+      if (first.length > (options.founders ?? options.size) / 2) await cluster.leader();
       return cluster;
     } catch (error) {
       await cluster[Symbol.asyncDispose]();
@@ -117,7 +119,12 @@ export class ProcessCluster implements AsyncDisposable {
   command(id: string, changed: Readonly<Record<string, string>> = {}): string[] {
     const node = this.node(id);
     const host = this.network.host(id);
-    const peers = this.nodes.map((peer) => `${peer.id}=${this.network.peerAddress(peer.id, peer.peerPort)}`);
+    const founders = this.nodes.slice(0, this.options.founders);
+    const isFounder = founders.includes(node);
+    // One that joins says where it is reached itself.
+    const peers = (isFounder ? founders : [node]).map(
+      (peer) => `${peer.id}=${this.network.peerAddress(peer.id, peer.peerPort)}`,
+    );
     const flags = {
       "--id": id,
       "--cluster": "test",
@@ -125,6 +132,7 @@ export class ProcessCluster implements AsyncDisposable {
       "--listen": `${host}:${node.clientPort}`,
       "--peer-listen": `${host}:${node.peerPort}`,
       "--peers": peers.join(","),
+      ...(isFounder ? {} : { "--join": this.url("node1") }),
       "--log-format": "json",
       ...changed,
     };
@@ -133,9 +141,10 @@ export class ProcessCluster implements AsyncDisposable {
     return [...program, "serve", ...Object.entries(flags).flat(), ...others];
   }
 
-  startNode(id: string): void {
+  /** @param changed replaces what is given to a flag */
+  startNode(id: string, changed: Readonly<Record<string, string>> = {}): void {
     const node = this.node(id);
-    const child = Bun.spawn(this.command(id), {
+    const child = Bun.spawn(this.command(id, changed), {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -144,11 +153,12 @@ export class ProcessCluster implements AsyncDisposable {
     node.process = child;
     node.paused = false;
     node.ending = false;
-    void child.exited.then((code) => {
-      if (node.process === child && !node.ending) this.options.onOwnExit?.(id, code);
+    const collected = Promise.all([collect(child.stdout, node), collect(child.stderr, node)]);
+    void child.exited.then(async (code) => {
+      if (node.process !== child || node.ending) return;
+      await collected;
+      this.options.onOwnExit?.(id, code, node.output.trimEnd().split("\n").at(-1) ?? "");
     });
-    void collect(child.stdout, node);
-    void collect(child.stderr, node);
   }
 
   /** kill -9. */

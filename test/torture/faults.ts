@@ -6,13 +6,21 @@ export const processFaults = ["kill", "pause", "restart-all", "rolling", "transf
 export const networkFaults = ["partition", "one-way"] as const;
 /** What is done to clocks, at the same time, too. */
 export const clockFaults = ["clock-step", "clock-drift"] as const;
+/** What an operator does about who belongs to the cluster, one after the other with those to processes. */
+export const memberFaults = ["grow", "shrink", "wipe"] as const;
+/** What becomes of the files of one node at a time, likewise. */
+export const dataFaults = ["bit-flip", "truncate-file", "lose-file", "amnesia"] as const;
 export const faultKinds = [...processFaults, ...networkFaults, ...clockFaults];
-/** Only when asked for: needs root, and writes much. One after the other with those to processes. */
+/** Needs root, and writes much. One after the other with those to processes. */
 export const diskFaults = ["disk-full"] as const;
-export const everyFault = [...faultKinds, ...diskFaults];
+export const everyFault = [...faultKinds, ...memberFaults, ...dataFaults, ...diskFaults];
 export type FaultKind = (typeof everyFault)[number];
 /** Within one of them faults come one after the other. */
-export const lanes: readonly (readonly FaultKind[])[] = [[...processFaults, ...diskFaults], networkFaults, clockFaults];
+export const lanes: readonly (readonly FaultKind[])[] = [
+  [...processFaults, ...memberFaults, ...dataFaults, ...diskFaults],
+  networkFaults,
+  clockFaults,
+];
 
 export interface PlannedFault {
   readonly kind: FaultKind;

@@ -57,6 +57,10 @@ export interface FaultRecord {
   readonly in_turn?: true;
   /** The members afterwards, where that has changed. */
   readonly members?: readonly string[];
+  /** Those whose process may end by itself meanwhile: they are told to, or must not start. */
+  readonly may_end?: readonly string[];
+  /** Those that began anew, without the data that they had. */
+  readonly renewed?: readonly string[];
   readonly from_us: number;
   readonly to_us: number;
 }
@@ -79,6 +83,8 @@ export interface ExitRecord {
   readonly n: number;
   readonly node: string;
   readonly code: number | null;
+  /** Its last line. */
+  readonly said?: string;
   readonly at_us: number;
 }
 

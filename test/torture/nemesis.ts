@@ -2,15 +2,16 @@ import { Prng } from "../../src/kernel/prng.ts";
 import type { ProcessCluster } from "../support/process-cluster.ts";
 import type { PlannedFault } from "./faults.ts";
 import type { FaultRecord } from "./history.ts";
+import type { Members } from "./members.ts";
 import type { NemesisTools, Striker } from "./strikes/strike.ts";
 import { strikes } from "./strikes/strikes.ts";
 
-/** Ends whatever was done: everybody runs and hears everybody. */
-export function heal(cluster: ProcessCluster): void {
+/** Ends whatever was done: every member runs and hears everybody. */
+export function heal(cluster: ProcessCluster, members: Members): void {
   cluster.heal();
   for (const { id, paused } of cluster.nodes) {
     if (paused) cluster.signal(id, "SIGCONT");
-    else if (!cluster.runningIds.includes(id)) cluster.startNode(id);
+    else if (members.ids.includes(id) && !cluster.runningIds.includes(id)) cluster.startNode(id);
   }
 }
 
@@ -40,8 +41,11 @@ export class Nemesis implements Striker {
   }
 
   target(prng: Prng): string {
-    const node = prng.pick(this.tools.cluster.ids);
-    return prng.chance(0.5) ? (this.tools.observer.leader ?? node) : node;
+    const { members, observer } = this.tools;
+    const { leader } = observer;
+    // One that has just left may not know it yet.
+    const leads = leader !== undefined && members.ids.includes(leader);
+    return leads && prng.chance(0.5) ? leader : prng.pick(members.ids);
   }
 
   announce(kind: string, what: string): string {

@@ -4,6 +4,7 @@ import { type NodeClient, success } from "../support/node-client.ts";
 import type { ProcessCluster } from "../support/process-cluster.ts";
 import type { TortureClient } from "./client.ts";
 import type { Fields, History, RecoveryRecord, ReplicaRecord } from "./history.ts";
+import type { Members } from "./members.ts";
 import { circling, locks, residue, resources, semaphores, sentinel } from "./workload/names.ts";
 
 /** For elections, replays of logs, reconnections; what each needs is far less. */
@@ -17,13 +18,14 @@ const busySemaphores = [...semaphores, ...circling].map(({ semaphore }) => semap
 export class Recovery {
   constructor(
     private readonly cluster: ProcessCluster,
+    private readonly members: Members,
     private readonly history: History,
   ) {}
 
   /** Everybody agrees on a leader, takes requests, and carries them out. */
   async everyNodeServes(client: TortureClient): Promise<void> {
-    await this.demand("a leader that all nodes agree on", () => this.cluster.leader(this.cluster.ids, DEADLINE_MS));
-    for (const id of this.cluster.ids) {
+    await this.demand("a leader that all nodes agree on", () => this.cluster.leader(this.members.ids, DEADLINE_MS));
+    for (const id of this.members.ids) {
       await this.demand(`${id} is ready`, () => this.cluster.ready(id, DEADLINE_MS));
       await this.demand(`${id} grants a lock and takes it back`, () =>
         eventually(() => this.serves(client, id), { deadlineMs: DEADLINE_MS, what: "a definite answer" }),
@@ -33,7 +35,7 @@ export class Recovery {
 
   /** No lock is left that nobody may hold, no semaphore and no session. */
   async nothingIsLeft(): Promise<void> {
-    const client = this.cluster.client(this.cluster.ids[0] ?? "");
+    const client = this.cluster.client(this.members.ids[0] ?? "");
     let left: readonly string[] = [];
     await this.demand("only what should stay is left", async () => {
       await eventually(
@@ -55,7 +57,7 @@ export class Recovery {
     await this.demand("all replicas reach one index", async () => {
       const replicas = await eventually(
         async () => {
-          const copies = await Promise.all(this.cluster.ids.map((id) => copyOf(id, this.cluster.client(id))));
+          const copies = await Promise.all(this.members.ids.map((id) => copyOf(id, this.cluster.client(id))));
           const [first] = copies;
           const together = copies.every((copy) => copy !== undefined && copy.as_of_index === first?.as_of_index);
           return together ? copies.filter((copy) => copy !== undefined) : undefined;
@@ -68,7 +70,7 @@ export class Recovery {
 
   /** The end, as every node tells it, for the judge: of fences, too, which refuse a token of 1 with the highest. */
   async everyNodeShows(client: TortureClient): Promise<void> {
-    for (const id of this.cluster.ids) {
+    for (const id of this.members.ids) {
       const node = { id, url: this.cluster.url(id) };
       await client.settle("locks.list", {}, { first: { node } });
       await client.settle("locks.inspect", { lock_name: "sentinel-led" }, { first: { node } });

@@ -10,7 +10,7 @@ import { type Surroundings, TortureClient } from "./client.ts";
 import { Clocks, MAX_DRIFT } from "./clocks.ts";
 import { Counters } from "./counters.ts";
 import { Disks } from "./disks.ts";
-import { clockFaults, type FaultKind, lanes, planFaults } from "./faults.ts";
+import { clockFaults, type FaultKind, lanes, memberFaults, planFaults } from "./faults.ts";
 import { figuresOf } from "./figures.ts";
 import {
   type EndRecord,
@@ -21,6 +21,7 @@ import {
   type RecoveryRecord,
   type RunRecord,
 } from "./history.ts";
+import { Members } from "./members.ts";
 import { heal, Nemesis } from "./nemesis.ts";
 import { Observer } from "./observer.ts";
 import { Recovery } from "./recovery.ts";
@@ -53,6 +54,8 @@ export interface TortureReport {
   readonly keptAt: string | undefined;
 }
 
+/** As many as a cluster grows to, where it may. */
+const MOST_MEMBERS = 5;
 /** Rounds of one client are apart by so much at most: the nodes remember keys for ten minutes, and not too many. */
 const THINK_MS = 60;
 const CLIENTS_END_MS = 90_000;
@@ -101,22 +104,23 @@ class Run {
 
   start(): Promise<ProcessCluster> {
     const { options, history, directory } = this;
-    const size = options.nodes;
+    const grows = memberFaults.some((kind) => options.faults.includes(kind));
+    const size = grows ? Math.max(options.nodes, MOST_MEMBERS) : options.nodes;
     history.add<RunRecord>({
       ...{ type: "run", format: HISTORY_FORMAT, seed: options.seed, clients: options.clients, faults: options.faults },
-      nodes: Array.from({ length: size }, (_, i) => `node${i + 1}`),
+      nodes: Array.from({ length: options.nodes }, (_, i) => `node${i + 1}`),
       ...{ network: options.network, program: options.program.join(" "), version },
       started_at: new Date().toISOString(),
       ...(this.clocks !== undefined && { max_drift: MAX_DRIFT }),
     });
-    const onOwnExit = (node: string, code: number | null) => {
-      this.log(`${node} ended by itself with code ${code}`);
-      history.add<ExitRecord>({ type: "exit", node, code, at_us: history.nowUs() });
+    const onOwnExit = (node: string, code: number | null, said: string) => {
+      this.log(`${node} ended by itself with code ${code}: ${said}`);
+      history.add<ExitRecord>({ type: "exit", node, code, said, at_us: history.nowUs() });
     };
     const { program } = options;
     return ProcessCluster.start({
       ...(this.fillsDisks && { startOnly: [] }),
-      ...{ size, program, directory, onOwnExit, proxied: options.network === "proxy" },
+      ...{ size, founders: options.nodes, program, directory, onOwnExit, proxied: options.network === "proxy" },
       environment: (id) => this.clocks?.environment(id) ?? {},
       ...(options.network === "namespaces" && {
         network: (nodes) => (this.namespaces = new NamespaceNetwork(nodes)),
@@ -129,7 +133,7 @@ class Run {
     if (!this.fillsDisks) return undefined;
     const disks = (this.disks = new Disks(cluster));
     try {
-      for (const id of cluster.ids) cluster.startNode(id);
+      for (const id of cluster.ids.slice(0, this.options.nodes)) cluster.startNode(id);
       await cluster.leader();
       return disks;
     } catch (error) {
@@ -144,18 +148,18 @@ class Run {
 
   async go(cluster: ProcessCluster): Promise<void> {
     const { history, options } = this;
-    const nodes = cluster.ids.map((id) => ({ id, url: cluster.url(id) }));
-    const surroundings: Surroundings = { history, nodes: new NodeChoice(nodes), stopping: false };
+    const members = new Members(cluster, cluster.ids.slice(0, options.nodes));
+    const surroundings: Surroundings = { history, nodes: new NodeChoice(members.known), stopping: false };
     const client = (name: string) => new TortureClient(name, new Prng(this.prng.uint32()), surroundings);
     const observer = new Observer(cluster, history);
     const counters = new Counters(cluster, history);
     const sentinels = await Sentinels.take(client("sentinel"));
     const clients = Array.from({ length: options.clients }, (_, i) => client(`c${i + 1}`));
     const working = Promise.all(clients.map(work));
-    await this.strike(cluster, observer);
+    await this.strike(cluster, members, observer);
     const healedUs = history.nowUs();
 
-    const recovery = new Recovery(cluster, history);
+    const recovery = new Recovery(cluster, members, history);
     await recovery.everyNodeServes(client("recovery"));
     surroundings.stopping = true;
     await this.ended(working);
@@ -170,9 +174,18 @@ class Run {
   }
 
   /** Faults of both kinds at the same time, until the time is up; then there are none any more. */
-  private async strike(cluster: ProcessCluster, observer: Observer): Promise<void> {
+  private async strike(cluster: ProcessCluster, members: Members, observer: Observer): Promise<void> {
     const { namespaces, disks, clocks, history, options } = this;
-    const tools = { cluster, history, observer, namespaces, disks, clocks, onFault: (what: string) => this.log(what) };
+    const tools = {
+      cluster,
+      members,
+      history,
+      observer,
+      namespaces,
+      disks,
+      clocks,
+      onFault: (what: string) => this.log(what),
+    };
     const striking = lanes.map((lane) => {
       const kinds = lane.filter((kind) => options.faults.includes(kind));
       const nemesis = new Nemesis(tools, kinds.length);
@@ -180,7 +193,7 @@ class Run {
       return nemesis.run(planFaults(kinds, new Prng(this.prng.uint32())));
     });
     await Promise.all([...striking, Bun.sleep(options.minutes * 60_000)]);
-    heal(cluster);
+    heal(cluster, members);
     this.log("healed: from here on everything must work");
   }
 

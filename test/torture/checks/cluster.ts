@@ -1,8 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
-import type { RecoveryRecord, ReplicaRecord, ViewRecord } from "../history.ts";
+import type { HistoryRecord, RecoveryRecord, ReplicaRecord, ViewRecord } from "../history.ts";
 import type { Check, Violation } from "./violation.ts";
 
-/** At most one node leads a term, and no node's term ever falls, whatever it goes through. */
+/** Of a process that says in one sentence what must be changed before it can start. */
+const REFUSED = 78;
+/** Until its end is noticed, and what it said last was read. */
+const NOTICED_US = 1_000_000;
+
+/** At most one node leads a term, and no node's term ever falls, whatever it goes through; but for one that began anew. */
 export const checkLeaders: Check = ({ records }) => {
   const found: Violation[] = [];
   const leaders = new Map<number, ViewRecord>();
@@ -10,7 +15,7 @@ export const checkLeaders: Check = ({ records }) => {
   for (const view of records) {
     if (view.type !== "view") continue;
     const before = terms.get(view.node);
-    if (before !== undefined && before.term > view.term) {
+    if (before !== undefined && before.term > view.term && !wasRenewed(records, view.node, before, view)) {
       const what = `the term of ${view.node} fell from ${before.term} to ${view.term}`;
       found.push({ rule: "terms never fall", what, records: [before.n, view.n] });
     }
@@ -26,11 +31,36 @@ export const checkLeaders: Check = ({ records }) => {
   return found;
 };
 
-/** A node ends when it is told to, and at no other time: a broken invariant would end it. */
-export const checkExits: Check = ({ records }) =>
-  records
-    .filter((record) => record.type === "exit")
-    .map(({ n, node, code }) => ({ rule: "nodes stay up", what: `${node} ended with code ${code}`, records: [n] }));
+function wasRenewed(records: readonly HistoryRecord[], node: string, before: ViewRecord, view: ViewRecord): boolean {
+  return records.some(
+    (record) =>
+      record.type === "fault" &&
+      record.renewed?.includes(node) === true &&
+      record.from_us < view.to_us &&
+      record.to_us > before.from_us,
+  );
+}
+
+/** A node ends when it is told to, when it was removed, or must not start; and at no other time: a broken invariant would end it. */
+export const checkExits: Check = ({ records }) => {
+  const allowed = records.filter((record) => record.type === "fault" && record.may_end !== undefined);
+  const found: Violation[] = [];
+  for (const exit of records) {
+    if (exit.type !== "exit") continue;
+    const { n, node, code, said, at_us } = exit;
+    const isDue = allowed.some(
+      (fault) =>
+        fault.type === "fault" &&
+        fault.may_end?.includes(node) &&
+        fault.from_us <= at_us &&
+        at_us <= fault.to_us + NOTICED_US,
+    );
+    if (isDue && code === REFUSED) continue;
+    const what = `${node} ended with code ${code}${said === undefined ? "" : `: ${said}`}`;
+    found.push({ rule: "nodes stay up", what, records: [n] });
+  }
+  return found;
+};
 
 /** Once every fault is over everything works again, in time. */
 export const checkRecovery: Check = ({ records }) =>

@@ -12,8 +12,8 @@ const MAX_STEP_MS = 5_000;
  * virtual machine was moved. Backwards as well as forwards.
  */
 export const clockStep: Strike = async (striker, fault, prng) => {
-  const { cluster, clocks } = striker.tools;
-  const nodes = prng.chance(0.7) ? [striker.target(prng)] : shuffled(cluster.ids, prng).slice(0, 2);
+  const { cluster, clocks, members } = striker.tools;
+  const nodes = prng.chance(0.7) ? [striker.target(prng)] : shuffled(members.ids, prng).slice(0, 2);
   const sign = prng.chance(0.5) ? 1 : -1;
   const isMonotonic = prng.chance(0.4);
   const stepMs = sign * (1 + prng.int(isMonotonic || prng.chance(0.5) ? MAX_STEP_MS : 20_000 * HOUR_MS));
@@ -31,8 +31,8 @@ export const clockStep: Strike = async (striker, fault, prng) => {
 
 /** From now on each node's clocks run at a rate of their own, within what leases are promised for (T2). */
 export const clockDrift: Strike = async (striker, _fault, prng) => {
-  const { cluster, clocks } = striker.tools;
-  const nodes = cluster.ids;
+  const { cluster, clocks, members } = striker.tools;
+  const nodes = members.ids;
   const drifts = nodes.map(() => (prng.next() * 2 - 1) * MAX_DRIFT);
   const percent = drifts.map((drift) => `${(drift * 100).toFixed(2)} %`).join(", ");
   const detail = striker.announce("clock-drift", percent);

@@ -3,8 +3,8 @@ import { secondsOf, type Strike } from "./strike.ts";
 
 /** Until a node has noticed, and for so long more. Now and then one of them is killed, and starts on a full disk. */
 export const diskFull: Strike = async (striker, fault, prng) => {
-  const { cluster, disks } = striker.tools;
-  const order = shuffled(cluster.ids, prng);
+  const { cluster, disks, members } = striker.tools;
+  const order = shuffled(members.ids, prng);
   const nodes = prng.chance(0.5) ? [striker.target(prng)] : order.slice(0, 1 + prng.int(order.length));
   const [first] = nodes;
   const detail = striker.announce("disk-full", `${nodes.join(", ")} for ${secondsOf(fault)} s`);

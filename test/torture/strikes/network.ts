@@ -25,13 +25,13 @@ function cutFor(kind: string, choose: (striker: Striker, prng: Prng) => Cut): St
 }
 
 function groupsOf(striker: Striker, prng: Prng): Cut {
-  const { cluster, namespaces } = striker.tools;
+  const { cluster, namespaces, members } = striker.tools;
   const target = striker.target(prng);
   const way = prng.int(namespaces === undefined ? 3 : 4);
   if (way === 3) {
     return { nodes: [target], text: `${target} unplugged`, without: [target], cut: () => namespaces?.unplug(target) };
   }
-  const order = [target, ...shuffled(cluster.others(target), prng)];
+  const order = [target, ...shuffled(members.others(target), prng)];
   const smaller = way === 0 ? 1 : Math.floor(order.length / 2);
   const halves = [order.slice(0, smaller), order.slice(smaller)];
   const groups = way === 2 ? order.map((id) => [id]) : halves;
@@ -42,9 +42,9 @@ function groupsOf(striker: Striker, prng: Prng): Cut {
 }
 
 function directionOf(striker: Striker, prng: Prng): Cut {
-  const { cluster } = striker.tools;
+  const { cluster, members } = striker.tools;
   const target = striker.target(prng);
-  const others = cluster.others(target);
+  const others = members.others(target);
   const other = prng.pick(others);
   switch (prng.int(3)) {
     case 0:

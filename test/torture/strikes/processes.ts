@@ -30,8 +30,8 @@ export const pause: Strike = async (striker, fault, prng) => {
 };
 
 export const restartAll: Strike = async (striker, { lastsMs }) => {
-  const { cluster } = striker.tools;
-  const nodes = cluster.ids;
+  const { cluster, members } = striker.tools;
+  const nodes = members.ids;
   const detail = striker.announce("restart-all", `all killed for ${(lastsMs / 4_000).toFixed(1)} s`);
   await Promise.all(nodes.map((id) => cluster.kill(id)));
   await striker.wait(lastsMs / 4);
@@ -40,18 +40,18 @@ export const restartAll: Strike = async (striker, { lastsMs }) => {
 };
 
 export const rolling: Strike = async (striker, _fault, prng) => {
-  const nodes = shuffled(striker.tools.cluster.ids, prng);
+  const nodes = shuffled(striker.tools.members.ids, prng);
   const detail = striker.announce("rolling", nodes.join(", "));
   for (const node of nodes) await restart(striker, node);
   return { nodes, detail, without: [], in_turn: true };
 };
 
 export const transfer: Strike = async (striker, _fault, prng) => {
-  const { cluster } = striker.tools;
-  const node = prng.pick(cluster.ids);
+  const { cluster, members } = striker.tools;
+  const node = prng.pick(members.ids);
   const detail = striker.announce("transfer", `to ${node}`);
   // Any answer will do, and none: the node asked may be down.
-  const url = `${cluster.url(prng.pick(cluster.ids))}/cluster/transfer?to=${node}`;
+  const url = `${cluster.url(prng.pick(members.ids))}/cluster/transfer?to=${node}`;
   await call("POST", url, { timeoutMs: 2_000 }).catch(() => undefined);
   return { nodes: [node], detail, without: [] };
 };

@@ -5,10 +5,12 @@ import type { Clocks } from "../clocks.ts";
 import type { Disks } from "../disks.ts";
 import type { PlannedFault } from "../faults.ts";
 import type { FaultRecord, History } from "../history.ts";
+import type { Members } from "../members.ts";
 import type { Observer } from "../observer.ts";
 
 export interface NemesisTools {
   readonly cluster: ProcessCluster;
+  readonly members: Members;
   readonly history: History;
   readonly observer: Observer;
   /** Where nodes can be cut off from their clients, too. */

@@ -1,0 +1,135 @@
+import { rm } from "node:fs/promises";
+import type { Prng } from "../../src/kernel/prng.ts";
+import { eventually } from "../support/eventually.ts";
+import { call } from "../support/node-client.ts";
+import type { ProcessCluster } from "../support/process-cluster.ts";
+import type { TargetNode } from "./client.ts";
+
+/** A change of the members, with the elections and the repairs of connections that may come between. */
+const CHANGE_MS = 60_000;
+const ANSWER_MS = 12_000;
+/** One who removes a node goes on telling clients of it for so long. */
+const FORGET_MS = 1_500;
+
+interface Status {
+  readonly members: readonly {
+    readonly node_id: string;
+    readonly role: string;
+    readonly match_index: number | null;
+  }[];
+  readonly groups: readonly { readonly leader: string | null; readonly commit_index: number }[];
+}
+
+/** Who belongs to the cluster now, as an operator knows it, and what an operator does about it. */
+export class Members {
+  /** Nodes that clients know of: they change while they are used. */
+  readonly known: TargetNode[] = [];
+  private current: readonly string[];
+
+  constructor(
+    private readonly cluster: ProcessCluster,
+    founders: readonly string[],
+  ) {
+    this.current = founders;
+    for (const id of founders) this.known.push(this.target(id));
+  }
+
+  get ids(): readonly string[] {
+    return this.current;
+  }
+
+  /** Nodes that could join. */
+  get spare(): readonly string[] {
+    return this.cluster.ids.filter((id) => !this.current.includes(id));
+  }
+
+  others(id: string): string[] {
+    return this.current.filter((other) => other !== id);
+  }
+
+  /** Starts a node without data, as one that wants to join. */
+  join(id: string, prng: Prng): void {
+    this.cluster.startNode(id, { "--join": this.cluster.url(prng.pick(this.others(id))) });
+  }
+
+  /** @throws when it is no voter in time */
+  async joined(id: string): Promise<void> {
+    await eventually(async () => (await this.roleOf(id)) === "voter", {
+      deadlineMs: CHANGE_MS,
+      intervalMs: 200,
+      what: `${id} votes`,
+    });
+    if (!this.current.includes(id)) this.current = [...this.current, id].toSorted();
+    if (!this.known.some((node) => node.id === id)) this.known.push(this.target(id));
+  }
+
+  /** @throws when nobody has carried it out in time */
+  async remove(id: string, prng: Prng): Promise<void> {
+    await this.carryOut(prng, "DELETE", `/cluster/nodes/${id}`, undefined, "unknown_node");
+    this.current = this.others(id);
+  }
+
+  /** What the node knew counts no more; it joins anew. @throws likewise */
+  async replace(id: string, prng: Prng): Promise<void> {
+    await this.carryOut(prng, "POST", "/cluster/nodes", { node_id: id, replace: true }, undefined);
+  }
+
+  /** Clients do not ask it any more, some time after it has gone. */
+  forget(id: string): void {
+    setTimeout(() => {
+      const at = this.known.findIndex((node) => node.id === id);
+      if (at >= 0 && !this.current.includes(id)) this.known.splice(at, 1);
+    }, FORGET_MS);
+  }
+
+  /** All that was committed when this was asked is on the node's disk, as the leader knows. @throws when not in time */
+  async whole(id: string, deadlineMs: number): Promise<void> {
+    let wanted: number | undefined;
+    await eventually(
+      async () => {
+        const status = await this.leaderStatus();
+        const held = status?.members.find(({ node_id }) => node_id === id)?.match_index ?? 0;
+        wanted ??= status?.groups[0]?.commit_index;
+        return wanted !== undefined && held >= wanted;
+      },
+      { deadlineMs, intervalMs: 200, what: `${id} has everything` },
+    );
+    await this.cluster.ready(id, deadlineMs);
+  }
+
+  async wipe(id: string): Promise<void> {
+    // What is in it: it may be where a disk is mounted.
+    await rm(this.cluster.node(id).dataDirectory, { recursive: true, force: true }).catch(() => undefined);
+  }
+
+  private async carryOut(prng: Prng, method: string, path: string, body: unknown, done: string | undefined) {
+    await eventually(
+      async () => {
+        const url = `${this.cluster.url(prng.pick(this.current))}${path}`;
+        const reply = await call(method, url, { body, timeoutMs: ANSWER_MS }).catch(() => undefined);
+        if (reply === undefined) return false;
+        // What was answered with an unknown outcome before has happened then.
+        return reply.status === 200 || (done !== undefined && reply.body.error.code === done);
+      },
+      { deadlineMs: CHANGE_MS, intervalMs: 300, what: `${method} ${path} ${JSON.stringify(body ?? {})}` },
+    );
+  }
+
+  private async roleOf(id: string): Promise<string | undefined> {
+    return (await this.leaderStatus())?.members.find(({ node_id }) => node_id === id)?.role;
+  }
+
+  /** Of whoever leads. */
+  private async leaderStatus(): Promise<Status | undefined> {
+    for (const id of this.current) {
+      const url = `${this.cluster.url(id)}/cluster?consistency=local`;
+      const reply = await call<Status>("GET", url, { timeoutMs: 1_000 }).catch(() => undefined);
+      if (reply?.status === 200 && reply.body.groups[0]?.leader === id) return reply.body;
+    }
+    return undefined;
+  }
+
+  private target(id: string): TargetNode {
+    return { id, url: this.cluster.url(id) };
+  }
+}

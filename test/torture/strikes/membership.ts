@@ -1,0 +1,102 @@
+import type { Prng } from "../../../src/kernel/prng.ts";
+import { eventually } from "../../support/eventually.ts";
+import type { RecoveryRecord } from "../history.ts";
+import type { Strike, Striker } from "./strike.ts";
+
+/** What an operator keeps the number of nodes within. */
+const LEAST_MEMBERS = 3;
+/** A node that was removed is told when somebody hears of it again: no fault of the network lasts longer than seconds. */
+const TOLD_MS = 30_000;
+/** Of the process that was told so: a setting must be changed before it can start again. */
+const REFUSED = 78;
+
+/** A node joins, if there is one. */
+export const grow: Strike = async (striker, fault, prng) => {
+  const { members } = striker.tools;
+  const [id] = members.spare;
+  if (id === undefined) return shrink(striker, fault, prng);
+  const detail = striker.announce("grow", `${id} joins ${members.ids.length} nodes`);
+  members.join(id, prng);
+  await amid(striker, prng, () => demand(striker, `${id} joins and votes`, () => members.joined(id)));
+  return { nodes: [id], detail, without: [], members: members.ids, renewed: [id] };
+};
+
+/** A node leaves, if there are enough: the leader, every other time. */
+export const shrink: Strike = async (striker, fault, prng) => {
+  const { members } = striker.tools;
+  if (members.ids.length <= LEAST_MEMBERS) {
+    return members.spare.length > 0 ? grow(striker, fault, prng) : replace(striker, fault, prng);
+  }
+  const id = striker.target(prng);
+  const detail = striker.announce("shrink", `${id} leaves ${members.ids.length} nodes`);
+  await amid(striker, prng, () => demand(striker, `${id} is removed`, () => members.remove(id, prng)));
+  // What a client asks it meanwhile is answered, or refused; afterwards nobody is there.
+  await demand(striker, `${id}, removed, is told and stops`, () => ended(striker, id));
+  members.forget(id);
+  await members.wipe(id);
+  return { nodes: [id], detail, without: [], members: members.ids, may_end: [id], renewed: [id] };
+};
+
+/** The data of a node are gone; it is replaced, as an operator does. Sometimes it has asked to be let in before, sometimes not. */
+export const replace: Strike = async (striker, _fault, prng) => {
+  const { members, cluster } = striker.tools;
+  const id = striker.target(prng);
+  const detail = striker.announce("wipe", `${id}, one of ${members.ids.length}`);
+  await cluster.kill(id);
+  await replaced(striker, prng, id);
+  return { nodes: [id], detail, renewed: [id] };
+};
+
+/** @param id of a node that does not run, and whose data count no more */
+export async function replaced(striker: Striker, prng: Prng, id: string): Promise<void> {
+  const { members } = striker.tools;
+  await members.wipe(id);
+  const askFirst = prng.chance(0.5);
+  if (askFirst) members.join(id, prng);
+  if (askFirst) await striker.wait(prng.int(2_000));
+  await amid(striker, prng, async () => {
+    await demand(striker, `${id}, wiped, is replaced`, () => members.replace(id, prng));
+    if (!askFirst) members.join(id, prng);
+    await demand(striker, `${id}, replaced, joins and votes`, () => members.joined(id));
+  });
+  await demand(striker, `${id}, replaced, has everything`, () => members.whole(id, TOLD_MS));
+}
+
+/** Every other time another node is killed meanwhile, and starts again. */
+async function amid(striker: Striker, prng: Prng, work: () => Promise<unknown>): Promise<void> {
+  const working = work();
+  const { members, cluster, observer } = striker.tools;
+  const { leader } = observer;
+  const victim = leader !== undefined && members.ids.includes(leader) ? leader : undefined;
+  if (prng.chance(0.5)) {
+    await Promise.race([working, Bun.sleep(prng.int(400))]);
+    const runs = victim !== undefined && members.ids.includes(victim) && cluster.runningIds.includes(victim);
+    if (runs) {
+      await cluster.kill(victim);
+      await striker.wait(prng.int(1_000));
+      cluster.startNode(victim);
+    }
+  }
+  await working;
+}
+
+/** What must come true in time, whatever else happens. */
+export async function demand(
+  { tools: { history } }: Striker,
+  what: string,
+  work: () => Promise<void>,
+): Promise<boolean> {
+  const from_us = history.nowUs();
+  const done = await work().then(
+    () => true,
+    () => false,
+  );
+  history.add<RecoveryRecord>({ type: "recovery", what, done, from_us, to_us: history.nowUs() });
+  return done;
+}
+
+async function ended({ tools: { cluster } }: Striker, id: string): Promise<void> {
+  await eventually(() => !cluster.runningIds.includes(id), { deadlineMs: TOLD_MS, what: `${id} ends` });
+  const code = cluster.node(id).process?.exitCode;
+  if (code !== REFUSED) throw new Error(`${id} ended with code ${code}`);
+}

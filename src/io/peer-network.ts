@@ -62,9 +62,13 @@ export class TcpPeerNetwork implements PeerNetwork {
   }
 
   follow({ replicas, settledBelow }: Members): void {
-    const { replica: self } = this.options.self();
+    const { replica: self, nodeId } = this.options.self();
     this.settledBelow = Math.max(this.settledBelow, settledBelow);
-    for (const [replica, node] of replicas) if (replica !== self && node !== undefined) this.add(replica, node);
+    for (const [replica, node] of replicas) {
+      // ↯ A node that was replaced starts again with a log that names its former replica: it dials itself, as that replica's
+      // node, tells itself that this one has left, and stops.
+      if (replica !== self && node !== undefined && node.nodeId !== nodeId) this.add(replica, node);
+    }
     for (const replica of this.members.keys()) if (!replicas.has(replica)) this.remove(replica);
   }
 

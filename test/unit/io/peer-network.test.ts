@@ -325,6 +325,25 @@ describe("a node that dials", () => {
     expect(a.happened).not.toContain("disconnected 2");
   });
 
+  test("that was replaced does not dial itself where its log still has the replica that it was", async () => {
+    const [a] = startedPair();
+    const node = new TestNode(5, []).listen();
+    stopLater(node);
+    a.follow([2, 5]);
+    const self = { nodeId: "node5", incarnation: 0, peerAddress: node.address, clientAddress: undefined };
+    const other = { nodeId: "node1", incarnation: 0, peerAddress: a.address, clientAddress: undefined };
+    const replicas = new Map([
+      [3, self],
+      [1, other],
+    ]);
+    // Its removal is behind it in the log, and settled: as a stranger it would tell itself to stop.
+    node.network.follow({ configuration: { voters: [1, 3], learners: [5] }, replicas, settledBelow: 6 });
+    node.start();
+    await eventually("it is connected to the other", () => node.network.isConnected(1));
+    expect(node.refusals).toEqual([]);
+    expect(node.network.statistics.refusals).toBe(0);
+  });
+
   test("reaches a peer that joins later, and one that has moved", async () => {
     const [a, b] = pairOfNodes();
     stopLater(a, b);

@@ -1,11 +1,14 @@
 import { unreachable } from "../kernel/assert.ts";
-import type { LockCommand, LockResult, LockView, Principal } from "../locks/types.ts";
+import type { LockCommand, LockResult, LockView, Principal, SemaphoreView } from "../locks/types.ts";
 import {
   type ClientAnswer,
   type ClientOperation,
   type ClientRequest,
   isRefusal,
+  type ReleaseRequest,
 } from "./checks/linearizability/client-operation.ts";
+
+type Release = Extract<LockCommand, { type: "release" }>;
 
 /** What a client wants once: all attempts under one idempotency key. */
 export interface Asked {
@@ -20,7 +23,7 @@ export interface Asked {
 }
 
 interface Read {
-  readonly view: LockView;
+  readonly view: LockView | SemaphoreView;
   readonly invokedMs: number;
   readonly returnedMs: number;
 }
@@ -36,18 +39,32 @@ export class ClientHistory {
     return asked;
   }
 
-  read(view: LockView, invokedMs: number, returnedMs: number): void {
+  read(view: Read["view"], invokedMs: number, returnedMs: number): void {
     this.reads.push({ view, invokedMs, returnedMs });
   }
 
   /** @param leastMs how long a lease of so many ms lasts at least in virtual time */
   operations(leastMs: (ttlMs: number) => number): ClientOperation<undefined>[] {
-    const reads = this.reads.map(({ view: { lock, mode, fencingToken: token, holders }, invokedMs, returnedMs }) => {
-      const output: ClientAnswer = { type: "shown", mode, token, owners: holders.map(({ owner }) => owner) };
-      return operation({ type: "read", lock }, output, invokedMs, returnedMs);
+    const reads = this.reads.map(({ view, invokedMs, returnedMs }) => {
+      const { input, output } = "semaphore" in view ? readPermits(view) : readLock(view);
+      return operation(input, output, invokedMs, returnedMs);
     });
     return [...reads, ...this.asked.flatMap(apart).flatMap((asked) => operationsOf(asked, leastMs))];
   }
+}
+
+function readLock({ lock, mode, fencingToken: token, holders }: LockView): {
+  input: ClientRequest;
+  output: ClientAnswer;
+} {
+  const owners = holders.map(({ owner }) => owner);
+  return { input: { type: "read", lock }, output: { type: "shown", mode, token, owners } };
+}
+
+function readPermits(view: SemaphoreView): { input: ClientRequest; output: ClientAnswer } {
+  const { semaphore, limit, available } = view;
+  const holders = view.holders.map(({ owner, slots, fencingToken: token }) => ({ owner, slots, token }));
+  return { input: { type: "readPermits", semaphore }, output: { type: "permitsShown", limit, available, holders } };
 }
 
 /** A request for several locks as one for each. */
@@ -81,7 +98,8 @@ function operationsOf(asked: Asked, leastMs: (ttlMs: number) => number): ClientO
   const answered =
     output === undefined || answer === undefined ? [] : [operation(input, output, invokedMs, answer.atMs)];
   // A request that nobody waits for any more is given up with its grant, and then forgotten: its key may be asked for anew.
-  const attempts = command.type === "acquire" ? unknownMs : answered.length > 0 ? [] : unknownMs.slice(0, 1);
+  const claims = command.type === "acquire" || command.type === "acquirePermits";
+  const attempts = claims ? unknownMs : answered.length > 0 ? [] : unknownMs.slice(0, 1);
   return [...answered, ...attempts.map((ms) => operation(input, undefined, ms, Number.POSITIVE_INFINITY))];
 }
 
@@ -112,27 +130,35 @@ function requestOf(
       const shown = result?.type === "granted" ? result.owner : publicName(principal);
       return { type: "acquire", lock, mode, principal: nameOf(principal), leaseUs, shown };
     }
-    case "release": {
-      const { lock, holder, fencingToken: token } = command;
-      const anonymous = holder.kind === "anonymous";
-      const known = { type: "release", lock, token } as const;
-      if (anonymous) return { ...known, principal: undefined, shown: holder.node };
-      const principal = holder.kind === "onceId" ? `once:${holder.id}` : nameOf(holder);
-      return { ...known, principal, shown: undefined };
-    }
+    case "release":
+      return { type: "release", lock: command.lock, ...meant(command) };
     case "fence":
       return { type: "offer", resource: command.resource, token: command.token };
+    case "acquirePermits": {
+      const { type, semaphore, permits, limit, principal, ttlMs } = command;
+      const leaseUs = leastMs(ttlMs) * 1_000;
+      const shown = result?.type === "permitsGranted" ? result.owner : publicName(principal);
+      return { type, semaphore, permits, limit, principal: nameOf(principal), leaseUs, shown };
+    }
+    case "releasePermits":
+      return { type: "releasePermits", semaphore: command.semaphore, ...meant(command) };
     case "registerIngress":
     case "cancel":
     // Asked for lock by lock, see `apart`.
     case "acquireAll":
-    // Semaphores have no model yet.
-    case "acquirePermits":
-    case "releasePermits":
       return undefined;
     default:
       return unreachable(command);
   }
+}
+
+/** The hold that a release means. */
+function meant({
+  holder,
+  fencingToken: token,
+}: Pick<Release, "holder" | "fencingToken">): Omit<ReleaseRequest, "type" | "lock"> {
+  if (holder.kind === "anonymous") return { principal: undefined, shown: holder.node, token };
+  return { principal: holder.kind === "onceId" ? `once:${holder.id}` : nameOf(holder), shown: undefined, token };
 }
 
 /** Undefined where the answer tells nothing and nothing happened. */
@@ -142,25 +168,30 @@ function answerOf(command: LockCommand, result: LockResult): ClientAnswer | unde
       return { type: "granted", mode: result.mode, token: result.fencingToken, shown: result.owner };
     case "fenceAccepted":
       return { type: "highest", highest: result.highest };
+    case "permitsGranted": {
+      const { limit, slots, fencingToken: token, owner: shown } = result;
+      return { type: "permitsGranted", limit, slots, token, shown };
+    }
     case "sessionClosed":
-      return { type: "closed", released: result.released };
+      return { type: "closed", released: result.released, releasedSemaphores: result.releasedSemaphores };
     case "keptAlive":
       return result.expiresInMs[0] === undefined ? { type: "refused", code: "session_expired" } : { type: "done" };
     case "sessionOpened":
     case "released":
+    case "permitsReleased":
       return { type: "done" };
     case "error": {
       if (!isRefusal(result.code)) return undefined;
       const highest = result.code === "stale_token" ? result.highest : undefined;
-      if (command.type !== "fence") return { type: "refused", code: result.code, highest };
+      const limit = result.code === "semaphore_limit" ? result.limit : undefined;
+      const permits = result.code === "permits_conflict" ? result.permits : undefined;
+      if (command.type !== "fence") return { type: "refused", code: result.code, highest, limit, permits };
       return highest === undefined ? undefined : { type: "highest", highest };
     }
     case "cancelled":
       return { type: "nothing" };
     case "registered":
     case "grantedAll":
-    case "permitsGranted":
-    case "permitsReleased":
       return undefined;
     default:
       return unreachable(result);

@@ -13,7 +13,8 @@ interface KnownHold {
 type Release = Extract<LockCommand, { type: "release" | "releasePermits" }>;
 export type AnyAcquire = Extract<LockCommand, { type: "acquire" | "acquireAll" | "acquirePermits" }>;
 
-const SEMAPHORES = 2;
+/** Each has another limit. */
+export const semaphores = ["pool-0", "pool-1"] as const;
 /** Holds that it has given back or lost and remembers. */
 const PAST_HOLDS = 4;
 
@@ -111,10 +112,10 @@ export class Client {
 
   private share(): { semaphore: string; permits: number; limit: number } {
     const { random } = this;
-    const number = random.int(SEMAPHORES);
+    const number = random.int(semaphores.length);
     const limit = 2 + number + (random.chance(0.03) ? 1 : 0);
     const permits = random.chance(0.6) ? 1 : 1 + random.int(limit);
-    return { semaphore: `pool-${number}`, permits, limit };
+    return { semaphore: semaphores[number] as string, permits, limit };
   }
 
   private mode(): LockMode {

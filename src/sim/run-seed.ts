@@ -22,7 +22,7 @@ export interface SimFigures {
   readonly grants: number;
   readonly reads: number;
   readonly acknowledged: number;
-  /** Locks, sessions and fences whose history took too long to judge. */
+  /** Locks, semaphores, sessions and fences whose history took too long to judge. */
   readonly undecided: number;
   readonly states: number;
   readonly powerCrashes: number;

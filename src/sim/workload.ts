@@ -1,10 +1,11 @@
 import type { OperationFailure } from "../engine/ingress.ts";
 import { operationOptions } from "../engine/lock-protocol.ts";
 import type { Prng } from "../kernel/prng.ts";
-import type { LockCommand, LockResult, LockView } from "../locks/types.ts";
+import type { LockMachine } from "../locks/lock-machine.ts";
+import type { LockCommand, LockResult, LockView, SemaphoreView } from "../locks/types.ts";
 import { operationKey } from "./checks/operation-key.ts";
 import type { Question } from "./checks/client-checks.ts";
-import { Client, isAcquire } from "./client.ts";
+import { Client, isAcquire, semaphores } from "./client.ts";
 import { type Asked, ClientHistory } from "./client-history.ts";
 import type { SimNode, SimProcess } from "./sim-node.ts";
 import type { World } from "./world.ts";
@@ -24,7 +25,7 @@ interface Attempt {
 }
 
 /** @param index undefined: no leader answered in time, and the view tells nothing */
-type Told = (index: number | undefined, view: LockView) => void;
+type Told = (index: number | undefined, view: LockView | SemaphoreView) => void;
 
 /** How often a client asks again for what it does not know the end of. */
 const RETRIES = 0.7;
@@ -198,7 +199,8 @@ export class Workload {
     const question = checks.clients.ask();
     const { nowMs: askedMs } = this.world.scheduler;
     // Drawn from no stream: a seed does the same whatever is looked at.
-    const lock = `lock-${this.asksToRead++ % this.world.profile.locks}`;
+    const number = this.asksToRead++ % (this.world.profile.locks + semaphores.length);
+    const name = semaphores[number] ?? `lock-${number - semaphores.length}`;
     this.reads++;
     let open = true;
     const close = (): void => {
@@ -215,7 +217,7 @@ export class Workload {
     // A read that dies with its node is asked again by the client after a while.
     this.world.scheduler.after(8_000, 0, close);
     node.later(0, () => {
-      this.look(process, lock, (index, view) => {
+      this.look(process, name, (index, view) => {
         if (open && index !== undefined) {
           checks.clients.read(index, process.locks.appliedIndex, question);
           this.history.read(view, askedMs, this.world.scheduler.nowMs);
@@ -228,8 +230,8 @@ export class Workload {
   }
 
   /** A linearizable read: asks the leader, and then looks. */
-  private look({ host, engine, locks }: SimProcess, lock: string, told: Told): void {
-    host.readBarrier(engine.nowMs(), (index) => told(index, locks.view(lock)));
+  private look({ host, engine, locks }: SimProcess, name: string, told: Told): void {
+    host.readBarrier(engine.nowMs(), (index) => told(index, viewOf(locks, name)));
   }
 
   private count(end: string): void {
@@ -239,4 +241,9 @@ export class Workload {
   private note(client: Client, node: SimNode, what: string, detail: unknown): void {
     this.world.trace.add(this.world.scheduler.nowMs, node.id, `client ${client.id} ${what}`, detail);
   }
+}
+
+/** Of a lock or a semaphore. */
+export function viewOf(locks: LockMachine, name: string): LockView | SemaphoreView {
+  return semaphores.some((semaphore) => semaphore === name) ? locks.semaphore(name) : locks.view(name);
 }

@@ -3,7 +3,7 @@ import type { PeerMessage } from "../../src/engine/peer-messages.ts";
 import { decodeCommand, encodeCommand } from "../../src/locks/codec.ts";
 import type { LockWish } from "../../src/locks/types.ts";
 import type { Message, PreVoteRequest, VoteRequest } from "../../src/raft/types.ts";
-import { Workload } from "../../src/sim/workload.ts";
+import { viewOf, Workload } from "../../src/sim/workload.ts";
 import type { Volume } from "../../src/wal/volume.ts";
 import { forgetsPlaces, grantsNameByName, meddling, overtakesBundles, reusesPermitTokens } from "./lock-states.ts";
 import { BoastfulLog, CarelessLog, EarlyLog, ForgetfulLog } from "./logs.ts";
@@ -176,8 +176,8 @@ export const plants: Readonly<Record<string, Plant>> = {
         Workload.prototype,
         Workload.prototype["look"],
         () =>
-          function look({ host, engine, locks }, lock, told) {
-            const view = locks.view(lock);
+          function look({ host, engine, locks }, name, told) {
+            const view = viewOf(locks, name);
             host.readBarrier(engine.nowMs(), (index) => told(index, view));
           },
       ),

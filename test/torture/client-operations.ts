@@ -1,9 +1,11 @@
 import {
+  type AcquirePermitsRequest,
   type AcquireRequest,
   type ClientAnswer,
   type ClientOperation,
   type ClientRequest,
   isRefusal,
+  type Refused,
 } from "../../src/sim/checks/linearizability/client-operation.ts";
 import { numberOf, principalOf } from "./holds.ts";
 import type { Fields, HistoryRecord } from "./history.ts";
@@ -12,7 +14,7 @@ import { type Request, requestsOf } from "./requests.ts";
 
 type Operation = ClientOperation<Request>;
 
-/** A history as the models of linearizability see it: what may have happened, and what was said of locks, sessions and fences. */
+/** A history as the models of linearizability see it: what may have happened, and what was said of locks, semaphores, sessions and fences. */
 export function operationsOf(records: readonly HistoryRecord[]): Operation[] {
   const requests = requestsOf(records);
   const locks = new Set(requests.flatMap((request) => wantedBy(request).map(({ name }) => name)));
@@ -30,12 +32,12 @@ function operationOf(request: Request): Operation[] {
   const output = answerOf(request);
   const toldUs = outcome === "ok" ? returnedUs : (answer?.to_us ?? returnedUs);
   const told = output === undefined ? [] : [{ ...known, output, returnedUs: toldUs }];
-  if (input.type === "acquire") return [...told, ...lostGrants(request, input)];
+  if (input.type === "acquire" || input.type === "acquirePermits") return [...told, ...lostGrants(request, input)];
   return outcome === "unknown" ? [...told, { ...known, output: undefined, returnedUs: Infinity }] : told;
 }
 
 /** Attempts whose client went away: each may have been granted, given back, and forgotten, before the next. */
-function lostGrants(request: Request, input: AcquireRequest): Operation[] {
+function lostGrants(request: Request, input: AcquireRequest | AcquirePermitsRequest): Operation[] {
   const lost = request.attempts.filter(({ outcome, from_us }) => outcome === "unknown" && from_us < request.returnedUs);
   return lost.map(({ from_us: invokedUs, n, node }) => ({
     source: request,
@@ -60,29 +62,36 @@ function listed(request: Request, locks: ReadonlySet<string>): Operation[] {
 }
 
 function inputOf(request: Request): ClientRequest | undefined {
-  const { operation, input, output, attempts, outcome } = request;
+  const { operation, input, output, attempts } = request;
   const lock = String(input["lock_name"]);
+  const semaphore = String(input["semaphore"]);
   const principal = principalOf(input);
   const session = String(input["session"] ?? output["session"]);
   switch (operation) {
     case "locks.acquire": {
-      const once = outcome === "ok" ? String(output["session"]) : `of ${attempts[0]?.n}`;
-      const shownAs = typeof input["owner"] === "string" ? input["owner"] : output["owner"];
-      return {
-        ...{ type: "acquire", lock, principal: principal ?? `once:${once}` },
-        mode: input["lock_type"] === "shared" ? "shared" : "exclusive",
-        leaseUs: (numberOf(input, "ttl") ?? 30) * 1e6,
-        shown: typeof shownAs === "string" ? shownAs : undefined,
-        joint: isPart(request),
-      };
+      const mode = input["lock_type"] === "shared" ? "shared" : "exclusive";
+      return { type: "acquire", lock, mode, joint: isPart(request), ...claimOf(request) };
     }
+    case "semaphores.acquire": {
+      const [permits, limit] = [Number(input["permits"] ?? 1), Number(input["limit"])];
+      return { type: "acquirePermits", semaphore, permits, limit, ...claimOf(request) };
+    }
+    case "semaphores.release":
+      return {
+        ...{ type: "releasePermits", semaphore, principal },
+        ...{ shown: attempts[0]?.node, token: numberOf(input, "fencing_token") },
+      };
+    case "semaphores.inspect":
+      return { type: "readPermits", semaphore };
     case "locks.release":
       // By a request in nobody's name: of some hold of that kind, taken through that node.
       return { type: "release", lock, principal, shown: attempts[0]?.node, token: numberOf(input, "fencing_token") };
     case "locks.inspect":
       return { type: "read", lock };
     case "sessions.open":
-      return outcome === "ok" ? { type: "openSession", session, leaseUs: Number(input["ttl"]) * 1e6 } : undefined;
+      return request.outcome === "ok"
+        ? { type: "openSession", session, leaseUs: Number(input["ttl"]) * 1e6 }
+        : undefined;
     case "sessions.renew":
       return { type: "renewSession", session };
     case "sessions.close":
@@ -92,6 +101,18 @@ function inputOf(request: Request): ClientRequest | undefined {
     default:
       return undefined;
   }
+}
+
+/** In whose name, and for how long. */
+function claimOf(request: Request): Pick<AcquireRequest, "principal" | "leaseUs" | "shown"> {
+  const { input, output, attempts, outcome } = request;
+  const once = outcome === "ok" ? String(output["session"]) : `of ${attempts[0]?.n}`;
+  const shownAs = typeof input["owner"] === "string" ? input["owner"] : output["owner"];
+  return {
+    principal: principalOf(input) ?? `once:${once}`,
+    leaseUs: (numberOf(input, "ttl") ?? 30) * 1e6,
+    shown: typeof shownAs === "string" ? shownAs : undefined,
+  };
 }
 
 function answerOf(request: Request): ClientAnswer | undefined {
@@ -108,9 +129,19 @@ function answerOf(request: Request): ClientAnswer | undefined {
       return shown(output);
     case "fences.check":
       return { type: "highest", highest: Number(output["highest"]) };
-    case "sessions.close":
-      return { type: "closed", released: output["released"] as string[] };
+    case "semaphores.acquire":
+      return {
+        ...{ type: "permitsGranted", limit: Number(output["limit"]), slots: output["slots"] as number[] },
+        ...{ token: Number(output["fencing_token"]), shown: String(output["owner"]) },
+      };
+    case "semaphores.inspect":
+      return permitsShown(output);
+    case "sessions.close": {
+      const [released, releasedSemaphores] = [output["released"], output["released_semaphores"]] as string[][];
+      return { type: "closed", released, releasedSemaphores };
+    }
     case "locks.release":
+    case "semaphores.release":
     case "sessions.open":
     case "sessions.renew":
       return { type: "done" };
@@ -121,9 +152,9 @@ function answerOf(request: Request): ClientAnswer | undefined {
 
 function refusalOf(code: string | undefined, output: Fields, byFence: boolean): ClientAnswer | undefined {
   if (!isRefusal(code)) return undefined;
-  const error = output["error"] as { readonly details?: { readonly highest?: number } } | undefined;
-  const highest = error?.details?.highest;
-  if (!byFence) return { type: "refused", code, highest };
+  const error = output["error"] as { readonly details?: Omit<Refused, "type" | "code"> } | undefined;
+  const { highest, limit, permits } = error?.details ?? {};
+  if (!byFence) return { type: "refused", code, highest, limit, permits };
   return highest === undefined ? undefined : { type: "highest", highest };
 }
 
@@ -132,4 +163,11 @@ function shown(state: Fields): ClientAnswer {
   const token = numberOf(state, "fencing_token");
   if (owners.length === 0) return { type: "shown", mode: undefined, token: undefined, owners };
   return { type: "shown", mode: state["type"] === "shared" ? "shared" : "exclusive", token, owners };
+}
+
+function permitsShown(state: Fields): ClientAnswer {
+  const holders = (state["holders"] as readonly Fields[]).map((holder) => ({
+    ...{ owner: String(holder["owner"]), slots: holder["slots"] as number[], token: Number(holder["fencing_token"]) },
+  }));
+  return { type: "permitsShown", limit: numberOf(state, "limit"), available: numberOf(state, "available"), holders };
 }

@@ -7,7 +7,7 @@ import type { Violation } from "./violation.ts";
 const MAX_STEPS = 5_000_000;
 
 /**
- * Every lock, session and fence has a linearization: an order of all that was asked that keeps the order of what did not
+ * Every lock, semaphore, session and fence has a linearization: an order of all that was asked that keeps the order of what did not
  * overlap, and in which one machine would have answered as the cluster did.
  */
 export function checkLinearizability(records: readonly HistoryRecord[]): Violation[] {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { checkLinearizability } from "../../torture/checks/linearizability.ts";
 import type { HistoryRecord, OperationRecord } from "../../torture/history.ts";
+import { inspectSemaphore, limitIs, permits, releasePermits } from "./permit-records.ts";
 import {
   acquire,
   closeSession,
@@ -181,6 +182,124 @@ describe("the history of a session", () => {
     expect(wrong(...taken, release(15, 1, { session: "s" }), closing)).toEqual(lock);
   });
 });
+
+describe("the history of a semaphore", () => {
+  const pool = ["semaphore x"];
+  const asB = { owner: "b" };
+  const read = inspectSemaphore;
+
+  test("that one machine could have is fine", () => {
+    const two = [permits(0, 1, [0, 1]), permits(10, 2, [2], asB), permits(20, 0, [], { owner: "c", permits: 1 }, held)];
+    const shown = read(30, 1, { held: { a: [1, 0, 1], b: [2, 2] } });
+    const after = [
+      releasePermits(40, 1),
+      permits(50, 3, [0], { owner: "c" }),
+      read(60, 2, { held: { b: [2, 2], c: [3, 0] } }),
+    ];
+    expect(wrong(...two, shown, ...after, releasePermits(70, undefined, "b"), releasePermits(80, 3, "c"))).toEqual([]);
+    expect(wrong(permits(0, 1, [0]), permits(10, 1, [0]), releasePermits(20, 1), read(30, 1))).toEqual([]);
+    expect(wrong(permits(0, 1, [0]), permits(10, 0, [], { permits: 2 }, conflictIs(1)))).toEqual([]);
+    expect(wrong(permits(0, 1, [0]), permits(10, 0, [], { ...asB, permits: 1, limit: 2 }, limitIs(3)))).toEqual([]);
+    expect(
+      wrong(releasePermits(0, 1, "a", notHeld), permits(10, 1, [0]), releasePermits(20, 1, "b", notOwner)),
+    ).toEqual([]);
+  });
+
+  test("with a slot that two hold, one beyond the limit, or another number of them is not", () => {
+    expect(wrong(permits(0, 1, [0]), permits(10, 2, [0], asB))).toEqual(pool);
+    expect(wrong(permits(0, 1, [3]))).toEqual(pool);
+    expect(wrong(permits(0, 1, [0, 1], { permits: 1 }))).toEqual(pool);
+    expect(wrong(permits(0, 1, [0, 1, 2]), permits(10, 2, [3], { ...asB, limit: 4 }))).toEqual(pool);
+    expect(wrong(permits(0, 1, [0]), permits(10, 2, [1]))).toEqual(pool);
+  });
+
+  test("with a token that does not rise for its slot is not", () => {
+    const again = (token: number, slot: number) => [
+      permits(0, 5, [0]),
+      releasePermits(10, 5),
+      permits(20, token, [slot], asB),
+    ];
+    expect(wrong(...again(5, 0))).toEqual(pool);
+    expect(wrong(...again(4, 0))).toEqual(pool);
+    expect(wrong(...again(6, 0))).toEqual([]);
+    // Of another slot nothing is promised.
+    expect(wrong(...again(4, 1))).toEqual([]);
+  });
+
+  test("refuses only where too few are free, or somebody who waits may be ahead", () => {
+    const one = { ...asB, permits: 1 };
+    expect(wrong(permits(0, 1, [0, 1]), permits(10, 0, [], one, held))).toEqual(pool);
+    expect(wrong(permits(0, 1, [0, 1]), permits(10, 0, [], { ...one, permits: 2 }, held))).toEqual([]);
+    const waits = permits(8, 2, [0, 1], { owner: "c" }, { to_us: 60_000 });
+    const ahead = [permits(0, 1, [0, 1]), waits, permits(10, 0, [], one, held), releasePermits(30, 1)];
+    expect(wrong(...ahead)).toEqual([]);
+    expect(wrong(permits(0, 0, [], one, held))).toEqual(pool);
+    expect(wrong(permits(0, 0, [], { ...one, limit: 2 }, limitIs(3)))).toEqual(pool);
+    expect(wrong(permits(0, 1, [0]), permits(10, 0, [], { permits: 2 }, conflictIs(2)))).toEqual(pool);
+  });
+
+  test("with a lost grant, a lost release or a stale holder's release is not", () => {
+    expect(wrong(permits(0, 1, [0]), read(10, 1))).toEqual(pool);
+    expect(wrong(permits(0, 1, [0]), releasePermits(10, 1), read(20, 1, { held: { a: [1, 0] } }))).toEqual(pool);
+    expect(wrong(permits(0, 1, [0]), releasePermits(10, 1), releasePermits(20, 1))).toEqual(pool);
+    expect(wrong(permits(0, 1, [0]), releasePermits(10, 2))).toEqual(pool);
+    expect(wrong(permits(0, 1, [0]), releasePermits(10, 2, "a", highestIs(1)))).toEqual([]);
+    expect(wrong(permits(0, 1, [0]), releasePermits(10, 2, "a", highestIs(3)))).toEqual(pool);
+  });
+
+  test("lets a lease end late, and not early", () => {
+    const short = permits(0, 1, [0, 1, 2], { ttl: 0.1 });
+    expect(wrong(short, permits(50, 2, [0], asB, { to_us: 99_000 }))).toEqual(pool);
+    expect(wrong(short, permits(50, 2, [0], asB, { to_us: 101_000 }))).toEqual([]);
+    expect(wrong(short, read(500, 1, { held: { a: [1, 0, 1, 2] } }), read(510, 2))).toEqual([]);
+    expect(wrong(short, read(500, 1), read(510, 2, { held: { a: [1, 0, 1, 2] } }))).toEqual(pool);
+    // Who is said to hold one of them now is not said to hold all of them later.
+    const taken = [short, permits(200, 2, [0], asB)];
+    expect(wrong(...taken, releasePermits(210, 1))).toEqual(pool);
+    expect(wrong(...taken, permits(210, 3, [0], { ...asB, limit: 2 }))).toEqual(pool);
+  });
+
+  test("keeps a grant that nobody heard of possible, until something denies it", () => {
+    const lost = permits(0, 0, [], { permits: 2 }, unknown);
+    const both = { held: { a: [7, 0, 1], b: [8, 2] } } as const;
+    expect(wrong(lost, permits(10, 8, [2], asB), read(20, 1, both), read(30, 2, { held: { b: [8, 2] } }))).toEqual([]);
+    expect(wrong(lost, read(10, 1), permits(20, 8, [0], asB), read(30, 2, { held: { b: [8, 0] } }))).toEqual([]);
+    expect(wrong(lost, permits(10, 8, [1], asB), read(20, 1, { held: { a: [7, 0, 1] } }))).toEqual(pool);
+    expect(wrong(lost, permits(10, 8, [1, 2], asB), read(20, 1, { held: { a: [7, 0, 1], b: [8, 1, 2] } }))).toEqual(
+      pool,
+    );
+    expect(wrong(lost, read(20, 1, { held: { a: [7, 0] } }))).toEqual(pool);
+  });
+
+  test("ends with its session", () => {
+    const taken = [openSession(0, "s", 10), permitsOf("s", 10)];
+    const closing = (released: string[]) => {
+      const output = { status: "released", session: "s", released: [], released_semaphores: released };
+      return closeSession(20, "s", { output });
+    };
+    expect(wrong(...taken, closing(["x"]), permits(30, 2, [0], asB))).toEqual([]);
+    expect(wrong(...taken, closing([]))).toEqual(pool);
+    expect(wrong(...taken, permits(30, 2, [0], asB))).toEqual(pool);
+    expect(wrong(...taken, closing(["x"]), read(40, 1, { held: { "session-s": [1, 0] } }))).toEqual(pool);
+  });
+});
+
+/** Slot 0 of a session, with token 1. */
+function permitsOf(session: string, atMs: number): OperationRecord {
+  const granted = permits(atMs, 1, [0]);
+  const { owner: _owner, ttl: _ttl, ...input } = granted.input;
+  return {
+    ...granted,
+    input: { ...input, session },
+    output: { ...granted.output, session, owner: `session-${session}` },
+  };
+}
+
+/** A refusal for the number of permits that the owner has. */
+function conflictIs(has: number): Partial<OperationRecord> {
+  const error = { code: "permits_conflict", message: "", details: { permits: has } };
+  return { outcome: "error", status: 409, code: "permits_conflict", output: { detail: "", error } };
+}
 
 describe("the history of a fence", () => {
   test("is that of a max-register", () => {

@@ -6,6 +6,9 @@ export type ClientRequest =
   | AcquireRequest
   | ReleaseRequest
   | ReadRequest
+  | AcquirePermitsRequest
+  | ReleasePermitsRequest
+  | ReadPermitsRequest
   | { readonly type: "openSession"; readonly session: string; readonly leaseUs: number }
   | { readonly type: "renewSession"; readonly session: string }
   | { readonly type: "closeSession"; readonly session: string }
@@ -38,6 +41,24 @@ export interface ReadRequest {
   readonly lock: string;
 }
 
+export interface AcquirePermitsRequest extends Pick<AcquireRequest, "principal" | "leaseUs" | "shown"> {
+  readonly type: "acquirePermits";
+  readonly semaphore: string;
+  readonly permits: number;
+  readonly limit: number;
+}
+
+/** All permits of the hold; otherwise as of a lock. */
+export interface ReleasePermitsRequest extends Pick<ReleaseRequest, "principal" | "shown" | "token"> {
+  readonly type: "releasePermits";
+  readonly semaphore: string;
+}
+
+export interface ReadPermitsRequest {
+  readonly type: "readPermits";
+  readonly semaphore: string;
+}
+
 export interface OfferRequest {
   readonly type: "offer";
   readonly resource: string;
@@ -49,12 +70,52 @@ export type ClientAnswer =
   | { readonly type: "nothing" }
   | { readonly type: "done" }
   | { readonly type: "granted"; readonly mode: LockMode; readonly token: number; readonly shown: string }
-  /** An error that tells something of the state. `highest` goes with `stale_token`. */
-  | { readonly type: "refused"; readonly code: RefusalCode; readonly highest?: number | undefined }
-  /** A session and the locks that it held, where that is known. */
-  | { readonly type: "closed"; readonly released: readonly string[] | undefined }
+  | PermitsGranted
+  | Refused
+  /** A session and the locks and semaphores that it held, where that is known. */
+  | {
+      readonly type: "closed";
+      readonly released: readonly string[] | undefined;
+      readonly releasedSemaphores: readonly string[] | undefined;
+    }
   | LockShown
+  | PermitsShown
   | { readonly type: "highest"; readonly highest: number };
+
+/** An error that tells something of the state. */
+export interface Refused {
+  readonly type: "refused";
+  readonly code: RefusalCode;
+  /** With `stale_token`: that of the hold. */
+  readonly highest?: number | undefined;
+  /** With `semaphore_limit`: the one that it has. */
+  readonly limit?: number | undefined;
+  /** With `permits_conflict`: how many the principal has. */
+  readonly permits?: number | undefined;
+}
+
+export interface PermitsGranted {
+  readonly type: "permitsGranted";
+  readonly limit: number;
+  /** Rising. */
+  readonly slots: readonly number[];
+  readonly token: number;
+  readonly shown: string;
+}
+
+export interface ShownHolder {
+  readonly owner: string;
+  readonly slots: readonly number[];
+  readonly token: number;
+}
+
+export interface PermitsShown {
+  readonly type: "permitsShown";
+  /** Undefined, both, while nobody holds any. */
+  readonly limit: number | undefined;
+  readonly available: number | undefined;
+  readonly holders: readonly ShownHolder[];
+}
 
 export interface LockShown {
   readonly type: "shown";
@@ -72,6 +133,8 @@ const refusals = [
   "not_held",
   "stale_token",
   "session_expired",
+  "semaphore_limit",
+  "permits_conflict",
 ] as const;
 export type RefusalCode = (typeof refusals)[number];
 

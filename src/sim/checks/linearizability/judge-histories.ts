@@ -4,11 +4,12 @@ import { lockModel } from "./lock-model.ts";
 import type { Model } from "./model.ts";
 import { type Part, Partition } from "./partition.ts";
 import { type Contradiction, linearize, type Verdict } from "./search.ts";
+import { semaphoreModel } from "./semaphore-model.ts";
 import { sessionModel } from "./session-model.ts";
 
 /** What became of the history of one object. */
 export interface Judgement<Source> {
-  /** `lock x`, `session s`, `fence r` */
+  /** `lock x`, `semaphore p`, `session s`, `fence r` */
   readonly object: string;
   readonly verdict: Verdict<unknown, unknown>["verdict"];
   readonly operations: number;
@@ -23,7 +24,7 @@ const SHOWN_LAST = 12;
 const SHOWN_PENDING = 12;
 
 /**
- * Judges whether a history of locks, sessions and fences is linearizable, object by object.
+ * Judges whether a history of locks, semaphores, sessions and fences is linearizable, object by object.
  *
  * @param maxSteps of the search for each object: what takes more is undecided
  */
@@ -31,9 +32,10 @@ export function judgeLinearizability<Source>(
   operations: readonly ClientOperation<Source>[],
   maxSteps: number,
 ): Judgement<Source>[] {
-  const { locks, sessions, fences } = new Partition(operations);
+  const { locks, semaphores, sessions, fences } = new Partition(operations);
   return [
     ...judgeParts("lock", lockModel, locks, maxSteps),
+    ...judgeParts("semaphore", semaphoreModel, semaphores, maxSteps),
     ...judgeParts("session", sessionModel, sessions, maxSteps),
     ...judgeParts("fence", fenceModel, fences, maxSteps),
   ];

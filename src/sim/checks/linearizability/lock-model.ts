@@ -102,6 +102,6 @@ function answered({ output }: LockOperation): string {
   }
 }
 
-function ms(us: number): string {
+export function ms(us: number): string {
   return Number.isFinite(us) ? `${(us / 1_000).toFixed(1)} ms` : "any time";
 }

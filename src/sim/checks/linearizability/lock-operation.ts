@@ -1,5 +1,5 @@
 import type { LockMode } from "../../../locks/types.ts";
-import type { LockShown, ReadRequest, RefusalCode, ReleaseRequest } from "./client-operation.ts";
+import type { LockShown, ReadRequest, Refused, ReleaseRequest } from "./client-operation.ts";
 import type { Operation } from "./model.ts";
 
 export type LockOperation = Operation<LockInput, LockOutput>;
@@ -27,7 +27,7 @@ export interface SessionEnd {
 export type LockOutput =
   | LockGranted
   | { readonly type: "done" }
-  | { readonly type: "refused"; readonly code: RefusalCode; readonly highest?: number | undefined }
+  | Refused
   | LockShown
   /** The session has ended now; undefined where it was not said whether it held this lock. */
   | { readonly type: "ended"; readonly held: boolean | undefined };

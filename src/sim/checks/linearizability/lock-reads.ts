@@ -27,6 +27,6 @@ function standing(holds: readonly Held[], names: readonly string[], nowUs: numbe
   return [...kept, ...over];
 }
 
-function isShownAs({ shown }: Held, name: string): boolean {
+export function isShownAs({ shown }: Held, name: string): boolean {
   return shown === undefined ? name.startsWith("session-") : shown === name;
 }

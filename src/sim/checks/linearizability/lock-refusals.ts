@@ -32,6 +32,9 @@ export function refuse(
       if (input.type !== "release" || input.token === undefined || input.token === highest) return [];
       if (!state.holds.some(isOwn)) return [];
       return some(withToken(state, highest ?? state.token));
+    case "semaphore_limit":
+    case "permits_conflict":
+      return [];
     default:
       return unreachable(code);
   }

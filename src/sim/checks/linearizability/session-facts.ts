@@ -8,6 +8,8 @@ export interface SessionFacts {
   untilUs: number;
   /** Locks that it may have held. */
   readonly locks: Set<string>;
+  /** Semaphores of which it may have held permits. */
+  readonly semaphores: Set<string>;
 }
 
 export function sessionFacts(operations: readonly ClientOperation<unknown>[]): ReadonlyMap<string, SessionFacts> {
@@ -19,16 +21,24 @@ export function sessionFacts(operations: readonly ClientOperation<unknown>[]): R
 }
 
 function factsOf(operations: readonly ClientOperation<unknown>[]): SessionFacts {
-  const facts: SessionFacts = { shown: undefined, untilUs: Number.NEGATIVE_INFINITY, locks: new Set() };
+  const facts: SessionFacts = {
+    shown: undefined,
+    untilUs: Number.NEGATIVE_INFINITY,
+    locks: new Set(),
+    semaphores: new Set(),
+  };
   const openings = operations.flatMap(({ input }) => (input.type === "openSession" ? [input] : []));
   for (const { input, output, invokedUs } of operations) {
     if (input.type === "acquire" && output?.type !== "refused") facts.locks.add(input.lock);
+    if (input.type === "acquirePermits" && output?.type !== "refused") facts.semaphores.add(input.semaphore);
     // Opened a second time it may be another one: then its renewals do not promise one lease.
     if (openings.length > 1) continue;
-    if (output?.type === "granted") facts.shown = output.shown;
+    const grant = output?.type === "granted" || output?.type === "permitsGranted" ? output : undefined;
+    if (grant !== undefined) facts.shown = grant.shown;
     const [opening] = openings;
     if (opening === undefined) continue;
-    const renews = output?.type === "done" ? input.type !== "release" : output?.type === "granted";
+    const isRelease = input.type === "release" || input.type === "releasePermits";
+    const renews = output?.type === "done" ? !isRelease : grant !== undefined;
     if (renews) facts.untilUs = Math.max(facts.untilUs, invokedUs + opening.leaseUs);
   }
   return facts;
@@ -43,6 +53,8 @@ export function sessionOf(input: ClientRequest): string | undefined {
       return input.session;
     case "acquire":
     case "release":
+    case "acquirePermits":
+    case "releasePermits":
       return input.principal?.startsWith("session:") === true ? input.principal.slice("session:".length) : undefined;
     default:
       return undefined;

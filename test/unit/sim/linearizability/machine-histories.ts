@@ -10,8 +10,11 @@ export interface HistoryOptions {
   readonly overlapMs: number;
   /** Of requests, how many nobody hears the end of. */
   readonly lost?: number;
+  /** What is asked for: locks if nothing is said. */
+  readonly permits?: boolean;
 }
 
+const SEMAPHORES = ["p", "q"];
 const LOCKS = ["x", "y"];
 const SESSIONS = ["s1", "s2"];
 const OWNERS = ["a", "b", "c"];
@@ -19,7 +22,7 @@ const OWNERS = ["a", "b", "c"];
 /** What clients saw of one lock machine that did as it should: waits, leases that run out, answers that are lost. */
 export function machineHistory(
   seed: number,
-  { commands, overlapMs, lost = 0.1 }: HistoryOptions,
+  { commands, overlapMs, lost = 0.1, permits = false }: HistoryOptions,
 ): ClientOperation<undefined>[] {
   const random = new Prng(seed);
   const harness = new Harness();
@@ -42,11 +45,12 @@ export function machineHistory(
     answerAll();
     const invokedMs = harness.nowMs - random.next() * overlapMs;
     if (random.chance(0.25)) {
-      const view = harness.machine.view(random.pick(LOCKS));
+      const name = random.pick(permits ? SEMAPHORES : LOCKS);
+      const view = permits ? harness.machine.semaphore(name) : harness.machine.view(name);
       history.read(view, invokedMs, harness.nowMs + random.next() * overlapMs);
       continue;
     }
-    const command = draw(random, i, harness);
+    const command = permits ? drawPermits(random, i, harness) : draw(random, i, harness);
     const asked = history.ask(command, invokedMs);
     const sequence = harness.next();
     harness.propose(command, { sequence });
@@ -88,6 +92,29 @@ function draw(random: Prng, number: number, harness: Harness): LockCommand {
   const anonymous = { kind: "anonymous", node: "node1" } as const;
   const holder = principal.kind === "once" ? anonymous : principal;
   return { type: "release", lock, holder, fencingToken: named };
+}
+
+function drawPermits(random: Prng, number: number, harness: Harness): LockCommand {
+  const semaphore = random.pick(SEMAPHORES);
+  const session = random.pick(SESSIONS);
+  const dice = random.next();
+  if (dice < 0.08) return { type: "openSession", session, ttlMs: 100 + random.int(400) };
+  if (dice < 0.13) return { type: "keepalive", sessions: [session] };
+  if (dice < 0.17) return { type: "closeSession", session };
+  const principal = drawPrincipal(random, number);
+  if (dice < 0.65) {
+    const ttlMs = principal.kind === "session" ? 0 : 50 + random.int(300);
+    const waitMs = random.chance(0.5) ? 0 : random.int(300);
+    const limit = random.chance(0.9) ? 3 : 2;
+    const permits = random.chance(0.6) ? 1 : 1 + random.int(limit);
+    return { type: "acquirePermits", semaphore, permits, limit, principal, ttlMs, waitMs };
+  }
+  const { holders } = harness.machine.semaphore(semaphore);
+  const token = holders.length > 0 ? random.pick(holders).fencingToken : 0;
+  const fencingToken = random.pick([undefined, undefined, token, token + 1]);
+  const anonymous = { kind: "anonymous", node: "node1" } as const;
+  const holder = principal.kind === "once" ? anonymous : principal;
+  return { type: "releasePermits", semaphore, holder, fencingToken };
 }
 
 function drawPrincipal(random: Prng, number: number): Principal {

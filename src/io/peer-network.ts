@@ -1,6 +1,7 @@
 import type { Members } from "../engine/members.ts";
 import type { PeerEvents, PeerNetwork, Random } from "../engine/ports.ts";
 import { assert } from "../kernel/assert.ts";
+import { limits } from "../kernel/limits.ts";
 import type { NodeFacts, ReplicaId } from "../raft/types.ts";
 import { type ConnectionEvents, PeerConnection } from "./peer-connection.ts";
 import { checkGreeting, type Greeting, isRefusal, type Refusal, type RefusalCode } from "./peer-handshake.ts";
@@ -63,13 +64,22 @@ export class TcpPeerNetwork implements PeerNetwork {
 
   follow({ replicas, settledBelow }: Members): void {
     const { replica: self, nodeId } = this.options.self();
-    this.settledBelow = Math.max(this.settledBelow, settledBelow);
+    // Not the highest that was ever said. ↯ A node that joins knows the members of today until its log tells it of those of
+    // long ago: taken together, all who joined since have left, and it tells the cluster to stop.
+    this.settledBelow = settledBelow;
     for (const [replica, node] of replicas) {
       // ↯ A node that was replaced starts again with a log that names its former replica: it dials itself, as that replica's
       // node, tells itself that this one has left, and stops.
       if (replica !== self && node !== undefined && node.nodeId !== nodeId) this.add(replica, node);
     }
-    for (const replica of this.members.keys()) if (!replicas.has(replica)) this.remove(replica);
+    for (const replica of this.members.keys()) {
+      if (!replicas.has(replica) && !this.mayHaveJoined(replica)) this.remove(replica);
+    }
+  }
+
+  /** Since the newest configuration that is known here: an old log says nothing of who came later. */
+  private mayHaveJoined(replica: ReplicaId): boolean {
+    return this.settledBelow > 0 && replica >= this.settledBelow;
   }
 
   /**
@@ -122,9 +132,10 @@ export class TcpPeerNetwork implements PeerNetwork {
     const address = this.options.addresses?.get(nodeId) ?? peerAddress;
     const known = this.members.get(replica);
     if (known !== undefined) {
-      assert(known.nodeId === nodeId, "a replica stays with its node");
       known.address = address;
-      return;
+      if (known.nodeId === nodeId) return;
+      // The entry that named it was truncated before it had committed.
+      this.remove(replica);
     }
     const member = { nodeId, replica, address };
     const connection = new PeerConnection(this.context, member, this.connectionEvents);
@@ -148,16 +159,13 @@ export class TcpPeerNetwork implements PeerNetwork {
 
   /** Checks a greeting and makes its incarnation durable: no frame passes before that (PROTOCOLS M1). */
   private admit(greeting: Greeting, dialedNodeId: string | undefined): PeerMember | Refusal | undefined {
-    const { self, host } = this.options;
-    const { members, settledBelow } = this;
-    const refusal = checkGreeting(greeting, {
-      self: self(),
-      members,
-      settledBelow,
-      dialedNodeId,
-      knownIncarnation: (replica) => host.knownIncarnation(replica),
-      liveIncarnation: (replica) => this.liveIncarnation(replica),
-    });
+    const isStranger = dialedNodeId === undefined && !this.members.has(greeting.replica);
+    let refusal = this.check(greeting, dialedNodeId);
+    if (refusal?.code === "unknown_node" && isStranger && this.mayHaveJoined(greeting.replica)) {
+      // ↯ {A,B,C} becomes {C,D,E} while C is down: who leads now is nobody whom C knows, and nobody else has the log.
+      if (this.members.size < limits.maxKnownReplicas) this.add(greeting.replica, nodeFactsOf(greeting));
+      refusal = this.check(greeting, dialedNodeId);
+    }
     if (refusal !== undefined) {
       this.noteRefusal(greeting, refusal);
       return refusal;
@@ -165,6 +173,19 @@ export class TcpPeerNetwork implements PeerNetwork {
     const member = this.members.get(greeting.replica);
     assert(member !== undefined, "a greeting that passed the check is a member's");
     return this.remember(greeting) ? member : undefined;
+  }
+
+  private check(greeting: Greeting, dialedNodeId: string | undefined): Refusal | undefined {
+    const { self, host } = this.options;
+    const { members, settledBelow } = this;
+    return checkGreeting(greeting, {
+      self: self(),
+      members,
+      settledBelow,
+      dialedNodeId,
+      knownIncarnation: (replica) => host.knownIncarnation(replica),
+      liveIncarnation: (replica) => this.liveIncarnation(replica),
+    });
   }
 
   /** A refused peer keeps trying: its reason is worth one line, not one a second. */

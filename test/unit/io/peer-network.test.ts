@@ -325,6 +325,29 @@ describe("a node that dials", () => {
     expect(a.happened).not.toContain("disconnected 2");
   });
 
+  test("keeps a peer that joined later than what its log tells of at the moment, and tells nobody that it has left", async () => {
+    const [a, b] = startedPair();
+    a.follow([2], 3);
+    await eventually("they are connected", () => a.network.isConnected(2) && b.network.isConnected(1));
+    // What it knew when it joined makes room for the first configurations of its log.
+    a.follow([], 2);
+    a.network.send(2, Uint8Array.of(1));
+    await eventually("a frame arrives", () => b.frames.length > 0);
+    expect([a.network.isConnected(2), b.network.isConnected(1), b.refusals]).toEqual([true, true, []]);
+    a.follow([], 3);
+    await eventually("it is told when that is known", () => b.refusals.some(({ code }) => code === "removed_node"));
+  });
+
+  test("is reached by a peer that joined while it was away, and finds it", async () => {
+    const [a, b] = pairOfNodes();
+    stopLater(a, b);
+    Object.assign(b.identity, { peerAddress: b.address });
+    a.follow([], 2).start();
+    b.start();
+    await eventually("both are connected", () => a.network.isConnected(2) && b.network.isConnected(1));
+    expect(b.refusals).toEqual([]);
+  });
+
   test("that was replaced does not dial itself where its log still has the replica that it was", async () => {
     const [a] = startedPair();
     const node = new TestNode(5, []).listen();

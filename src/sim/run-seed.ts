@@ -1,3 +1,4 @@
+import type { SimHistory } from "./client-records.ts";
 import type { SimHooks } from "./hooks.ts";
 import type { FaultKind } from "./profile.ts";
 import { Simulation } from "./simulation.ts";
@@ -40,6 +41,7 @@ export interface SimResult {
   readonly fingerprint: string;
   readonly figures: SimFigures;
   readonly failure: SimFailure | undefined;
+  readonly history: SimHistory;
 }
 
 export interface SimFailure {
@@ -63,7 +65,8 @@ export function runSeed(options: SimOptions, hooks?: SimHooks): SimResult {
   } catch (error) {
     failure = describe(error, options, simulation);
   }
-  return { options, fingerprint: simulation.fingerprint, figures: figures(simulation), failure };
+  const { fingerprint, history } = simulation;
+  return { options, fingerprint, figures: figures(simulation), failure, history };
 }
 
 function describe(error: unknown, options: SimOptions, simulation: Simulation): SimFailure {

@@ -11,6 +11,7 @@ import { checkLinearizability } from "./checks/linearizability.ts";
 import { LockJudge } from "./checks/lock-judge.ts";
 import { MAX_IDENTITY } from "./checks/operation-key.ts";
 import { RaftChecks } from "./checks/raft-checks.ts";
+import type { SimHistory } from "./client-records.ts";
 import { hashBytes } from "./hash-bytes.ts";
 import type { SimHooks } from "./hooks.ts";
 import { Nemesis } from "./nemesis.ts";
@@ -42,6 +43,7 @@ export class Simulation implements World {
   upgraded = false;
   /** Objects of which nobody knows whether their history is linearizable: the search took too long. */
   undecided = 0;
+  private healedMs: number | undefined;
   private readonly hash = new Hash();
   private readonly frame = new ByteWriter(64 * 1024);
   private lastIdentity = 0;
@@ -91,6 +93,15 @@ export class Simulation implements World {
     return 2 * electionTimeoutMs + 2 * this.network.slowestMs + diskMs + 2 * heartbeatIntervalMs * jumps;
   }
 
+  get history(): SimHistory {
+    const { profile, nodes, nemesis, workload, scheduler, healedMs } = this;
+    return {
+      ...{ nodes: nodes.map(({ name }) => name), clients: profile.clients, faults: nemesis.counts },
+      ...{ records: workload.recorded(), clockSkew: profile.clockSkew, healedMs, endMs: scheduler.nowMs },
+      shortensMs: -this.checks.lease.leastMs(0, this.lagMs),
+    };
+  }
+
   identity(): number {
     assert(this.lastIdentity < MAX_IDENTITY - 1, "a run needs few identities");
     return ++this.lastIdentity;
@@ -104,6 +115,7 @@ export class Simulation implements World {
    */
   run(events: number): void {
     while (this.events < events) this.step();
+    this.healedMs = this.scheduler.nowMs;
     new Recovery(this).demand();
     const { lagMs } = this;
     this.undecided = checkLinearizability(

@@ -7,6 +7,7 @@ import { operationKey } from "./checks/operation-key.ts";
 import type { Question } from "./checks/client-checks.ts";
 import { Client, isAcquire, semaphores } from "./client.ts";
 import { type Asked, ClientHistory } from "./client-history.ts";
+import type { AttemptEnd, AttemptRecord, ClientRecord } from "./client-records.ts";
 import type { SimNode, SimProcess } from "./sim-node.ts";
 import type { World } from "./world.ts";
 
@@ -38,6 +39,7 @@ const REFUSED_PAUSE_MS = 30;
 export class Workload {
   readonly ends = new Map<string, number>();
   readonly history = new ClientHistory();
+  private readonly records: ClientRecord[] = [];
   private readonly clients: Client[] = [];
   private readonly attempts = new Set<Attempt>();
   private reads = 0;
@@ -61,6 +63,11 @@ export class Workload {
     return this.attempts.size + this.reads;
   }
 
+  /** What clients asked and were told, in the order of the ends; the end of what is still open is unknown. */
+  recorded(): ClientRecord[] {
+    return [...this.records, ...[...this.attempts].map((attempt) => this.recordOf(attempt, { type: "cut" }))];
+  }
+
   /** Nothing new is asked. */
   stop(): void {
     this.stopped = true;
@@ -71,7 +78,7 @@ export class Workload {
     for (const attempt of this.attempts) {
       if (attempt.node !== node) continue;
       this.unknown(attempt);
-      this.end(attempt, "connection lost", true);
+      this.end(attempt, "connection lost", { type: "cut" }, true);
     }
   }
 
@@ -104,15 +111,16 @@ export class Workload {
     idempotencyKey: string | undefined,
     question: Question,
   ): void {
-    if (node.process === undefined) {
-      this.count("connection refused");
-      this.world.scheduler.after(REFUSED_PAUSE_MS, 0, () => this.act(client));
-      return;
-    }
     const { command } = asked;
     const askedMs = this.world.scheduler.nowMs;
     const known = { client, command, idempotencyKey, question, asked, askedMs, node };
     const attempt: Attempt = { ...known, process: undefined, sequence: 0 };
+    if (node.process === undefined) {
+      this.count("connection refused");
+      this.records.push(this.recordOf(attempt, { type: "refused" }));
+      this.world.scheduler.after(REFUSED_PAUSE_MS, 0, () => this.act(client));
+      return;
+    }
     this.attempts.add(attempt);
     this.note(client, node, "asks", command);
     node.later(0, () => this.submit(attempt));
@@ -141,7 +149,7 @@ export class Workload {
       attempt.process.host.ingress.abandon(attempt.sequence, attempt.process.engine.nowMs());
       attempt.process.engine.wake();
       this.unknown(attempt);
-      this.end(attempt, "abandoned", false);
+      this.end(attempt, "abandoned", { type: "gone" }, false);
     });
   }
 
@@ -151,7 +159,7 @@ export class Workload {
     if (isAcquire(command) && result.type !== "error" && this.random.chance(LOST_ANSWERS)) {
       process.host.ingress.undelivered(attempt.sequence, process.engine.nowMs());
       this.unknown(attempt);
-      this.end(attempt, "answer lost", false);
+      this.end(attempt, "answer lost", { type: "gone" }, false);
       return;
     }
     attempt.asked.answer = { result, atMs: this.world.scheduler.nowMs };
@@ -163,13 +171,13 @@ export class Workload {
     );
     client.learn(command, result, node.name);
     this.note(client, node, "is told", result);
-    this.end(attempt, result.type === "error" ? result.code : result.type, false);
+    this.end(attempt, result.type === "error" ? result.code : result.type, { type: "answered", result }, false);
   }
 
   private failed(attempt: Attempt, failure: OperationFailure): void {
     if (failure === "outcome_unknown") this.unknown(attempt);
     else this.refused(attempt);
-    this.end(attempt, failure, true);
+    this.end(attempt, failure, { type: "failed", failure }, true);
   }
 
   /** The client was told that it never happened: that must stay true, whatever copies are still under way (Q2). */
@@ -182,8 +190,9 @@ export class Workload {
     asked.unknownMs.push(askedMs);
   }
 
-  private end(attempt: Attempt, how: string, retry: boolean): void {
+  private end(attempt: Attempt, how: string, end: AttemptEnd, retry: boolean): void {
     this.attempts.delete(attempt);
+    this.records.push(this.recordOf(attempt, end));
     this.count(how);
     const { client, asked, idempotencyKey, question } = attempt;
     if (!this.stopped && retry && idempotencyKey !== undefined && this.random.chance(RETRIES)) {
@@ -192,6 +201,14 @@ export class Workload {
         if (!this.stopped) this.ask(client, node, asked, idempotencyKey, question);
       });
     } else this.think(client);
+  }
+
+  private recordOf(
+    { client: { id: client }, node: { name: node }, command, idempotencyKey, askedMs: fromMs }: Attempt,
+    end: AttemptEnd,
+  ): AttemptRecord {
+    const { nowMs: toMs } = this.world.scheduler;
+    return { type: "attempt", client, node, command, idempotencyKey, fromMs, toMs, end };
   }
 
   private read(client: Client, node: SimNode): void {
@@ -220,7 +237,11 @@ export class Workload {
       this.look(process, name, (index, view) => {
         if (open && index !== undefined) {
           checks.clients.read(index, process.locks.appliedIndex, question);
-          this.history.read(view, askedMs, this.world.scheduler.nowMs);
+          const { nowMs: toMs } = this.world.scheduler;
+          this.history.read(view, askedMs, toMs);
+          const { appliedIndex, leaseTimeMs } = process.locks;
+          const asked = { client: client.id, node: node.name, fromMs: askedMs, toMs };
+          this.records.push({ type: "read", view, index: appliedIndex, leaseTimeMs, ...asked });
         }
         this.count(index === undefined ? "read failed" : "read");
         close();

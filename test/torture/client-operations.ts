@@ -62,7 +62,7 @@ function listed(request: Request, locks: ReadonlySet<string>): Operation[] {
 }
 
 function inputOf(request: Request): ClientRequest | undefined {
-  const { operation, input, output, attempts } = request;
+  const { operation, input, output } = request;
   const lock = String(input["lock_name"]);
   const semaphore = String(input["semaphore"]);
   const principal = principalOf(input);
@@ -79,19 +79,19 @@ function inputOf(request: Request): ClientRequest | undefined {
     case "semaphores.release":
       return {
         ...{ type: "releasePermits", semaphore, principal },
-        ...{ shown: attempts[0]?.node, token: numberOf(input, "fencing_token") },
+        ...{ shown: nodeOf(request), token: numberOf(input, "fencing_token") },
       };
     case "semaphores.inspect":
       return { type: "readPermits", semaphore };
     case "locks.release":
       // By a request in nobody's name: of some hold of that kind, taken through that node.
-      return { type: "release", lock, principal, shown: attempts[0]?.node, token: numberOf(input, "fencing_token") };
+      return { type: "release", lock, principal, shown: nodeOf(request), token: numberOf(input, "fencing_token") };
     case "locks.inspect":
       return { type: "read", lock };
     case "sessions.open":
-      return request.outcome === "ok"
-        ? { type: "openSession", session, leaseUs: Number(input["ttl"]) * 1e6 }
-        : undefined;
+      // A client of a real node is told its session, one of a simulated node chooses it.
+      if (request.outcome !== "ok" && input["session"] === undefined) return undefined;
+      return { type: "openSession", session, leaseUs: Number(input["ttl"]) * 1e6 };
     case "sessions.renew":
       return { type: "renewSession", session };
     case "sessions.close":
@@ -101,6 +101,11 @@ function inputOf(request: Request): ClientRequest | undefined {
     default:
       return undefined;
   }
+}
+
+/** What a hold in nobody's name is shown as: the node through which it was taken. Only simulated clients ask another one. */
+function nodeOf({ input, attempts }: Request): string | undefined {
+  return typeof input["node"] === "string" ? input["node"] : attempts[0]?.node;
 }
 
 /** In whose name, and for how long. */

@@ -7,6 +7,8 @@ export interface SimFlags {
   readonly seeds?: number;
   readonly nodes?: number;
   readonly events?: number;
+  /** Where the history of the one seed is written. */
+  readonly history?: string | undefined;
   readonly json: boolean;
 }
 
@@ -16,6 +18,13 @@ export const simFlags = {
   seeds: { kind: "parsed", parse: parseCount, optional: true, brief: "How many, one after the other (default 1)" },
   nodes: { kind: "parsed", parse: parseNodes, optional: true, brief: "1, 3, 5 or 7 (default: by the seed)" },
   events: { kind: "parsed", parse: parseCount, optional: true, brief: "Events until all is mended" },
+  history: {
+    kind: "parsed",
+    parse: String,
+    optional: true,
+    placeholder: "FILE",
+    brief: "Write what the clients of one seed asked and were told, as JSON lines (docs/testing.md)",
+  },
   json: jsonFlag("As JSON: one line for each run"),
 } as const;
 

@@ -1,6 +1,9 @@
+import { writeFileSync } from "node:fs";
 import { Hash } from "../../kernel/hash.ts";
+import { StartError } from "../../kernel/start-error.ts";
 import type { SimOptions, SimResult } from "../../sim/run-seed.ts";
 import { kebabCase } from "../configuration/definitions.ts";
+import { historyLines } from "./history-lines.ts";
 import type { SimFlags } from "./flags.ts";
 
 export interface SimHost {
@@ -15,7 +18,23 @@ const SHOWN_LINES = 60;
 
 /** Runs one seed after the other, to the first whose checks fail. @returns whether one did */
 export function runSeeds(flags: SimFlags, host: SimHost): boolean {
-  return flags.json ? runAsJson(flags, host) : runAsText(flags, host);
+  const { history, seeds = 1 } = flags;
+  if (history === undefined) return flags.json ? runAsJson(flags, host) : runAsText(flags, host);
+  if (seeds !== 1) throw new StartError("A history is of one seed: leave --seeds out.");
+  const run = (options: SimOptions): SimResult => {
+    const result = host.run(options);
+    save(history, `${historyLines(result.history, options.seed).join("\n")}\n`);
+    return result;
+  };
+  return runSeeds({ ...flags, history: undefined }, { ...host, run });
+}
+
+function save(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    throw new StartError(`The history cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 function runAsText({ seed: first, seeds = 1, nodes, events }: SimFlags, { run, command, write }: SimHost): boolean {

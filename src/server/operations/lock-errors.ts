@@ -22,7 +22,7 @@ export function expectPermits<T extends "permitsGranted" | "permitsReleased">(
   return expectResult(result, type);
 }
 
-function permitError(error: LockError): ApiError {
+export function permitError(error: LockError): ApiError {
   switch (error.code) {
     case "lock_held":
       return new ApiError("lock_held", {
@@ -42,7 +42,7 @@ function permitError(error: LockError): ApiError {
   }
 }
 
-function lockError(error: LockError): ApiError {
+export function lockError(error: LockError): ApiError {
   switch (error.code) {
     case "lock_held":
       return new ApiError("lock_held", {

@@ -4,6 +4,7 @@ import type { LockView, WaitEdge } from "../../locks/types.ts";
 import type { ControlGroup, LockStateReader } from "../control-group.ts";
 import type { HandlerTools, Register } from "../run.ts";
 import { stoppedError } from "../stopped-group.ts";
+import { lockOutput, lockState } from "./outputs.ts";
 
 const MAX_WAIT_EDGES = 1000;
 
@@ -16,14 +17,7 @@ export function lockReadOperations(register: Register, { group }: HandlerTools):
       // No second barrier: this state is later than the one that the first gave.
       index = await readIndex(group, "local");
     }
-    const view = group.state.view(lock);
-    const { value } = view;
-    return {
-      lock_name: view.lock,
-      ...lockState(view, group.leaseTimeMs()),
-      ...(value === undefined ? {} : { value }),
-      as_of_index: index,
-    };
+    return lockOutput(group.state.view(lock), group.leaseTimeMs(), index);
   });
 
   register(listLocks, async ({ prefix, after, limit, consistency }) => {
@@ -72,35 +66,6 @@ export async function readIndex(group: ControlGroup, consistency: "linearizable"
   // What is known to be wrong, or half changed, is not shown as merely old.
   if (stopped !== undefined) throw stoppedError(stopped);
   return group.state.appliedIndex;
-}
-
-/** Without the value, which may be long: a page of locks would be many times as long as it is. */
-function lockState(view: LockView, nowMs: number) {
-  const { mode, holders, waiters, fencingToken, revision, holderTimes, waiterTimes } = view;
-  return {
-    status: mode === undefined ? ("available" as const) : ("held" as const),
-    ...(mode === undefined ? {} : { type: mode }),
-    owners: holders.map((holder) => holder.owner),
-    waiters: waiters.map((waiter): [string, LockView["waiters"][number]["mode"]] => [waiter.owner, waiter.mode]),
-    fencing_token: fencingToken ?? null,
-    holders: holderTimes.map(({ owner, mode: lockType, grantedAtMs, endsAtMs }) => ({
-      owner,
-      lock_type: lockType,
-      held_for_ms: since(grantedAtMs, nowMs),
-      expires_in_ms: since(nowMs, endsAtMs),
-    })),
-    queue: waiterTimes.map(({ owner, mode: lockType, enqueuedAtMs }) => ({
-      owner,
-      lock_type: lockType,
-      waiting_for_ms: since(enqueuedAtMs, nowMs),
-    })),
-    revision,
-  };
-}
-
-/** Ms from one lease time to another: what a node has heard of lease time may lag behind what it has applied. */
-export function since(fromMs: number, toMs: number): number {
-  return Math.max(0, toMs - fromMs);
 }
 
 function waitForGraph(edges: readonly WaitEdge[]): Record<string, string[]> {

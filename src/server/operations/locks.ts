@@ -1,6 +1,7 @@
 import { acquireLock, releaseLock } from "../../api/locks.ts";
 import type { HandlerTools, Register } from "../run.ts";
 import { expectResult } from "./lock-errors.ts";
+import { grantOutput, releasedOutput } from "./outputs.ts";
 import { claimOf, holderOf } from "./principals.ts";
 
 /** The operations that change locks: each is one command in the log. */
@@ -19,19 +20,7 @@ export function lockOperations(register: Register, tools: HandlerTools): void {
       },
       context,
     );
-    const grant = expectResult(result, "granted");
-    const { leader, term } = group.leadership();
-    return {
-      status: "acquired" as const,
-      lock_name: grant.lock,
-      lock_type: grant.mode,
-      owner: grant.owner,
-      fencing_token: grant.fencingToken,
-      session: grant.principalId,
-      expires_in_ms: grant.expiresInMs,
-      leader: leader ?? null,
-      term,
-    };
+    return grantOutput(expectResult(result, "granted"), group.leadership());
   });
 
   register(releaseLock, async (input, { idempotencyKey }) => {
@@ -45,12 +34,6 @@ export function lockOperations(register: Register, tools: HandlerTools): void {
       },
       { idempotencyKey },
     );
-    const released = expectResult(result, "released");
-    return {
-      status: "released" as const,
-      lock_name: released.lock,
-      released_by: released.releasedBy,
-      granted_to: released.grantedTo ?? null,
-    };
+    return releasedOutput(expectResult(result, "released"));
   });
 }

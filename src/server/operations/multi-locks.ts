@@ -1,7 +1,7 @@
 import { acquireLocks } from "../../api/multi-locks.ts";
-import { assert } from "../../kernel/assert.ts";
 import type { HandlerTools, Register } from "../run.ts";
 import { expectResult } from "./lock-errors.ts";
+import { grantsOutput } from "./outputs.ts";
 import { claimOf } from "./principals.ts";
 
 /** Several locks are one command in the log (PROTOCOLS L6); each is released by itself. */
@@ -14,22 +14,6 @@ export function multiLockOperations(register: Register, tools: HandlerTools): vo
       { type: "acquireAll", locks, ...claimOf(input, tools), waitMs: input.timeout },
       context,
     );
-    const { grants } = expectResult(result, "grantedAll");
-    const [first] = grants;
-    assert(first !== undefined, "there is a grant for each of one or more locks");
-    const { leader, term } = group.leadership();
-    return {
-      status: "acquired" as const,
-      locks: grants.map((grant) => ({
-        lock_name: grant.lock,
-        lock_type: grant.mode,
-        fencing_token: grant.fencingToken,
-        expires_in_ms: grant.expiresInMs,
-      })),
-      owner: first.owner,
-      session: first.principalId,
-      leader: leader ?? null,
-      term,
-    };
+    return grantsOutput(expectResult(result, "grantedAll"), group.leadership());
   });
 }

@@ -2,7 +2,8 @@ import { ApiError } from "../../api/errors.ts";
 import { closeSession, listSessions, openSession, renewSession } from "../../api/sessions.ts";
 import type { HandlerTools, Register } from "../run.ts";
 import { expectResult } from "./lock-errors.ts";
-import { readIndex, since } from "./lock-reads.ts";
+import { readIndex } from "./lock-reads.ts";
+import { sessionClosedOutput, since } from "./outputs.ts";
 
 const SESSION = "ses_";
 
@@ -21,8 +22,7 @@ export function sessionOperations(register: Register, { group, randomId }: Handl
 
   register(closeSession, async ({ session }, { idempotencyKey }) => {
     const result = await group.submit({ type: "closeSession", session }, { idempotencyKey });
-    const { released, releasedSemaphores } = expectResult(result, "sessionClosed");
-    return { status: "released" as const, session, released, released_semaphores: releasedSemaphores };
+    return sessionClosedOutput(session, expectResult(result, "sessionClosed"));
   });
 
   register(listSessions, async ({ after, limit, consistency }) => {

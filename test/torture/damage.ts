@@ -29,9 +29,12 @@ export function fileFor(directory: string, prng: Prng): string | undefined {
   ].filter((group) => group.length > 0);
   const group = prng.chance(0.5) ? groups[0] : groups[prng.int(Math.max(1, groups.length))];
   if (group === undefined || group.length === 0) return undefined;
-  // Segments that stand ready and are empty show nothing.
-  const used = group.filter((path) => usedBytes(path) > 0);
-  return used.length === 0 ? undefined : prng.pick(used);
+  // Mostly where most is: of segments that stand ready only the head is used, and of some nothing.
+  const used = group.map((path) => ({ path, bytes: usedBytes(path) })).filter(({ bytes }) => bytes > 0);
+  if (used.length === 0) return undefined;
+  if (prng.chance(0.3)) return prng.pick(used).path;
+  let at = prng.int(used.reduce((sum, { bytes }) => sum + bytes, 0));
+  return used.find(({ bytes }) => (at -= bytes) < 0)?.path;
 }
 
 /** @returns what was done, in words */

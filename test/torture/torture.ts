@@ -1,4 +1,4 @@
-import { copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Prng } from "../../src/kernel/prng.ts";
 import { version } from "../../src/server/version.ts";
@@ -247,6 +247,7 @@ async function keep(cluster: ProcessCluster, history: History, folder: string): 
     await cluster.kill(id);
     mkdirSync(join(folder, id), { recursive: true });
     writeFileSync(join(folder, id, "output.txt"), output);
-    cpSync(dataDirectory, join(folder, id, "data"), { recursive: true });
+    // One that has left has none.
+    if (existsSync(dataDirectory)) cpSync(dataDirectory, join(folder, id, "data"), { recursive: true });
   }
 }

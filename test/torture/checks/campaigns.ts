@@ -120,9 +120,9 @@ function impossible({ read, lock, owners, revision }: Shown): Violation[] {
   return [violation("a revision is of one state", what, read)];
 }
 
-/** An observer is not answered with the revision that it knows before its time is over, unless the node is stopped. */
+/** An observer is not answered with the revision that it knows before its time is over, unless the node is stopped, or has left. */
 export const checkObservers: Check = ({ holds, records }) => {
-  const stops = records.filter((record) => record.type === "fault" && record.fault === "rolling");
+  const stops = records.filter((record) => record.type === "fault");
   return shownLocks(holds).flatMap(({ read, lock, revision }) => {
     const { wait, after } = read.input;
     if (typeof wait !== "number" || after !== revision) return [];
@@ -136,7 +136,9 @@ export const checkObservers: Check = ({ holds, records }) => {
 };
 
 function wasStopped(stop: HistoryRecord, node: string, { invokedUs, returnedUs }: Request): boolean {
-  if (stop.type !== "fault" || !stop.nodes.includes(node)) return false;
+  if (stop.type !== "fault") return false;
+  const stopped = stop.fault === "rolling" ? stop.nodes : stop.may_end;
+  if (stopped?.includes(node) !== true) return false;
   return stop.from_us <= returnedUs && stop.to_us >= invokedUs;
 }
 

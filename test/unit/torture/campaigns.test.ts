@@ -80,8 +80,11 @@ describe("observers", () => {
     expect(broken(observed(5, 3))).toEqual([]);
   });
 
-  test("may be told so by a node that is stopped", () => {
+  test("may be told so by a node that is stopped, or that has left", () => {
     expect(broken(observed(6, 500), rolling(["node1"]))).toEqual([]);
     expect(broken(observed(6, 500), rolling(["node2"]))).toEqual([rule]);
+    const leaving = { ...rolling(["node1"]), fault: "shrink" };
+    expect(broken(observed(6, 500), leaving)).toEqual([rule]);
+    expect(broken(observed(6, 500), { ...leaving, may_end: ["node1"] })).toEqual([]);
   });
 });

@@ -94,9 +94,9 @@ export const limits = {
   maxSyncSamples: 64,
   /** Nodes of one cluster, and replicas of one group, learners included: who is replaced leaves before its successor joins. */
   maxNodes: 7,
+  maxReplicas: 7,
   /** Replicas that a node talks to at once: of its configurations, and of nodes that may have joined since. */
   maxKnownReplicas: 28,
-  maxReplicas: 7,
   /** The id of a node, and a host in an address, in bytes. */
   maxNodeIdBytes: 64,
   maxHostBytes: 253,

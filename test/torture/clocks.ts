@@ -8,7 +8,6 @@ import { type ClockSkew, NO_SKEW } from "../support/skewed-clock.ts";
 export const MAX_DRIFT = 0.01;
 /** Longer than any pause: a process that was paused sees a change when it goes on. */
 const SEEN_MS = 10_000;
-const preload = join(import.meta.dir, "../support/skewed-clocks.ts");
 
 /** The clocks of each node, which can be set and made to drift while it runs. */
 export class Clocks {
@@ -19,9 +18,12 @@ export class Clocks {
     mkdirSync(directory, { recursive: true });
   }
 
-  /** What a node is started with. */
+  /** Loaded before the program of each node … */
+  static readonly preload = join(import.meta.dir, "../support/skewed-clocks.ts");
+
+  /** … which then goes by this. */
   environment(id: string): Record<string, string> {
-    return { BUN_OPTIONS: `--preload ${preload}`, SKEWED_CLOCKS: this.file(id) };
+    return { SKEWED_CLOCKS: this.file(id) };
   }
 
   /** Until the node's process, if it has one, goes by it. @param change beyond what its clocks have been through */

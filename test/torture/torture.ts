@@ -39,6 +39,8 @@ export interface TortureOptions {
   readonly faults: readonly FaultKind[];
   readonly network: "proxy" | "namespaces";
   readonly program: Program;
+  /** Modules that are loaded before the program of each node. */
+  readonly preloads?: readonly string[];
   /** Where the history stays; without it only one with a violation does, in a folder of its own. */
   readonly keep: string | undefined;
   /** Told of everything that happens, a line at a time. */
@@ -121,11 +123,18 @@ class Run {
     return ProcessCluster.start({
       ...(this.fillsDisks && { startOnly: [] }),
       ...{ size, founders: options.nodes, program, directory, onOwnExit, proxied: options.network === "proxy" },
-      environment: (id) => this.clocks?.environment(id) ?? {},
+      environment: (id) => this.environment(id),
       ...(options.network === "namespaces" && {
         network: (nodes) => (this.namespaces = new NamespaceNetwork(nodes)),
       }),
     });
+  }
+
+  private environment(id: string): Record<string, string> {
+    const preloads = [...(this.clocks === undefined ? [] : [Clocks.preload]), ...(this.options.preloads ?? [])];
+    if (preloads.length === 0) return {};
+    const flags = preloads.map((path) => `--preload ${path}`).join(" ");
+    return { BUN_OPTIONS: flags, ...this.clocks?.environment(id) };
   }
 
   /** Starts the nodes, too, where they must not run before. */

@@ -115,12 +115,17 @@ export class ProcessCluster implements AsyncDisposable {
     return this.ids.filter((other) => other !== id);
   }
 
+  /** It was there when the cluster was made. */
+  isFounder(id: string): boolean {
+    return this.ids.slice(0, this.options.founders).includes(id);
+  }
+
   /** The command line of a node, for tests that start it themselves. `changed` replaces what is given to a flag. */
   command(id: string, changed: Readonly<Record<string, string>> = {}): string[] {
     const node = this.node(id);
     const host = this.network.host(id);
+    const isFounder = this.isFounder(id);
     const founders = this.nodes.slice(0, this.options.founders);
-    const isFounder = founders.includes(node);
     // One that joins says where it is reached itself.
     const peers = (isFounder ? founders : [node]).map(
       (peer) => `${peer.id}=${this.network.peerAddress(peer.id, peer.peerPort)}`,

@@ -14,6 +14,7 @@ const FORGET_MS = 1_500;
 interface Status {
   readonly members: readonly {
     readonly node_id: string;
+    readonly replica: number;
     readonly role: string;
     readonly match_index: number | null;
   }[];
@@ -26,9 +27,11 @@ export class Members {
   readonly known: TargetNode[] = [];
   private current: readonly string[];
 
+  /** @param log told of what an operator is answered */
   constructor(
     private readonly cluster: ProcessCluster,
     founders: readonly string[],
+    private readonly log: (line: string) => void,
   ) {
     this.current = founders;
     for (const id of founders) this.known.push(this.target(id));
@@ -65,13 +68,19 @@ export class Members {
 
   /** @throws when nobody has carried it out in time */
   async remove(id: string, prng: Prng): Promise<void> {
-    await this.carryOut(prng, "DELETE", `/cluster/nodes/${id}`, undefined, "unknown_node");
+    // What was answered with an unknown outcome before has happened then.
+    await this.carryOut(prng, "DELETE", `/cluster/nodes/${id}`, undefined, (code) => code === "unknown_node");
     this.current = this.others(id);
   }
 
   /** What the node knew counts no more; it joins anew. @throws likewise */
   async replace(id: string, prng: Prng): Promise<void> {
-    await this.carryOut(prng, "POST", "/cluster/nodes", { node_id: id, replace: true }, undefined);
+    const before = await this.replicaOf(id);
+    // Never twice: the second time it would be the node that has just joined.
+    await this.carryOut(prng, "POST", "/cluster/nodes", { node_id: id, replace: true }, async () => {
+      const now = await this.replicaOf(id);
+      return before !== undefined && now !== undefined && now !== before;
+    });
   }
 
   /** Clients do not ask it any more, some time after it has gone. */
@@ -102,16 +111,41 @@ export class Members {
     await rm(this.cluster.node(id).dataDirectory, { recursive: true, force: true }).catch(() => undefined);
   }
 
-  private async carryOut(prng: Prng, method: string, path: string, body: unknown, done: string | undefined) {
+  private async carryOut(
+    prng: Prng,
+    method: string,
+    path: string,
+    body: unknown,
+    isDone: (code: string | undefined) => boolean | Promise<boolean>,
+  ): Promise<void> {
+    let code: string | undefined;
     await eventually(
       async () => {
-        const url = `${this.cluster.url(prng.pick(this.current))}${path}`;
+        if (await isDone(code)) return true;
+        const through = prng.pick(this.current);
+        const url = `${this.cluster.url(through)}${path}`;
+        const startMs = performance.now();
         const reply = await call(method, url, { body, timeoutMs: ANSWER_MS }).catch(() => undefined);
-        if (reply === undefined) return false;
-        // What was answered with an unknown outcome before has happened then.
-        return reply.status === 200 || (done !== undefined && reply.body.error.code === done);
+        code = reply === undefined || reply.status === 200 ? undefined : reply.body.error.code;
+        const answer = reply === undefined ? "no answer" : `${reply.status} ${code ?? ""}`.trimEnd();
+        const tookMs = Math.round(performance.now() - startMs);
+        this.log(`${method} ${path} at ${through}: ${answer} after ${tookMs} ms`);
+        return reply?.status === 200;
       },
       { deadlineMs: CHANGE_MS, intervalMs: 300, what: `${method} ${path} ${JSON.stringify(body ?? {})}` },
+    );
+  }
+
+  /** By the word of whoever leads, as soon as somebody does; 0 for a node that is no member. */
+  private replicaOf(id: string): Promise<number | undefined> {
+    const look = async (): Promise<{ readonly replica: number } | undefined> => {
+      const status = await this.leaderStatus();
+      if (status === undefined) return undefined;
+      return { replica: status.members.find(({ node_id }) => node_id === id)?.replica ?? 0 };
+    };
+    return eventually(look, { deadlineMs: CHANGE_MS, intervalMs: 200, what: "a leader" }).then(
+      ({ replica }) => replica,
+      () => undefined,
     );
   }
 

@@ -157,7 +157,7 @@ class Run {
 
   async go(cluster: ProcessCluster): Promise<void> {
     const { history, options } = this;
-    const members = new Members(cluster, cluster.ids.slice(0, options.nodes));
+    const members = new Members(cluster, cluster.ids.slice(0, options.nodes), (line) => this.log(line));
     const surroundings: Surroundings = { history, nodes: new NodeChoice(members.known), stopping: false };
     const client = (name: string) => new TortureClient(name, new Prng(this.prng.uint32()), surroundings);
     const observer = new Observer(cluster, history);

@@ -31,7 +31,7 @@ function damageBy(kind: string, damage: (path: string, prng: Prng) => string): S
     );
     // So that the run can go on, and show what else there is.
     if (!isWhole) await afresh(striker, prng, id);
-    return { nodes: [id], detail, ...(isWhole ? {} : { renewed: [id] }) };
+    return { nodes: [id], detail, ...(isWhole ? {} : { may_end: [id], renewed: [id] }) };
   };
 }
 

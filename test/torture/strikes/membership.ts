@@ -37,29 +37,41 @@ export const shrink: Strike = async (striker, fault, prng) => {
   return { nodes: [id], detail, without: [], members: members.ids, may_end: [id], renewed: [id] };
 };
 
-/** The data of a node are gone; it is replaced, as an operator does. Sometimes it has asked to be let in before, sometimes not. */
+/** The data of a node are gone; it is replaced, as an operator does, after it has been started or before. */
 export const replace: Strike = async (striker, _fault, prng) => {
   const { members, cluster } = striker.tools;
   const id = striker.target(prng);
   const detail = striker.announce("wipe", `${id}, one of ${members.ids.length}`);
   await cluster.kill(id);
   await replaced(striker, prng, id);
-  return { nodes: [id], detail, renewed: [id] };
+  return { nodes: [id], detail, may_end: [id], renewed: [id] };
 };
 
 /** @param id of a node that does not run, and whose data count no more */
 export async function replaced(striker: Striker, prng: Prng, id: string): Promise<void> {
   const { members } = striker.tools;
   await members.wipe(id);
-  const askFirst = prng.chance(0.5);
-  if (askFirst) members.join(id, prng);
-  if (askFirst) await striker.wait(prng.int(2_000));
+  const way = prng.pick(["replace first", "join first", "start as before"]);
+  if (way === "start as before") await refusedAsBefore(striker, id);
+  if (way === "join first") {
+    members.join(id, prng);
+    await striker.wait(prng.int(2_000));
+  }
   await amid(striker, prng, async () => {
     await demand(striker, `${id}, wiped, is replaced`, () => members.replace(id, prng));
-    if (!askFirst) members.join(id, prng);
+    if (way !== "join first") members.join(id, prng);
     await demand(striker, `${id}, replaced, joins and votes`, () => members.joined(id));
   });
   await demand(striker, `${id}, replaced, has everything`, () => members.whole(id, TOLD_MS));
+}
+
+/** One that made the cluster would make it again: nobody may listen to it. Others go on asking to be let in. */
+async function refusedAsBefore(striker: Striker, id: string): Promise<void> {
+  const { cluster, members } = striker.tools;
+  cluster.startNode(id);
+  if (cluster.isFounder(id)) await demand(striker, `${id}, wiped, is told and stops`, () => ended(striker, id));
+  await cluster.kill(id);
+  await members.wipe(id);
 }
 
 /** Every other time another node is killed meanwhile, and starts again. */

@@ -23,7 +23,7 @@ const context: CliContext = {
   process: { stdout: process.stdout, stderr: process.stderr, env: process.env },
   environment: process.env,
   selfCommand: isExecutable ? [process.execPath] : [process.execPath, Bun.main],
-  startNode: (configuration, log) => startNode(configuration, { createApp, log }),
+  startNode: (configuration, log, signal) => startNode(configuration, { createApp, log, signal }),
   signals,
   hasTerminal: [0, 1, 2].some((descriptor) => isatty(descriptor)),
   signalGroup(leaderProcessId, signal) {

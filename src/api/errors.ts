@@ -9,6 +9,7 @@ export const errorCodes = {
   not_found: { status: 404, outcome: "definite", message: "There is nothing at this path." },
   not_held: { status: 404, outcome: "definite", message: "The lock is not held." },
   session_expired: { status: 404, outcome: "definite", message: "The session is unknown or has expired." },
+  unknown_node: { status: 404, outcome: "definite", message: "No node of the cluster has this id." },
   method_not_allowed: { status: 405, outcome: "definite", message: "This path does not take this method." },
   deadlock: { status: 409, outcome: "definite", message: "Waiting would close a cycle of waiters." },
   upgrade_conflict: {
@@ -24,6 +25,9 @@ export const errorCodes = {
   },
   stale_token: { status: 409, outcome: "definite", message: "This fencing token is not the newest one." },
   transfer_refused: { status: 409, outcome: "definite", message: "Leadership was not handed over." },
+  node_exists: { status: 409, outcome: "definite", message: "A node of this id is a member already." },
+  last_voter: { status: 409, outcome: "definite", message: "A cluster cannot do without its last node." },
+  wrong_cluster: { status: 409, outcome: "definite", message: "This node belongs to another cluster." },
   cancelled: { status: 409, outcome: "definite", message: "The request was cancelled before it was granted." },
   too_large: { status: 413, outcome: "definite", message: "The body is too large." },
   lock_held: { status: 423, outcome: "definite", message: "The lock is held: ask again later." },
@@ -38,6 +42,21 @@ export const errorCodes = {
     status: 503,
     outcome: "definite",
     message: "The node keeps its log and serves nothing: ask another one.",
+  },
+  change_under_way: {
+    status: 503,
+    outcome: "definite",
+    message: "Another change of the cluster's nodes is under way: try again when it is done.",
+  },
+  quorum_at_risk: {
+    status: 503,
+    outcome: "definite",
+    message: "Too few of the nodes that would remain are connected: without this one they could agree on nothing.",
+  },
+  feature_level: {
+    status: 503,
+    outcome: "definite",
+    message: "Not every node runs a version that knows how: upgrade them first.",
   },
   not_ready: { status: 503, outcome: "definite", message: "The node does not take requests yet." },
   disk_full: {

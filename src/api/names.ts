@@ -71,7 +71,7 @@ export const defaultTtlMs = 30_000;
 export const defaultWaitMs = 10_000;
 
 /** An integer, as a JSON number or plain digits in a string. */
-function integer(min: number, max: number, error = `must be an integer from ${min} to ${max}`) {
+export function integer(min: number, max: number, error = `must be an integer from ${min} to ${max}`) {
   return z.union([z.number({ error }), z.string({ error })], { error }).transform((value, context) => {
     const number = typeof value === "number" ? value : /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
     if (Number.isSafeInteger(number) && number >= min && number <= max) return number;

@@ -2,6 +2,9 @@ import { buildApplication, buildRouteMap, ExitCode, type RouteMap, run, text_en 
 import { version } from "../server/version.ts";
 import { argumentErrorText, suggestion } from "./argument-error.ts";
 import { asCliError, CliError, errorText } from "./cli-error.ts";
+import { clusterAddCommand } from "./cluster-add.ts";
+import { clusterRemoveCommand } from "./cluster-remove.ts";
+import { clusterReplaceCommand } from "./cluster-replace.ts";
 import { clusterTransferCommand } from "./cluster-transfer.ts";
 import type { CliContext } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
@@ -23,7 +26,12 @@ export const commands = buildRouteMap({
     lock: lockRoutes,
     session: sessionRoutes,
     cluster: buildRouteMap({
-      routes: { transfer: clusterTransferCommand },
+      routes: {
+        add: clusterAddCommand,
+        remove: clusterRemoveCommand,
+        replace: clusterReplaceCommand,
+        transfer: clusterTransferCommand,
+      },
       docs: { brief: "Change the cluster" },
     }),
     healthcheck: healthcheckCommand,

@@ -1,9 +1,9 @@
+import type { HostPort } from "../kernel/addresses.ts";
 import { clusterStatus } from "../api/cluster.ts";
 import type { OperationOutput } from "../api/operation.ts";
-import type { HostPort } from "../server/configuration.ts";
 import { parseHostPort } from "./configuration/host-port.ts";
 import { PEER_PORT_OFFSET } from "./configuration/members.ts";
-import { httpGet } from "./http-request.ts";
+import { httpGet } from "../server/http-request.ts";
 
 export type ClusterStatus = OperationOutput<typeof clusterStatus>;
 

@@ -1,7 +1,7 @@
 import { type ErrorBody, type ErrorCode, errorCodes } from "../api/errors.ts";
 import { askCluster, clientAddress, type ClusterStatus } from "./ask-cluster.ts";
-import { formatHostPort } from "./configuration/host-port.ts";
-import { type HttpAnswer, httpRequest } from "./http-request.ts";
+import { formatHostPort } from "../kernel/addresses.ts";
+import { type HttpAnswer, httpRequest } from "../server/http-request.ts";
 import { pause } from "./pause.ts";
 
 /** Nobody gave an answer that stands. */

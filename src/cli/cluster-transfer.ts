@@ -1,9 +1,7 @@
 import { buildCommand } from "@stricli/core";
 import { transferLeadership } from "../api/cluster.ts";
-import { CliError } from "./cli-error.ts";
-import { errorCode, errorDetails, errorMessage } from "./cluster-client.ts";
+import { askNode } from "./ask-node.ts";
 import type { CliContext } from "./context.ts";
-import { type HttpAnswer, httpRequest } from "./http-request.ts";
 import { jsonFlag, jsonText } from "./json-flag.ts";
 import { nodeUrl } from "./node-url.ts";
 import { urlFlag } from "./url-flag.ts";
@@ -12,9 +10,6 @@ interface TransferFlags {
   readonly url?: string;
   readonly json: boolean;
 }
-
-/** Longer than the node itself waits for an end. */
-const TIMEOUT_MS = 10_000;
 
 export const clusterTransferCommand = buildCommand<TransferFlags, [node?: string], CliContext>({
   docs: {
@@ -37,26 +32,10 @@ export const clusterTransferCommand = buildCommand<TransferFlags, [node?: string
   async func(flags, node) {
     const url = nodeUrl(flags.url, this.environment);
     const query = node === undefined ? "" : `?to=${encodeURIComponent(node)}`;
-    const answer = await post(`${url}/cluster/transfer${query}`, url);
-    const parsed = transferLeadership.output.safeParse(answer.status === 200 ? answer.body : undefined);
-    if (!parsed.success) throw refusal(url, answer);
-    const { status, leader, term } = parsed.data;
+    const target = `/cluster/transfer${query}`;
+    const transferred = await askNode(url, transferLeadership, { method: "POST", target });
+    const { status, leader, term } = transferred;
     const text = status === "unchanged" ? `${leader} leads already` : `${leader} leads now, in term ${term}`;
-    this.process.stdout.write(flags.json ? jsonText(parsed.data) : `${text}\n`);
+    this.process.stdout.write(flags.json ? jsonText(transferred) : `${text}\n`);
   },
 });
-
-async function post(target: string, url: string): Promise<HttpAnswer> {
-  try {
-    return await httpRequest("POST", target, { timeoutMs: TIMEOUT_MS });
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CliError("unreachable", `${url} does not answer: ${why}.`);
-  }
-}
-
-function refusal(url: string, answer: HttpAnswer): CliError {
-  const code = errorCode(answer);
-  if (code !== undefined) return new CliError(code, errorMessage(answer), { details: errorDetails(answer) });
-  return new CliError("unreachable", `${url} answered ${answer.status}, but not as a node of this version does.`);
-}

@@ -1,7 +1,7 @@
 import { buildCommand } from "@stricli/core";
 import type { CliContext } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
-import { httpGet } from "./http-request.ts";
+import { httpGet } from "../server/http-request.ts";
 import { jsonFlag, jsonText } from "./json-flag.ts";
 import { nodeUrl } from "./node-url.ts";
 import { urlFlag } from "./url-flag.ts";

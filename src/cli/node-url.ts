@@ -1,6 +1,6 @@
 import { assert } from "../kernel/assert.ts";
 import { StartError } from "../kernel/start-error.ts";
-import { formatHostPort, isWildcard } from "./configuration/host-port.ts";
+import { formatHostPort, isWildcard } from "../kernel/addresses.ts";
 import { listenAddress } from "./configuration/listen-address.ts";
 import { loadSettingsHere } from "./configuration/load-settings.ts";
 import type { Environment } from "./context.ts";
@@ -37,7 +37,8 @@ function parseUrls(text: string, source: string): string[] {
   return [...new Set(urls)];
 }
 
-function parseUrl(text: string, source: string): string {
+/** @throws {StartError} */
+export function parseUrl(text: string, source: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === "http:" && url.host !== "") return url.origin;
   throw new StartError(`${source} must be the address of a node, such as http://127.0.0.1:8001, not "${text}".`);

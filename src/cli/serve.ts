@@ -1,10 +1,10 @@
 import { buildCommand } from "@stricli/core";
 import { StartError } from "../kernel/start-error.ts";
-import { DEFAULT_CLUSTER_NAME, type HostPort, type NodeConfiguration } from "../server/configuration.ts";
+import { DEFAULT_CLUSTER_NAME, type NodeConfiguration } from "../server/configuration.ts";
 import type { RunningNode } from "../server/running-node.ts";
 import { CliError } from "./cli-error.ts";
 import { nodeSettings } from "./configuration/definitions.ts";
-import { formatHostPort } from "./configuration/host-port.ts";
+import { type HostPort, formatHostPort } from "../kernel/addresses.ts";
 import {
   type CheckedConfiguration,
   nodeConfiguration,
@@ -82,8 +82,10 @@ async function serve(
   for (const notice of notices) log.warn({}, notice);
   // Before the start, so that a signal that comes meanwhile is not lost.
   const asked = stopAsked(context, supervised);
+  const starting = new AbortController();
+  void asked.reason.then(() => starting.abort(asked));
   try {
-    const node = await context.startNode(configuration, log);
+    const node = await context.startNode(configuration, log, starting.signal);
     log.info({ address: formatHostPort(node.address), peers: formatHostPort(node.peerAddress) }, "listening");
     const failure = await Promise.race([node.failed, asked.reason]);
     if (failure instanceof Error) {
@@ -92,6 +94,11 @@ async function serve(
     }
     log.info({ because: failure }, "stopping");
     if (!(await stopWithin(node))) log.warn({ deadlineMs: STOP_DEADLINE_MS }, "stop took too long and was cut short");
+    log.info({}, "stopped");
+    context.process.exitCode = exitCode.ok;
+  } catch (error) {
+    // Asked to stop while it waited to be let into a cluster.
+    if (error !== asked) throw error;
     log.info({}, "stopped");
     context.process.exitCode = exitCode.ok;
   } finally {

@@ -2,7 +2,7 @@ import { buildCommand } from "@stricli/core";
 import Table from "cli-table3";
 import { askCluster, clientAddress, type ClusterStatus } from "./ask-cluster.ts";
 import { CliError } from "./cli-error.ts";
-import { formatHostPort } from "./configuration/host-port.ts";
+import { formatHostPort } from "../kernel/addresses.ts";
 import { type CliContext, usesColour } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
 import { jsonFlag, jsonText } from "./json-flag.ts";
@@ -18,6 +18,9 @@ interface StatusFlags {
 interface NodeRow {
   readonly node_id: string;
   readonly address: string;
+  readonly peer_address: string;
+  /** `learner`: it gets the log and does not vote yet. `leaving`: its removal is not agreed upon yet. */
+  readonly membership: "voter" | "learner" | "leaving";
   readonly reachable: boolean;
   readonly role: string | null;
   readonly term: number | null;
@@ -37,7 +40,7 @@ export const statusCommand = buildCommand<StatusFlags, [], CliContext>({
     brief: "Show the nodes of a cluster",
     fullDescription:
       "Asks one node for the members and each member for its state.\n\n" +
-      "The other nodes are asked on their peer port less 1000, where clients are by default.\n\n" +
+      "A node whose client address is not known yet is asked on its peer port less 1000, where clients are by default.\n\n" +
       "Exit codes: 0 there is a leader and a node that serves, 1 there is none, 69 the node does not answer.",
   },
   parameters: {
@@ -64,21 +67,27 @@ async function askMember(
   asked: ClusterStatus,
   url: string,
 ): Promise<NodeRow> {
-  if (member.node_id === asked.node_id) return row(member.node_id, new URL(url).host, asked);
+  if (member.node_id === asked.node_id) return row(member, new URL(url).host, asked);
   const guess = clientAddress(member);
   const address = guess === undefined ? "unknown" : formatHostPort(guess);
   const answer = guess === undefined ? "has no known address." : await askCluster(`http://${address}`, TIMEOUT_MS);
   // Another cluster's node may sit on the port that ours would have by default.
   const ours =
     typeof answer !== "string" && answer.node_id === member.node_id && answer.cluster_id === asked.cluster_id;
-  return row(member.node_id, address, ours ? answer : undefined);
+  return row(member, address, ours ? answer : undefined);
 }
 
-function row(nodeId: string, address: string, status: ClusterStatus | undefined): NodeRow {
+function row(
+  { node_id: nodeId, peer_address, role: membership }: ClusterStatus["members"][number],
+  address: string,
+  status: ClusterStatus | undefined,
+): NodeRow {
   const group = status?.groups[0];
   return {
     node_id: nodeId,
     address,
+    peer_address,
+    membership,
     reachable: status !== undefined,
     role: group?.role ?? null,
     term: group?.term ?? null,
@@ -97,19 +106,28 @@ function statusJson(asked: ClusterStatus, leader: string | null, nodes: readonly
 
 function statusText(asked: ClusterStatus, leader: string | null, nodes: readonly NodeRow[], colour: boolean): string {
   const table = new Table({
-    head: ["node", "clients", "role", "term", "commit", "applied", "disk", "version"],
+    head: ["node", "clients", "peers", "role", "term", "commit", "applied", "disk", "version"],
     style: colour ? { head: ["cyan"], compact: true } : { head: [], border: [], compact: true },
   });
   for (const node of nodes) {
+    const role = node.membership === "voter" ? node.role : node.membership;
     const state = node.reachable
-      ? [node.stopped === null ? node.role : "stopped", node.term, node.commit_index, node.applied_index, node.disk]
+      ? [node.stopped === null ? role : "stopped", node.term, node.commit_index, node.applied_index, node.disk]
       : ["unreachable", "", "", "", ""];
-    table.push([node.node_id, node.address, ...state.map((cell) => String(cell ?? "")), node.version ?? ""]);
+    table.push([
+      node.node_id,
+      node.address,
+      node.peer_address,
+      ...state.map((cell) => String(cell ?? "")),
+      node.version ?? "",
+    ]);
   }
   const up = nodes.filter((node) => node.reachable).length;
   const stopped = nodes.filter((node) => node.stopped !== null);
   const cause = stopped.length > 0 ? "nodes have stopped" : "an election is under way, or too few nodes are up";
   const led = leader === null ? `no leader: ${cause}` : `leader ${leader}`;
+  const learners = nodes.filter((node) => node.membership === "learner").map((node) => node.node_id);
+  const behind = learners.length === 0 ? "" : `catching up, and not voting yet: ${learners.join(", ")}\n`;
   const why = stopped.map((node) => `${node.node_id} has stopped: ${node.stopped}\n`).join("");
-  return `${table.toString()}\ncluster ${asked.cluster_name}: ${up} of ${nodes.length} nodes answer, ${led}\n${why}`;
+  return `${table.toString()}\ncluster ${asked.cluster_name}: ${up} of ${nodes.length} nodes answer, ${led}\n${behind}${why}`;
 }

@@ -23,6 +23,8 @@ export interface EnginePorts {
   readonly log: WriteAheadLog;
   /** Told by the host how long each sync of the log took. */
   readonly syncTimes: SyncTimes;
+  /** What this node says of itself; absent: nothing that the others should write down. */
+  readonly node?: () => NodeFacts;
   /** Absent: that of this program. The simulator runs two versions. */
   readonly featureLevel?: number;
 }
@@ -75,7 +77,7 @@ export class Engine implements PeerEvents, GroupServices {
   /** Peers that have just connected, and know nothing of this node's disk. */
   private readonly greetings = new Set<ReplicaId>();
   /** What the peers that are connected say of themselves. */
-  private readonly announced = new Map<ReplicaId, NodeFacts>();
+  private readonly announcements = new Map<ReplicaId, NodeFacts>();
   private members: Members | undefined;
   private diskState: DiskState = "ok";
   private disksChanged = false;
@@ -100,6 +102,10 @@ export class Engine implements PeerEvents, GroupServices {
 
   nowMs(): number {
     return this.ports.clock.monotonicMs();
+  }
+
+  announced(replica: ReplicaId): NodeFacts | undefined {
+    return replica === this.self ? this.ports.node?.() : this.announcements.get(replica);
   }
 
   isConnected(peer: ReplicaId): boolean {
@@ -138,16 +144,19 @@ export class Engine implements PeerEvents, GroupServices {
   }
 
   onConnected(peer: ReplicaId, node: NodeFacts): void {
-    this.announced.set(peer, node);
+    this.announcements.set(peer, node);
+    // Perhaps one that no configuration here knows yet: who leads by a newer one is to be answered.
+    this.frameFor(peer);
     this.greetings.add(peer);
     for (const group of this.groups.values()) group.peerConnected(peer);
     this.ports.scheduler.requestTurn();
   }
 
   onDisconnected(peer: ReplicaId): void {
-    this.announced.delete(peer);
+    this.announcements.delete(peer);
     this.disk.forget(peer);
     this.features.forget(peer);
+    if (this.members?.replicas.has(peer) === false) this.frames.delete(peer);
     for (const group of this.groups.values()) group.peerDisconnected(peer);
     this.ports.scheduler.requestTurn();
   }
@@ -264,17 +273,20 @@ export class Engine implements PeerEvents, GroupServices {
   }
 
   private followPeers(members: Members): void {
-    for (const replica of members.replicas.keys()) {
-      if (replica !== this.self && !this.frames.has(replica)) this.frames.set(replica, new ByteWriter(64 * 1024));
-    }
+    const { network } = this.ports;
+    network.follow(members);
+    for (const replica of members.replicas.keys()) if (replica !== this.self) this.frameFor(replica);
     for (const peer of this.frames.keys()) {
-      if (members.replicas.has(peer)) continue;
+      if (members.replicas.has(peer) || network.isConnected(peer)) continue;
       this.frames.delete(peer);
       this.greetings.delete(peer);
-      this.announced.delete(peer);
+      this.announcements.delete(peer);
       this.features.forget(peer);
     }
-    this.ports.network.follow(members);
+  }
+
+  private frameFor(peer: ReplicaId): void {
+    if (!this.frames.has(peer)) this.frames.set(peer, new ByteWriter(64 * 1024));
   }
 
   /** Peers hear of the disk now and then, and at once when its state changes or when they come. */

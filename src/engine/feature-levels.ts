@@ -16,6 +16,15 @@ export class FeatureLevels {
     this.peers.delete(peer);
   }
 
+  knows(peer: ReplicaId, level: number): boolean {
+    return (this.peers.get(peer) ?? 0) >= level;
+  }
+
+  /** A replica that does not know the level, or has not said that it does; 0: all know it. */
+  lagging({ voters, learners }: Configuration, self: ReplicaId, level: number): ReplicaId {
+    return [...voters, ...learners].find((replica) => replica !== self && !this.knows(replica, level)) ?? 0;
+  }
+
   /**
    * The level that every replica of the group knows; undefined while one has not said what it knows. ↯ Raised for those who
    * answer: the third comes back with its old program and makes something else of the same entries.

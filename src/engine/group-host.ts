@@ -1,12 +1,14 @@
 import { encodeFeatureLevel } from "../kernel/feature-level.ts";
 import type { Proposed } from "../raft/leadership.ts";
 import type { Raft } from "../raft/raft.ts";
-import type { GroupId, ReplicaId } from "../raft/types.ts";
+import type { GroupId, NodeFacts, ReplicaId } from "../raft/types.ts";
 import { Applier } from "./applier.ts";
 import type { ApplyJournal } from "./apply-journal.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { FeatureLevels } from "./feature-levels.ts";
 import type { GroupStop } from "./group-stop.ts";
+import { Membership, type MembershipDone, type MembershipServices } from "./membership.ts";
+import type { MembershipChange } from "./membership-change.ts";
 import { type Members, MembersInForce } from "./members.ts";
 import type { Ingress, Tried } from "./ingress.ts";
 import type { ForwardedProposal, PeerMessage, ProposalRefusal, RefusedAttempt } from "./peer-messages.ts";
@@ -26,6 +28,8 @@ export interface GroupServices {
   /** Joins the frame that this turn sends to the peer. */
   send(peer: ReplicaId, message: PeerMessage): void;
   isConnected(peer: ReplicaId): boolean;
+  /** What a node says of itself: this one, or one that is connected. */
+  announced(replica: ReplicaId): NodeFacts | undefined;
   /** This replica learned of another leader or term; 0: none is known. */
   leaderChanged(group: GroupId, term: number, leader: ReplicaId): void;
   /** This replica leads and begins to hand leadership over. */
@@ -65,6 +69,7 @@ export class GroupHost<Command, Result> {
   private readonly attempts = new Map<ReplicaId, { readonly ingress: number; last: number }>();
   private readonly applier: Applier<Result>;
   private readonly exchange: StateExchange;
+  private readonly membership: Membership;
   private readonly inForce: MembersInForce;
   private members: Members;
   /** Position among the voters of whom a leader that has stopped asked last to take over. */
@@ -95,6 +100,7 @@ export class GroupHost<Command, Result> {
       nowMs: () => services.nowMs(),
     });
     this.exchange.follow(this.members.configuration);
+    this.membership = new Membership(raft, this.membershipServices(), ingress.identity);
   }
 
   /** Who belongs to the group, now. The same object until something changes. */
@@ -146,6 +152,12 @@ export class GroupHost<Command, Result> {
       case "transferRequest":
         this.transferFor(peer, message.id, message.to);
         return;
+      case "membershipRequest":
+        this.membership.asked(peer, message.id, message.change, this.services.nowMs());
+        return;
+      case "membershipReply":
+        this.membership.answered(message.id, message.end, this.services.nowMs());
+        return;
       case "transferRefused":
         this.transfers.refused(message.id, message.reason);
         return;
@@ -158,6 +170,7 @@ export class GroupHost<Command, Result> {
     this.ingress.sweep(nowMs);
     this.barriers.sweep(nowMs);
     this.transfers.sweep(nowMs);
+    this.membership.tick(nowMs);
     if (this.stopped !== undefined) this.tickStopped(nowMs);
     else this.raiseFeatureLevel();
   }
@@ -206,6 +219,11 @@ export class GroupHost<Command, Result> {
     }
   }
 
+  /** Asks the leader, wherever it is, for a change of the members, and tells once how that ended. */
+  changeMembers(change: MembershipChange, nowMs: number, done: MembershipDone): void {
+    this.membership.request(change, nowMs, done);
+  }
+
   /** Everything taken in is proposed or forwarded; the time entry comes last, so that a keepalive before it still counts (T2). */
   pump(nowMs: number): void {
     if (this.stopped !== undefined) return;
@@ -222,6 +240,8 @@ export class GroupHost<Command, Result> {
     this.services.statistics.appliedEntries += log.appliedIndex - before;
     log.trimCache();
     this.barriers.applied(log.appliedIndex);
+    // Now: a node that is removed is a peer until the end of this turn, and hears how its own request ended.
+    this.membership.carryOut(this.services.nowMs());
     return !this.hasMoreToApply && !this.isTimeDue;
   }
 
@@ -231,6 +251,22 @@ export class GroupHost<Command, Result> {
 
   readFailed(id: number): void {
     this.answerRead(id, 0);
+  }
+
+  private membershipServices(): MembershipServices {
+    const { services, group, machine } = this;
+    return {
+      ...{ self: services.self, group, features: services.features },
+      featureLevel: () => machine.featureLevel,
+      send: (peer, message) => services.send(peer, message),
+      isConnected: (peer) => services.isConnected(peer),
+      announced: (replica) => services.announced(replica),
+      giveWay: () => {
+        const to = this.successor();
+        if (to !== 0) this.handOver(to, services.nowMs(), () => {});
+        return to !== 0;
+      },
+    };
   }
 
   private readonly emit = (outcome: { ingress: number; sequence: number; result?: Result }): void => {
@@ -432,6 +468,7 @@ export class GroupHost<Command, Result> {
   }
 
   private askEverythingAgain(): void {
+    this.membership.leaderChanged(this.services.nowMs());
     this.ingress.repropose();
     this.barriers.leaderChanged();
   }

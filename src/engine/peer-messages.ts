@@ -3,6 +3,8 @@ import { ByteReader, type ByteWriter, DecodeError } from "../kernel/bytes.ts";
 import { readMessage, writeMessage } from "../raft/codec.ts";
 import type { GroupId, Message, ReplicaId } from "../raft/types.ts";
 import { type DiskReport, diskStates } from "./disk-report.ts";
+import { readNode, writeNode } from "../raft/configuration.ts";
+import { type MembershipChange, type MembershipEnd, membershipEnds } from "./membership-change.ts";
 import { type TransferRefusal, transferRefusals } from "./transfers.ts";
 
 /** An operation on its way to the leader. The leader sees opaque bytes; the ids are for a refusal. */
@@ -47,6 +49,14 @@ export type PeerMessage =
       readonly id: number;
       readonly reason: TransferRefusal;
     }
+  /** Asks the leader for a change of the group's members. Only to who knows {@link MEMBERSHIP_LEVEL}. */
+  | {
+      readonly type: "membershipRequest";
+      readonly group: GroupId;
+      readonly id: number;
+      readonly change: MembershipChange;
+    }
+  | { readonly type: "membershipReply"; readonly group: GroupId; readonly id: number; readonly end: MembershipEnd }
   /** Up to which feature level the sender's program knows what entries mean (PROTOCOLS R7). */
   | { readonly type: "features"; readonly level: number }
   /** Of the sender's disk: of the node, not of a group. */
@@ -70,6 +80,10 @@ const TRANSFER_REFUSED = 7;
 const DISK = 8;
 const STATE_HASH = 9;
 const FEATURES = 10;
+const MEMBERSHIP_REQUEST = 11;
+const MEMBERSHIP_REPLY = 12;
+const ADD_NODE = 0;
+const REMOVE_REPLICA = 1;
 
 export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void {
   switch (message.type) {
@@ -94,27 +108,27 @@ export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void
       }
       return;
     case "readRequest":
-      writer.u8(READ_REQUEST);
-      writer.varint(message.group);
-      writer.varint(message.id);
+      writeHead(writer, READ_REQUEST, message);
       return;
     case "readReply":
-      writer.u8(READ_REPLY);
-      writer.varint(message.group);
-      writer.varint(message.id);
+      writeHead(writer, READ_REPLY, message);
       writer.varint(message.index);
       return;
     case "transferRequest":
-      writer.u8(TRANSFER_REQUEST);
-      writer.varint(message.group);
-      writer.varint(message.id);
+      writeHead(writer, TRANSFER_REQUEST, message);
       writer.varint(message.to);
       return;
     case "transferRefused":
-      writer.u8(TRANSFER_REFUSED);
-      writer.varint(message.group);
-      writer.varint(message.id);
+      writeHead(writer, TRANSFER_REFUSED, message);
       writer.u8(transferRefusals.indexOf(message.reason));
+      return;
+    case "membershipRequest":
+      writeHead(writer, MEMBERSHIP_REQUEST, message);
+      writeChange(writer, message.change);
+      return;
+    case "membershipReply":
+      writeHead(writer, MEMBERSHIP_REPLY, message);
+      writeEnd(writer, message.end);
       return;
     case "features":
       writer.u8(FEATURES);
@@ -190,6 +204,15 @@ function readPeerMessage(reader: ByteReader): PeerMessage {
         id: reader.varint(),
         reason: readOneOf(reader, transferRefusals),
       };
+    case MEMBERSHIP_REQUEST: {
+      const to = { group: reader.varint(), id: reader.varint() };
+      return { type: "membershipRequest", ...to, change: readChange(reader) };
+    }
+    case MEMBERSHIP_REPLY: {
+      const to = { group: reader.varint(), id: reader.varint() };
+      const type = readOneOf(reader, membershipEnds);
+      return { type: "membershipReply", ...to, end: { type, replica: reader.varint() } };
+    }
     case FEATURES:
       return { type: "features", level: reader.varint() };
     case DISK:
@@ -202,6 +225,35 @@ function readPeerMessage(reader: ByteReader): PeerMessage {
     default:
       throw new DecodeError("unknown type of peer message");
   }
+}
+
+/** Of a question or an answer. */
+function writeHead(
+  writer: ByteWriter,
+  type: number,
+  { group, id }: { readonly group: GroupId; readonly id: number },
+): void {
+  writer.u8(type);
+  writer.varint(group);
+  writer.varint(id);
+}
+
+function writeChange(writer: ByteWriter, change: MembershipChange): void {
+  writer.u8(change.type === "add" ? ADD_NODE : REMOVE_REPLICA);
+  if (change.type === "add") writeNode(writer, change.node);
+  else writer.varint(change.replica);
+}
+
+function writeEnd(writer: ByteWriter, { type, replica }: MembershipEnd): void {
+  writer.u8(membershipEnds.indexOf(type));
+  writer.varint(replica);
+}
+
+function readChange(reader: ByteReader): MembershipChange {
+  const type = reader.u8();
+  if (type === ADD_NODE) return { type: "add", node: readNode(reader) };
+  if (type === REMOVE_REPLICA) return { type: "remove", replica: reader.varint() };
+  throw new DecodeError("unknown change of the members");
 }
 
 function readProposals(reader: ByteReader): ForwardedProposal[] {

@@ -1,3 +1,5 @@
+import type { HostPort } from "../kernel/addresses.ts";
+
 export const DEFAULT_CLUSTER_NAME = "mufakat";
 
 /** What one node is started with, checked. Made by `cli/` from flags, environment and defaults. */
@@ -16,16 +18,12 @@ export interface NodeConfiguration {
    * they are now. Undefined: none were named.
    */
   readonly members: ReadonlyMap<string, HostPort> | undefined;
+  /** Client address of a node of a cluster that exists, which this one is to join; undefined: it joins none. */
+  readonly join?: string | undefined;
   readonly dataDirectory: string;
   /** Allows addresses beyond loopback without TLS. */
   readonly insecure: boolean;
   readonly heartbeatIntervalMs: number;
   /** Election time-outs are drawn from [this, 2 × this). */
   readonly electionTimeoutMs: number;
-}
-
-/** A host without brackets, and a port in 0…65535. */
-export interface HostPort {
-  readonly host: string;
-  readonly port: number;
 }

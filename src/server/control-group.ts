@@ -1,4 +1,5 @@
 import type { DiskReport, DiskState } from "../engine/disk-report.ts";
+import type { MembershipChange, MembershipEnd } from "../engine/membership-change.ts";
 import type { TransferEnd } from "../engine/transfers.ts";
 import type { LockCommand, LockResult, LockView, SemaphoreView, SessionView, WaitEdge } from "../locks/types.ts";
 import type { Role } from "../raft/types.ts";
@@ -65,6 +66,12 @@ export interface ControlGroup {
    * @throws {GroupError} `no_leader`
    */
   transferLeadership(to: MemberStatus | undefined): Promise<TransferEnd>;
+  /**
+   * Has the leader, wherever it is, change who belongs to the cluster, and resolves with how that ended.
+   *
+   * @throws {GroupError} `no_leader`
+   */
+  changeMembers(change: MembershipChange): Promise<MembershipEnd>;
   /** This node's applied state: stale unless read after {@link readBarrier}, in the same turn. */
   readonly state: LockStateReader;
   /** Cheap: asked for with every grant. */
@@ -119,6 +126,8 @@ export interface NodeStatus extends Leadership {
   readonly leaseTimeMs: number;
   readonly disk: DiskReport;
   readonly members: readonly MemberStatus[];
+  /** Replica ids from here on are free. */
+  readonly nextReplica: number;
   /** Node id of whom this leader is handing leadership over to. */
   readonly transferringTo: string | undefined;
   /** Takes requests: knows a leader, and its own ingress is registered. */

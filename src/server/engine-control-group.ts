@@ -2,6 +2,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { GroupHost } from "../engine/group-host.ts";
 import { operationOptions } from "../engine/lock-protocol.ts";
 import { limits } from "../kernel/limits.ts";
+import type { MembershipChange, MembershipEnd } from "../engine/membership-change.ts";
 import type { TransferEnd } from "../engine/transfers.ts";
 import type { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
@@ -147,6 +148,22 @@ export class EngineControlGroup implements ControlGroup {
     }
     this.pending++;
     this.host.transferLeadership(to?.replica ?? 0, this.engine.nowMs(), (end) => {
+      this.pending--;
+      resolve(end);
+    });
+    this.engine.wake();
+    return promise;
+  }
+
+  changeMembers(change: MembershipChange): Promise<MembershipEnd> {
+    const { promise, resolve, reject } = Promise.withResolvers<MembershipEnd>();
+    const refusal = this.refusal(undefined);
+    if (refusal !== undefined) {
+      reject(refusal);
+      return promise;
+    }
+    this.pending++;
+    this.host.changeMembers(change, this.engine.nowMs(), (end) => {
       this.pending--;
       resolve(end);
     });

@@ -1,8 +1,8 @@
+import type { HostPort } from "../kernel/addresses.ts";
 import type { Server } from "bun";
 import { ApiError } from "../api/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { StartError } from "../kernel/start-error.ts";
-import type { HostPort } from "./configuration.ts";
 
 export interface HttpServer {
   /** The real port where 0 was asked for. */

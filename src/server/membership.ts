@@ -1,7 +1,7 @@
+import type { HostPort } from "../kernel/addresses.ts";
 import { createHash } from "node:crypto";
 import type { Members } from "../engine/members.ts";
 import type { Configuration, NodeFacts, ReplicaId } from "../raft/types.ts";
-import type { HostPort } from "./configuration.ts";
 
 /** A node that belongs to the cluster, or still may. */
 export interface Member {

@@ -1,3 +1,4 @@
+import { formatHostPort, type HostPort } from "../kernel/addresses.ts";
 import type { DiskWatch } from "../engine/disk-watch.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { EventLoopTurns } from "../io/turns.ts";
@@ -6,7 +7,6 @@ import type { DirectoryIdentity } from "../io/directory-identity.ts";
 import { roleIn } from "../raft/configuration.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { ReplicaId } from "../raft/types.ts";
-import type { HostPort } from "./configuration.ts";
 import type { MemberStatus, NodeStatistics, NodeStatus } from "./control-group.ts";
 import type { Member } from "./membership.ts";
 import type { StoppedGroup } from "./stopped-group.ts";
@@ -43,6 +43,7 @@ export function nodeStatus(sources: ReportSources): NodeStatus {
     leaseTimeMs: raft.leaseTime.nowMs,
     disk: sources.disk.report,
     members: members.map((member) => memberStatus(sources, member)),
+    nextReplica: raft.configuration.facts?.nextReplica ?? 0,
     transferringTo: members.find((member) => member.replica === raft.transferee)?.nodeId,
     ready: raft.leader !== 0 && sources.registered && sources.stopped === undefined,
     stopped: sources.stopped,
@@ -122,8 +123,4 @@ export function nodeStatistics({
     stateAgreedIndex: host.stateChecks.agreedIndex,
     featureLevel: host.machine.featureLevel,
   };
-}
-
-function formatHostPort({ host, port }: HostPort): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

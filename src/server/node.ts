@@ -1,3 +1,4 @@
+import type { HostPort } from "../kernel/addresses.ts";
 import { join } from "node:path";
 import { createGroup } from "../engine/create-group.ts";
 import { Engine } from "../engine/engine.ts";
@@ -8,9 +9,10 @@ import type { GroupHost } from "../engine/group-host.ts";
 import { replicaOf } from "../engine/members.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
 import { systemClock } from "../io/clocks.ts";
-import { type DataDirectory, openDataDirectory, refuseDirectory } from "../io/data-directory.ts";
+import { type DataDirectory, hasIdentity, openDataDirectory, refuseDirectory } from "../io/data-directory.ts";
+import type { FreshIdentity } from "../io/directory-identity.ts";
 import { FileVolume } from "../io/file-volume.ts";
-import { TcpPeerNetwork } from "../io/peer-network.ts";
+import { nodeFactsOf, TcpPeerNetwork } from "../io/peer-network.ts";
 import { systemRandom } from "../io/random.ts";
 import { EventLoopTurns } from "../io/turns.ts";
 import type { GroupStop } from "../engine/group-stop.ts";
@@ -18,13 +20,14 @@ import { ApplyJournalFile, SUSPECTS_FILE } from "../io/apply-journal-file.ts";
 import type { PeerIdentity } from "../io/peer-options.ts";
 import { assert } from "../kernel/assert.ts";
 import { StartError } from "../kernel/start-error.ts";
-import type { Configuration, ReplicaId } from "../raft/types.ts";
+import type { Configuration, NodeFacts, ReplicaId } from "../raft/types.ts";
+import { ExistingCluster } from "./join-cluster.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { SegmentedLog } from "../wal/log.ts";
 import { openLog } from "../wal/open-log.ts";
 import type { CreateApplication } from "./application.ts";
-import { DEFAULT_CLUSTER_NAME, type HostPort, type NodeConfiguration } from "./configuration.ts";
+import { DEFAULT_CLUSTER_NAME, type NodeConfiguration } from "./configuration.ts";
 import { EngineControlGroup } from "./engine-control-group.ts";
 import { handOver } from "./hand-over.ts";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
@@ -42,6 +45,7 @@ import { commit, version } from "./version.ts";
 export interface NodeParts {
   readonly createApp: CreateApplication;
   readonly log: Logger;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Everything of a node that is running. */
@@ -54,6 +58,8 @@ interface Started {
   readonly http: HttpServer;
 }
 
+/** Of a node that has not joined yet. */
+const NOBODY: Configuration = { voters: [], learners: [], facts: { nextReplica: 1, nodes: new Map() } };
 /** Refusals after which a node must not go on. */
 const STOPPING: ReadonlySet<string> = new Set(["wiped_node", "removed_node", "duplicate_node"]);
 /** A leader's silence is noticed within one tick: 10 ms. What a tick costs an idle node was too little to measure. */
@@ -89,6 +95,7 @@ class Node implements RunningNode {
   private readonly syncTimes = new SyncTimes();
   /** What must be closed again, in the order in which it was opened. */
   private readonly opened: (() => void | Promise<void>)[] = [];
+  private listensAt: HostPort | undefined;
   private started: Started | undefined;
   private stopping: Promise<void> | undefined;
   private knownLeader: string | undefined;
@@ -108,7 +115,7 @@ class Node implements RunningNode {
     };
     const { nodeId, peerAddress, members } = configuration;
     this.first = firstConfiguration(members ?? new Map([[nodeId, peerAddress]]));
-    if (replicaOf(this.first, nodeId) === undefined) {
+    if (configuration.join === undefined && replicaOf(this.first, nodeId) === undefined) {
       throw new StartError(`The node ${nodeId} is not among the peers: add it to --peers.`);
     }
   }
@@ -118,17 +125,18 @@ class Node implements RunningNode {
   }
 
   get peerAddress(): HostPort {
-    return this.started?.network.listen() ?? this.configuration.peerListen;
+    return this.listensAt ?? this.configuration.peerListen;
   }
 
   async start(): Promise<void> {
-    const directory = this.openDirectory();
-    const self = this.settle(directory);
+    const directory = await this.openDirectory();
     // Ports before the log: a start that cannot be should change nothing.
-    const network = this.createNetwork(directory, self);
-    network.listen();
+    const network = this.createNetwork(directory);
+    this.listensAt = network.listen();
+    const self = await this.settle(directory);
     const log = await this.openLog(directory);
-    const ports = { clock: systemClock, network, scheduler: this.turns, log, syncTimes: this.syncTimes };
+    const node = (): NodeFacts => nodeFactsOf(this.peerIdentity(directory));
+    const ports = { clock: systemClock, network, scheduler: this.turns, log, syncTimes: this.syncTimes, node };
     const warnings = new TurnWarnings(this.parts.log, () => systemClock.monotonicMs());
     const engine = new Engine(self, ports, {
       failed: (error) => this.fail(explained(directory, error)),
@@ -208,23 +216,59 @@ class Node implements RunningNode {
     }
   }
 
-  private openDirectory(): DataDirectory {
-    const { dataDirectory, clusterName, nodeId, members } = this.configuration;
-    const made = { nodeId, clusterName: clusterName ?? DEFAULT_CLUSTER_NAME };
-    const id = clusterId(made.clusterName, this.first);
+  private async openDirectory(): Promise<DataDirectory> {
+    const { dataDirectory, clusterName, nodeId, join: url } = this.configuration;
+    const isJoining = url !== undefined && !hasIdentity(dataDirectory);
+    const fresh = isJoining ? await this.joiner(url) : this.founder();
     const directory = openDataDirectory(dataDirectory, {
-      ...{ nodeId, clusterName, clusterId: members === undefined ? undefined : id },
-      fresh: () => ({ ...made, clusterId: id, replica: replicaOf(this.first, nodeId), membership: this.first }),
+      ...{ nodeId, clusterName },
+      clusterId: url === undefined ? this.founder().clusterId : undefined,
+      fresh: () => fresh,
       identity: () => systemRandom.identity(),
     });
     this.opened.push(() => directory.close());
     return directory;
   }
 
+  /** What this node is in a cluster that begins with this start. */
+  private founder(): FreshIdentity {
+    const { nodeId, clusterName = DEFAULT_CLUSTER_NAME } = this.configuration;
+    const id = clusterId(clusterName, this.first);
+    return { nodeId, clusterName, clusterId: id, replica: replicaOf(this.first, nodeId), membership: this.first };
+  }
+
+  /** And in one that exists, which has yet to give it a replica. */
+  private async joiner(url: string): Promise<FreshIdentity> {
+    const { nodeId, clusterName } = this.configuration;
+    const found = await this.existing(url).identity();
+    if (clusterName !== undefined && clusterName !== found.clusterName) {
+      throw new StartError(
+        `The node at ${url} belongs to cluster "${found.clusterName}", not to "${clusterName}": check --join and --cluster.`,
+      );
+    }
+    return { nodeId, ...found, replica: undefined, membership: NOBODY };
+  }
+
+  private existing(url: string): ExistingCluster {
+    return new ExistingCluster(url, this.parts.log, this.parts.signal);
+  }
+
   /** @returns this node's replica, which the directory says from now on */
-  private settle(directory: DataDirectory): ReplicaId {
-    const { replica, membership } = directory.identity;
+  private async settle(directory: DataDirectory): Promise<ReplicaId> {
+    const { replica, membership, clusterId: id } = directory.identity;
     if (replica !== undefined && membership !== undefined) return replica;
+    const { join: url } = this.configuration;
+    if (url !== undefined) {
+      const joined = await this.existing(url).join(nodeFactsOf(this.peerIdentity(directory)), id);
+      directory.settle(joined.replica, joined.membership);
+      this.parts.log.info({ replica: joined.replica }, "joined the cluster as a learner");
+      return joined.replica;
+    }
+    if (membership !== undefined) {
+      throw new StartError(
+        `The data directory ${directory.path} was made to join a cluster, and has not joined it yet: give --join URL.`,
+      );
+    }
     const first = replicaOf(this.first, this.configuration.nodeId);
     assert(first !== undefined, "a node that joins nobody is of the first configuration");
     directory.settle(first, this.first);
@@ -252,10 +296,10 @@ class Node implements RunningNode {
     this.started?.group.stopped();
   }
 
-  private createNetwork(directory: DataDirectory, replica: ReplicaId): TcpPeerNetwork {
+  private createNetwork(directory: DataDirectory): TcpPeerNetwork {
     const { peerListen, members } = this.configuration;
     const network = new TcpPeerNetwork({
-      self: () => this.peerIdentity(directory, replica),
+      self: () => this.peerIdentity(directory),
       ...(members !== undefined && { addresses: members }),
       listen: peerListen,
       host: {
@@ -283,13 +327,14 @@ class Node implements RunningNode {
     }
   }
 
-  private peerIdentity({ identity }: DataDirectory, replica: ReplicaId): PeerIdentity {
-    const { clusterId: id, nodeId, incarnation } = identity;
-    const { address, port } = { address: this.configuration.peerAddress, port: this.peerAddress.port };
+  private peerIdentity({ identity }: DataDirectory): PeerIdentity {
+    const { clusterId: id, nodeId, incarnation, replica = 0 } = identity;
+    const { peerAddress } = this.configuration;
+    const clientAddress = this.advertised.port === 0 ? undefined : this.advertised;
     return {
       ...{ clusterId: id, nodeId, replica, incarnation: String(incarnation) },
-      peerAddress: address.port === 0 ? { host: address.host, port } : address,
-      clientAddress: this.advertised,
+      peerAddress: peerAddress.port === 0 ? { host: peerAddress.host, port: this.peerAddress.port } : peerAddress,
+      clientAddress,
     };
   }
 
@@ -385,7 +430,7 @@ class Node implements RunningNode {
     const internalError = (error: unknown, route = ""): void =>
       this.parts.log.error({ error: String(error), route }, "internal error");
     const app = this.parts.createApp({
-      run: createRun({ group, randomId }),
+      run: createRun({ group, randomId, loopbackOnly: !this.configuration.insecure }),
       metrics: new Metrics({ group, statistics: nodeFigures, http: statistics }),
       statistics,
       allowedHosts: [advertise.host, listen.host],

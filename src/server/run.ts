@@ -5,6 +5,7 @@ import { assert } from "../kernel/assert.ts";
 import { type ControlGroup, GroupError } from "./control-group.ts";
 import { clusterOperations } from "./operations/cluster.ts";
 import { fenceOperations } from "./operations/fences.ts";
+import { memberOperations } from "./operations/members.ts";
 import { lockOperations } from "./operations/locks.ts";
 import { lockReadOperations } from "./operations/lock-reads.ts";
 import { multiLockOperations } from "./operations/multi-locks.ts";
@@ -42,6 +43,8 @@ export interface HandlerTools {
   readonly group: ControlGroup;
   /** 128 random bits, URL-safe: from a cryptographic source. */
   readonly randomId: () => string;
+  /** Nodes on other machines are refused: there is no TLS. */
+  readonly loopbackOnly?: boolean;
 }
 
 /** @returns the one way in which every door (HTTP, later the session frames) reaches the node */
@@ -59,6 +62,7 @@ export function createRun(tools: HandlerTools): Run {
   sessionOperations(register, tools);
   fenceOperations(register, tools);
   clusterOperations(register, tools);
+  memberOperations(register, tools);
 
   return async (operation, input, context) => {
     const handler = handlers.get(operation.name);

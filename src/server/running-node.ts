@@ -1,4 +1,5 @@
-import type { HostPort, NodeConfiguration } from "./configuration.ts";
+import type { HostPort } from "../kernel/addresses.ts";
+import type { NodeConfiguration } from "./configuration.ts";
 
 /** A node that serves requests. */
 export interface RunningNode {
@@ -24,4 +25,9 @@ export interface Logger {
  *
  * @throws {StartError} one sentence that says what to change
  */
-export type StartNode = (configuration: NodeConfiguration, log: Logger) => Promise<RunningNode>;
+export type StartNode = (
+  configuration: NodeConfiguration,
+  log: Logger,
+  /** Its abort ends a start that waits to be let into a cluster: the promise is then rejected with the reason. */
+  signal?: AbortSignal,
+) => Promise<RunningNode>;

@@ -43,6 +43,6 @@ const namespaced: readonly FaultKind[] = ["kill", "partition", "one-way"];
 
 test.skipIf(missing !== undefined)(
   "clients on nodes in network namespaces see a history that is right, whatever the network does",
-  () => survive({ minutes: 0.3, network: "namespaces", faults: namespaced, seed: 2 }),
+  () => survive({ minutes: 0.15, network: "namespaces", faults: namespaced, seed: 2 }),
   LIMIT_MS,
 );

@@ -53,6 +53,10 @@ export class LocalControlGroup implements ControlGroup {
     return "unreachable";
   }
 
+  async changeMembers(): Promise<{ type: "notLeader"; replica: number }> {
+    return { type: "notLeader", replica: 0 };
+  }
+
   observe(lock: string, options: ObserveOptions): Promise<void> {
     return this.observers.wait(lock, options);
   }

@@ -1,3 +1,4 @@
+import type { MembershipChange, MembershipEnd } from "../../src/engine/membership-change.ts";
 import type { TransferEnd } from "../../src/engine/transfers.ts";
 import type {
   LockCommand,
@@ -62,11 +63,18 @@ export class ScriptedControlGroup implements ControlGroup {
       disk: "ok" as const,
       matchIndex: undefined,
     })),
+    nextReplica: 4,
     transferringTo: undefined,
     ready: true,
     stopped: undefined,
     startedAtMs: 1_700_000_000_000,
   };
+
+  readonly changes: MembershipChange[] = [];
+  changeEnd: (change: MembershipChange) => MembershipEnd = (change) => ({
+    type: "done",
+    replica: change.type === "add" ? 4 : change.replica,
+  });
 
   async submit(command: LockCommand, options?: SubmitOptions): Promise<LockResult> {
     // As the real one does: a key that cannot be read is refused before anything is proposed.
@@ -82,6 +90,11 @@ export class ScriptedControlGroup implements ControlGroup {
   async transferLeadership(to: MemberStatus | undefined): Promise<TransferEnd> {
     this.transfers.push(to?.nodeId);
     return this.transferEnd;
+  }
+
+  async changeMembers(change: MembershipChange): Promise<MembershipEnd> {
+    this.changes.push(change);
+    return this.changeEnd(change);
   }
 
   async observe(lock: string, options: ObserveOptions): Promise<void> {

@@ -76,7 +76,12 @@ export const nodeSettings = {
     type: "members",
     placeholder: "LIST",
     alias: "ALL_NODES",
-    brief: "All nodes of the cluster: node1=HOST:PEERPORT,… (default: this node alone)",
+    brief: "All nodes of a new cluster: node1=HOST:PEERPORT,… (default: this node alone)",
+  },
+  join: {
+    type: "text",
+    placeholder: "URL",
+    brief: "Join the cluster of the node there: only looked at while --data is new",
   },
   cluster: {
     type: "text",

@@ -1,4 +1,4 @@
-import type { HostPort } from "../../server/configuration.ts";
+import type { HostPort } from "../../kernel/addresses.ts";
 import { parseHostPort, parsePort } from "./host-port.ts";
 import type { Setting } from "./settings.ts";
 

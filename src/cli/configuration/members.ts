@@ -1,6 +1,6 @@
 import { StartError } from "../../kernel/start-error.ts";
-import type { HostPort } from "../../server/configuration.ts";
-import { formatHostPort, isWildcard, parseHostPort, parsePort } from "./host-port.ts";
+import { type HostPort, formatHostPort, isWildcard } from "../../kernel/addresses.ts";
+import { parseHostPort, parsePort } from "./host-port.ts";
 import type { Setting } from "./settings.ts";
 
 /** Peers listen this far above clients where nobody says otherwise. */

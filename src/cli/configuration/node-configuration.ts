@@ -1,9 +1,11 @@
 import { StartError } from "../../kernel/start-error.ts";
 import { limits } from "../../kernel/limits.ts";
-import type { HostPort, NodeConfiguration } from "../../server/configuration.ts";
+import type { NodeConfiguration } from "../../server/configuration.ts";
 import type { Environment } from "../context.ts";
 import type { LogFormat, LogLevel } from "../log.ts";
-import { formatHostPort, isLoopback, isWildcard, parseHostPort } from "./host-port.ts";
+import { type HostPort, formatHostPort, isLoopback, isWildcard } from "../../kernel/addresses.ts";
+import { parseUrl } from "../node-url.ts";
+import { parseHostPort } from "./host-port.ts";
 import { listenAddress } from "./listen-address.ts";
 import { checkName, parseClientUrls, parsePeers, peerPortOf } from "./members.ts";
 import { didYouMean } from "./nearest.ts";
@@ -60,6 +62,7 @@ export function nodeConfiguration(flags: NodeFlags, environment: Environment): C
     advertise,
     peerAddress: members?.get(nodeId) ?? { host: peerHost, port: peerListen.port },
     members,
+    join: readJoin(settings),
     dataDirectory: data,
     insecure,
     ...readTimes(settings),
@@ -99,6 +102,12 @@ function readAdvertise(settings: NodeSettings, listen: HostPort, self: HostPort 
   return { host: self?.host ?? "127.0.0.1", port: listen.port };
 }
 
+function readJoin(settings: NodeSettings): string | undefined {
+  const setting = settings.find("join");
+  if (setting === undefined) return undefined;
+  return parseUrl(setting.text, setting.source);
+}
+
 function readMembers(settings: NodeSettings, nodeId: string): Map<string, HostPort> | undefined {
   const setting = settings.find("peers");
   if (setting === undefined) return undefined;
@@ -106,7 +115,7 @@ function readMembers(settings: NodeSettings, nodeId: string): Map<string, HostPo
   if (members.size > limits.maxNodes) {
     throw new StartError(`${setting.source} lists ${members.size} nodes: a cluster has at most ${limits.maxNodes}.`);
   }
-  if (!members.has(nodeId)) {
+  if (!members.has(nodeId) && settings.find("join") === undefined) {
     const ids = [...members.keys()].join(", ");
     throw new StartError(`${setting.source} does not list this node ${nodeId}: add it, or set --id to one of ${ids}.`);
   }

@@ -1,4 +1,4 @@
-import type { HttpAnswer } from "../http-request.ts";
+import type { HttpAnswer } from "../../server/http-request.ts";
 import { errorMessage } from "../cluster-client.ts";
 import { shortDuration } from "../short-duration.ts";
 

@@ -1,7 +1,7 @@
 import { nodeStatus } from "../../api/cluster.ts";
 import type { OperationOutput } from "../../api/operation.ts";
 import { quorum } from "../configuration/node-configuration.ts";
-import { httpGet } from "../http-request.ts";
+import { httpGet } from "../../server/http-request.ts";
 
 const TIMEOUT_MS = 1_000;
 

@@ -242,7 +242,7 @@ describe("deploy/mufakat.example.toml", () => {
     const keys = Object.keys(Bun.TOML.parse(complete)).toSorted();
     expect(keys).toEqual(Object.keys(nodeSettings).map(kebabCase).toSorted());
     const withDefaults = nodeConfiguration({ config: path }, {}).configuration;
-    expect(configure(complete)).toEqual({ ...withDefaults, clusterName: "mufakat" });
+    expect(configure(complete)).toEqual({ ...withDefaults, clusterName: "mufakat", join: "http://127.0.0.1:8001" });
   });
 });
 

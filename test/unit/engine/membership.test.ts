@@ -1,0 +1,125 @@
+import { describe, expect, test } from "bun:test";
+import { type MembershipChange, type MembershipEnd, nextStep } from "../../../src/engine/membership-change.ts";
+import type { Configuration, NodeFacts } from "../../../src/raft/types.ts";
+import { FakeNodes, nodeFactsOf } from "../../support/engine-fakes.ts";
+
+const everybody = (_replica: number): boolean => true;
+const unknown = (replica: number): NodeFacts => ({ ...nodeFactsOf(replica), incarnation: 0 });
+
+function of(voters: number[], learners: number[] = [], nodes: readonly NodeFacts[] = []): Configuration {
+  const all = [...voters, ...learners];
+  const facts = new Map(all.map((replica, i) => [replica, nodes[i] ?? nodeFactsOf(replica)]));
+  return { voters, learners, facts: { nextReplica: Math.max(...all) + 1, nodes: facts } };
+}
+
+const add = (node: NodeFacts): MembershipChange => ({ type: "add", node });
+const remove = (replica: number): MembershipChange => ({ type: "remove", replica });
+
+function endOf(change: MembershipChange, configuration: Configuration, isConnected = everybody): unknown {
+  const step = nextStep(change, configuration, isConnected);
+  return step.type === "end" ? step.end.type : step.configuration;
+}
+
+describe("the next step of a change of members", () => {
+  test("adds a learner under an id that nobody ever had", () => {
+    const grown = endOf(add(nodeFactsOf(9)), {
+      ...of([1, 2]),
+      facts: { nextReplica: 7, nodes: of([1, 2]).facts!.nodes },
+    });
+    expect(grown).toMatchObject({ voters: [1, 2], learners: [7], facts: { nextReplica: 8 } });
+  });
+
+  test("is none when that node is there already, and a refusal when another process has its id", () => {
+    const configuration = of([1, 2], [3]);
+    expect(endOf(add(nodeFactsOf(3)), configuration)).toBe("done");
+    expect(endOf(add(nodeFactsOf(2)), configuration)).toBe("done");
+    expect(endOf(add({ ...nodeFactsOf(3), incarnation: 99 }), configuration)).toBe("exists");
+    expect(endOf(add(unknown(3)), configuration)).toBe("exists");
+  });
+
+  test("gives a place that was only announced to whoever comes first, but never a voter's", () => {
+    const configuration = of([1, 2], [3], [nodeFactsOf(1), unknown(2), unknown(3)]);
+    expect(endOf(add(unknown(3)), configuration)).toBe("done");
+    expect(endOf(add({ ...unknown(3), peerAddress: { host: "elsewhere", port: 1 } }), configuration)).toBe("exists");
+    const claimed = endOf(add(nodeFactsOf(3)), configuration) as Configuration;
+    expect([claimed.learners, claimed.facts?.nodes.get(3)?.incarnation]).toEqual([[3], 3]);
+    expect(endOf(add(nodeFactsOf(2)), configuration)).toBe("exists");
+  });
+
+  test("removes, but not the last voter, and not where the rest could agree on nothing", () => {
+    expect(endOf(remove(3), of([1, 2, 3], [4]))).toMatchObject({
+      voters: [1, 2],
+      learners: [4],
+      facts: { nextReplica: 5 },
+    });
+    expect(endOf(remove(4), of([1, 2, 3], [4]))).toMatchObject({ voters: [1, 2, 3], learners: [] });
+    expect(endOf(remove(9), of([1, 2, 3]))).toBe("done");
+    expect(endOf(remove(1), of([1], [2]))).toBe("lastVoter");
+    expect(endOf(remove(3), of([1, 2, 3]), (replica) => replica !== 2)).toBe("quorum");
+    expect(endOf(remove(2), of([1, 2, 3]), (replica) => replica !== 2)).toMatchObject({ voters: [1, 3] });
+  });
+
+  test("is refused when there are as many nodes as there may be", () => {
+    expect(endOf(add(nodeFactsOf(8)), of([1, 2, 3, 4, 5, 6, 7]))).toBe("tooMany");
+  });
+});
+
+/** A cluster whose nodes have told each other what they know. */
+function greeted(size: number, levels?: readonly number[]): FakeNodes {
+  const nodes = new FakeNodes(size, levels ?? Array.from({ length: size }, () => 2));
+  for (const from of nodes.nodes) {
+    for (const to of nodes.nodes) if (from !== to) from.engine.onConnected(to.self, nodeFactsOf(to.self));
+  }
+  nodes.pass(2_000);
+  return nodes;
+}
+
+function change(nodes: FakeNodes, through: number, wanted: MembershipChange): MembershipEnd[] {
+  const ends: MembershipEnd[] = [];
+  const node = nodes.node(through);
+  node.host.changeMembers(wanted, node.nowMs, (end) => ends.push(end));
+  return ends;
+}
+
+function leaderOf(nodes: FakeNodes): number {
+  return nodes.nodes.find(({ host }) => host.raft.established)?.self ?? 0;
+}
+
+describe("the members of a group", () => {
+  test("are written down as they say who they are", () => {
+    const { configuration } = greeted(3).node(1).host.raft;
+    expect(configuration.voters).toEqual([1, 2, 3]);
+  });
+
+  test("change through any node, and all are told who is to be talked to", () => {
+    const nodes = greeted(3);
+    const leader = leaderOf(nodes);
+    const follower = nodes.nodes.find(({ self }) => self !== leader)!.self;
+    const ends = change(nodes, follower, remove(6 - leader - follower));
+    nodes.pass(1_000);
+    expect(ends).toEqual([{ type: "done", replica: 6 - leader - follower }]);
+    const left = [leader, follower].toSorted((a, b) => a - b);
+    for (const id of left) {
+      expect(nodes.node(id).host.raft.configuration.voters).toEqual(left);
+      expect([...(nodes.node(id).network.members?.replicas.keys() ?? [])].toSorted((a, b) => a - b)).toEqual(left);
+    }
+  });
+
+  test("a leader that is to be removed lets another one lead first", () => {
+    const nodes = greeted(3);
+    const leader = leaderOf(nodes);
+    const ends = change(nodes, leader, remove(leader));
+    nodes.pass(3_000);
+    expect(ends).toEqual([{ type: "done", replica: leader }]);
+    expect(nodes.node(leader).handedTo).toHaveLength(1);
+    expect(leaderOf(nodes)).not.toBe(leader);
+  });
+
+  test("stay as they are while a node does not know how they change, and it is named (R7)", () => {
+    const nodes = greeted(3, [2, 1, 2]);
+    const ends = change(nodes, leaderOf(nodes), remove(3));
+    nodes.pass(9_000);
+    expect(ends).toEqual([{ type: "outdated", replica: 2 }]);
+    expect(nodes.node(1).host.raft.configuration.voters).toEqual([1, 2, 3]);
+  });
+});

@@ -106,7 +106,10 @@ export class GroupHost<Command, Result> {
   /** Who belongs to the group, now. The same object until something changes. */
   followMembers(): Members {
     const { current } = this.inForce;
-    if (current.configuration !== this.members.configuration) this.exchange.follow(current.configuration);
+    if (current.configuration !== this.members.configuration) {
+      this.services.statistics.configurationChanges++;
+      this.exchange.follow(current.configuration);
+    }
     this.members = current;
     return current;
   }

@@ -9,6 +9,8 @@ export class EngineStatistics {
   /** Times that this node began to hand leadership over, and those after which it went on leading. */
   transfers = 0;
   transfersFailed = 0;
+  /** Configurations that came into force, those that fell back again included. */
+  configurationChanges = 0;
   flushes = 0;
   flushedEntries = 0;
   appliedEntries = 0;

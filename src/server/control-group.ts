@@ -159,6 +159,7 @@ export interface NodeStatistics {
   readonly leaderChanges: number;
   readonly transfers: number;
   readonly transfersFailed: number;
+  readonly configurationChanges: number;
   readonly turns: number;
   readonly flushes: number;
   readonly flushedBytes: number;

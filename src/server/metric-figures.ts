@@ -64,6 +64,12 @@ export const figures: readonly Figure[] = [
     "Times that it went on leading, since the other node did not take over in time.",
     (s) => s.statistics().transfersFailed,
   ],
+  [
+    "mufakat_configuration_changes_total",
+    "counter",
+    "Configurations of the cluster that came into force on this node since its start.",
+    (s) => s.statistics().configurationChanges,
+  ],
   ["mufakat_raft_proposals_total", "counter", "Commands proposed by this node.", (s) => s.statistics().proposals],
   [
     "mufakat_raft_forwarded_total",

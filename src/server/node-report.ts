@@ -100,6 +100,7 @@ export function nodeStatistics({
     leaderChanges: engine.leaderChanges,
     transfers: engine.transfers,
     transfersFailed: engine.transfersFailed,
+    configurationChanges: engine.configurationChanges,
     turns: turns.durationMs.count,
     flushes: engine.flushes,
     flushedBytes: log.flushedBytes,

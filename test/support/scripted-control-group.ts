@@ -198,6 +198,7 @@ export const emptyStatistics: NodeStatistics = {
   leaderChanges: 1,
   transfers: 1,
   transfersFailed: 0,
+  configurationChanges: 0,
   turns: 10,
   flushes: 9,
   flushedBytes: 900,

@@ -10,32 +10,43 @@ const TOLD_MS = 30_000;
 /** Of the process that was told so: a setting must be changed before it can start again. */
 const REFUSED = 78;
 
-/** A node joins, if there is one. */
-export const grow: Strike = async (striker, fault, prng) => {
+/** A node joins. Where all have joined, another leaves before. */
+export const grow: Strike = async (striker, _fault, prng) => {
+  const { members } = striker.tools;
+  const left = members.spare.length === 0 ? [await leave(striker, prng)] : [];
+  const { id, detail } = await enter(striker, prng);
+  return { nodes: [id], detail, without: [], members: members.ids, may_end: left, renewed: [...left, id] };
+};
+
+/** A node leaves: the leader, every other time. Where there are few, another joins before. */
+export const shrink: Strike = async (striker, _fault, prng) => {
+  const { members } = striker.tools;
+  const joined = members.ids.length <= LEAST_MEMBERS ? [(await enter(striker, prng)).id] : [];
+  const id = striker.target(prng);
+  const detail = striker.announce("shrink", `${id} leaves ${members.ids.length} nodes`);
+  await leave(striker, prng, id);
+  return { nodes: [id], detail, without: [], members: members.ids, may_end: [id], renewed: [...joined, id] };
+};
+
+async function enter(striker: Striker, prng: Prng): Promise<{ readonly id: string; readonly detail: string }> {
   const { members } = striker.tools;
   const [id] = members.spare;
-  if (id === undefined) return shrink(striker, fault, prng);
+  if (id === undefined) throw new Error("no node is left that could join");
   const detail = striker.announce("grow", `${id} joins ${members.ids.length} nodes`);
   members.join(id, prng);
   await amid(striker, prng, () => demand(striker, `${id} joins and votes`, () => members.joined(id)));
-  return { nodes: [id], detail, without: [], members: members.ids, renewed: [id] };
-};
+  return { id, detail };
+}
 
-/** A node leaves, if there are enough: the leader, every other time. */
-export const shrink: Strike = async (striker, fault, prng) => {
+async function leave(striker: Striker, prng: Prng, id = striker.target(prng)): Promise<string> {
   const { members } = striker.tools;
-  if (members.ids.length <= LEAST_MEMBERS) {
-    return members.spare.length > 0 ? grow(striker, fault, prng) : replace(striker, fault, prng);
-  }
-  const id = striker.target(prng);
-  const detail = striker.announce("shrink", `${id} leaves ${members.ids.length} nodes`);
   await amid(striker, prng, () => demand(striker, `${id} is removed`, () => members.remove(id, prng)));
   // What a client asks it meanwhile is answered, or refused; afterwards nobody is there.
   await demand(striker, `${id}, removed, is told and stops`, () => ended(striker, id));
   members.forget(id);
   await members.wipe(id);
-  return { nodes: [id], detail, without: [], members: members.ids, may_end: [id], renewed: [id] };
-};
+  return id;
+}
 
 /** The data of a node are gone; it is replaced, as an operator does, after it has been started or before. */
 export const replace: Strike = async (striker, _fault, prng) => {

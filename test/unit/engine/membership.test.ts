@@ -95,8 +95,10 @@ describe("the members of a group", () => {
     const nodes = greeted(3);
     const leader = leaderOf(nodes);
     const follower = nodes.nodes.find(({ self }) => self !== leader)!.self;
+    const before = nodes.node(follower).engine.statistics.configurationChanges;
     const ends = change(nodes, follower, remove(6 - leader - follower));
     nodes.pass(1_000);
+    expect(nodes.node(follower).engine.statistics.configurationChanges).toBe(before + 1);
     expect(ends).toEqual([{ type: "done", replica: 6 - leader - follower }]);
     const left = [leader, follower].toSorted((a, b) => a - b);
     for (const id of left) {

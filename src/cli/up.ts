@@ -1,5 +1,6 @@
 import { buildCommand } from "@stricli/core";
 import { StartError } from "../kernel/start-error.ts";
+import { surveyData } from "../server/data-survey.ts";
 import { clusterSettings, variableName } from "./configuration/definitions.ts";
 import { nodeVariables } from "./configuration/node-configuration.ts";
 import { configFlag, flagsOf } from "./configuration/setting-flags.ts";
@@ -28,6 +29,8 @@ export const upCommand = buildCommand<UpFlags, [], CliContext>({
     fullDescription:
       "Runs the nodes as child processes on 127.0.0.1, shows their logs, and starts one again that dies.\n\n" +
       "Node n listens for clients on --port + n - 1 and for the others 1000 above that.\n\n" +
+      "Where nodes have data, those that have none join their cluster: --nodes 5 after --nodes 3 adds two. Fewer nodes than\n" +
+      "there are members only start fewer; `mufakat cluster remove` lets one leave.\n\n" +
       "Every setting has a variable, MUFAKAT_NODES for --nodes, and a key in the file that --config names, nodes. A flag\n" +
       "wins over its variable, and that over the file.\n\n" +
       "Exit codes: 0 stopped as asked, 64 unknown flag, 78 a setting must be changed first.",
@@ -40,7 +43,7 @@ export const upCommand = buildCommand<UpFlags, [], CliContext>({
     },
   },
   async func({ json, ...flags }) {
-    const plan = planCluster(loadSettings("up", flags, this.environment).settings);
+    const plan = planCluster(loadSettings("up", flags, this.environment).settings, surveyData);
     await checkPortsAreFree(plan.nodes.flatMap((node) => [node.port, node.peerPort]));
     await runCluster(this, plan, new UpConsole(this, plan.logFormat, json));
     this.process.exitCode = exitCode.ok;

@@ -14,7 +14,7 @@ import {
 import { lockDirectory } from "./directory-lock.ts";
 import { UNFINISHED, errorCode, syncDirectory } from "./durable-file.ts";
 import { MARK_FILE, SUSPECTS_FILE } from "./apply-journal-file.ts";
-import { PeerIncarnations } from "./peer-incarnations.ts";
+import { PEERS_FILE, PeerIncarnations } from "./peer-incarnations.ts";
 
 export interface DataDirectoryOptions extends WantedIdentity {
   /** A random integer in 1…2⁵³−1 from a cryptographic source. */
@@ -45,7 +45,7 @@ export interface DataDirectory {
 const LOG = "wal";
 const SNAPSHOTS = "snapshots";
 /** What tells a directory that holds a node's state from one whose making was cut short. */
-const STATE = [IDENTITY_FILE, "peers.json", LOG, SNAPSHOTS];
+const STATE = [IDENTITY_FILE, PEERS_FILE, LOG, SNAPSHOTS];
 const OURS = new Set(["VERSION", "lock", "pid", MARK_FILE, SUSPECTS_FILE, ...STATE]);
 
 /**
@@ -71,11 +71,11 @@ function openLocked(path: string, options: DataDirectoryOptions): DataDirectory 
     syncDirectory(path);
     const names = readdirSync(path);
     checkVersion(path, !STATE.some((name) => names.includes(name)));
-    const isNew = !names.includes(LOG) && !names.includes("peers.json");
+    const isNew = !names.includes(LOG) && !names.includes(PEERS_FILE);
     const fresh = (): DirectoryIdentity => ({ ...options.fresh(), incarnation: options.identity() });
     let identity = claimIdentity(path, options, isNew ? fresh : undefined);
     const { nodes } = (identity.membership ?? options.fresh().membership)?.facts ?? {};
-    const peers = new PeerIncarnations(join(path, "peers.json"), nodes);
+    const peers = new PeerIncarnations(join(path, PEERS_FILE), nodes);
     const logDirectory = join(path, LOG);
     makeDirectory(logDirectory);
     const snapshotDirectory = join(path, SNAPSHOTS);

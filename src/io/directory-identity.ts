@@ -76,7 +76,7 @@ export function claimIdentity(
     writeFileDurably(file, encode(identity));
     return identity;
   }
-  const found = text === undefined ? undefined : decode(text);
+  const found = text === undefined ? undefined : decodeIdentity(text);
   if (found === undefined) {
     throw new StartError(`The file ${file} is ${text === undefined ? "missing" : "damaged"}: ${RESTORE}.`);
   }
@@ -119,7 +119,8 @@ function encode(identity: DirectoryIdentity): string {
   return `${JSON.stringify(wire, undefined, 2)}\n`;
 }
 
-function decode(text: string): DirectoryIdentity | undefined {
+/** @returns undefined for what is damaged */
+export function decodeIdentity(text: string): DirectoryIdentity | undefined {
   const value = parseObject(text);
   if (value === undefined) return undefined;
   const { cluster_id: clusterId, cluster_name: clusterName, node_id: nodeId, incarnation, replica } = value;

@@ -3,6 +3,8 @@ import type { NodeFacts, ReplicaId } from "../raft/types.ts";
 import { isIncarnation, parseObject } from "./directory-identity.ts";
 import { readFileIfThere, writeFileDurably } from "./durable-file.ts";
 
+export const PEERS_FILE = "peers.json";
+
 /**
  * The incarnations of the other replicas, as `peers.json` keeps them. One is durable before its vote is asked for or
  * counted (PROTOCOLS M1), so a node that lost its disk is told from the one that voted before.

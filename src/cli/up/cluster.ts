@@ -18,12 +18,14 @@ export class Cluster {
     environment: Record<string, string | undefined>,
     private readonly output: UpConsole,
   ) {
+    // Nodes that have served before do not end because one of them cannot start: it was removed, or its data is lost.
+    this.started = !plan.isNew;
     this.nodes = plan.nodes.map(
       (node) => new SupervisedNode(node, command, environment, output, (refused, why) => this.onRefused(refused, why)),
     );
   }
 
-  /** Resolves with one sentence when the cluster cannot run: a node refused its first start, or each has refused. */
+  /** Resolves with one sentence when the cluster cannot run: a node refused the first start of all, or each has refused. */
   get refused(): Promise<string> {
     return this.refusal.promise;
   }

@@ -1,4 +1,3 @@
-import { roleIn } from "../raft/configuration.ts";
 import type { RaftLog } from "../raft/log.ts";
 import type { Configuration, NodeFacts, ReplicaId } from "../raft/types.ts";
 
@@ -48,8 +47,4 @@ function addReplicas(
 export function replicaOf({ facts }: Configuration, nodeId: string): ReplicaId | undefined {
   for (const [replica, node] of facts?.nodes ?? []) if (node.nodeId === nodeId) return replica;
   return undefined;
-}
-
-export function isVoter(configuration: Configuration, replica: ReplicaId): boolean {
-  return roleIn(configuration, replica) === "voter";
 }

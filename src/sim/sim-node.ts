@@ -52,7 +52,7 @@ export class SimNode {
   private diskFactor = 1;
   private diskFails = false;
   private syncTimes = new SyncTimes();
-  /** Of its program: one that comes to the cluster later, or comes back, is a new one, where the run has those. */
+  /** Of its program: a node that comes back has a new one, where the run has those. */
   private featureLevel = FEATURE_LEVEL;
 
   /** @param crashed told when the process died */
@@ -65,7 +65,6 @@ export class SimNode {
     this.name = `node${id}`;
     this.clock = new SimClock(scheduler, 1 + profile.clockSkew * (2 * random.next() - 1), random.int(1_000_000));
     this.volume = this.newVolume();
-    if (scheduler.nowMs > 0) this.upgrade();
   }
 
   get running(): boolean {

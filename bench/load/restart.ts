@@ -9,14 +9,14 @@ const LOADERS = 128;
 const LOCKS_OF_AN_OWNER = 10;
 
 /**
- * A cluster with very many held locks: how long turns of the loop get while snapshots of them are taken under load, and how
- * long a node that restarts needs until it serves.
+ * A cluster with very many held locks: how long turns of the loop get under load beside them, and how long a node that restarts
+ * needs until it serves.
  */
 export async function benchRestart(options: {
   program: Program;
   size: number;
   holds: number;
-  /** Of load beside the held locks, so that snapshots are taken. */
+  /** Of load beside the held locks. */
   operations: number;
   restarts: number;
 }): Promise<Record<string, Summary>> {

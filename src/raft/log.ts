@@ -259,7 +259,8 @@ export class RaftLog {
     if (run !== undefined && run.firstIndex < first) this.runs[0] = { firstIndex: first, term: run.term };
   }
 
-  private point(index: number): LogPoint {
+  /** Of an entry that is not forgotten; reads the log if it is not in memory. */
+  point(index: number): LogPoint {
     if (index === this.start.index) return this.start;
     if (index === this.newestSnapshot?.index) return pointOf(this.newestSnapshot);
     const entry = this.slice(index, index, 0)[0];

@@ -33,8 +33,8 @@ export interface StoredChunk {
  * flush and all before it are durable, call `persisted` and send `deferred`; then apply what is committed.
  *
  * Snapshots wait for no flush. `chunksToSend` leave when there is room, or never. `chunksToStore` are stored in order; what
- * of them is durable is told to {@link Snapshots.stored}. `install` is checked, made durable, restored, and ends with one
- * call of {@link Snapshots.installed} or {@link Snapshots.failed}.
+ * of them is durable is told to {@link Snapshots.stored}, what finds no room to {@link Snapshots.notStored}. `install` is
+ * checked, restored, made durable, and ends with one call of {@link Snapshots.installed} or {@link Snapshots.failed}.
  */
 export interface Effects {
   readonly hardState: HardState | undefined;

@@ -67,8 +67,11 @@ export class SnapshotSender {
     }
   }
 
+  /** Not now: for want of room, or because what it got was not what it should be. */
   refused(nowMs: number): void {
     this.lastReplyMs = nowMs;
+    // Of several pieces each was refused: that counts once.
+    if (nowMs < this.notBeforeMs) return;
     this.askAgain();
     this.notBeforeMs = nowMs + 2 ** Math.min(this.refusals, MAX_BACK_OFF) * this.electionTimeoutMs;
     this.refusals++;

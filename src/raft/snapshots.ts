@@ -56,14 +56,16 @@ export class Snapshots {
   /**
    * The state as of an applied entry is durable (PROTOCOLS D8): the log forgets what lies well behind it.
    *
+   * @param compactableIndex the log must reach back to here: another snapshot begins there, which takes the place of this one
+   *   should it not be readable one day
    * @returns false when a snapshot from the leader overtook it: it is of no use
    */
-  taken(snapshot: Snapshot): boolean {
+  taken(snapshot: Snapshot, compactableIndex: number): boolean {
     if (snapshot.index <= (this.log.snapshot?.index ?? 0)) return false;
     this.log.adopt(snapshot);
     const { maxTrailingEntries, maxHeldEntries } = this.limits;
     const wanted = Math.min(snapshot.index - maxTrailingEntries, this.leadership()?.neededIndex ?? Infinity);
-    const index = Math.max(wanted, snapshot.index - maxHeldEntries);
+    const index = Math.min(compactableIndex, Math.max(wanted, snapshot.index - maxHeldEntries));
     if (index > this.log.compacted.index) {
       this.log.compactTo(index);
       this.outbox.compact(this.log.compacted);
@@ -116,6 +118,18 @@ export class Snapshots {
     this.answer(snapshot, "receiving");
   }
 
+  /**
+   * The disk has no room for what comes behind the first `heldBytes` of the snapshot. They are there, durable or soon; the
+   * leader is told to try later, and goes on from what is durable then.
+   */
+  notStored(snapshot: Snapshot, heldBytes: number): void {
+    const { incoming } = this;
+    if (incoming === undefined || incoming.installing || !isSame(incoming.snapshot, snapshot)) return;
+    incoming.acceptedBytes = Math.min(incoming.acceptedBytes, heldBytes);
+    incoming.durableBytes = Math.min(incoming.durableBytes, heldBytes);
+    this.answer(snapshot, "refused");
+  }
+
   /** Once a turn: a snapshot that is whole is put in force, one that the log has overtaken is forgotten. */
   proceed(): void {
     const { incoming } = this;
@@ -146,7 +160,7 @@ export class Snapshots {
     return isNews;
   }
 
-  /** Its bytes are not what the digest says, or cannot be read: all of them are dropped. */
+  /** It cannot be put in force: damaged, of a newer release, or without room to be named. All its bytes are dropped. */
   failed(snapshot: Snapshot): void {
     this.end(snapshot);
     this.answer(snapshot, "refused");

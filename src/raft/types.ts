@@ -176,8 +176,8 @@ export interface SnapshotReply extends Envelope {
   /** Bytes of it that the follower holds durably, from the first on. */
   readonly offset: number;
   /**
-   * "installed": the follower holds all up to `index`, durably, by this snapshot or otherwise. "refused": its bytes were
-   * not what they should be, and it has none of them any more.
+   * "installed": the follower holds all up to `index`, durably, by this snapshot or otherwise. "refused": it cannot take it
+   * now, for want of room or because its bytes were not what they should be; asked later it says what it has then.
    */
   readonly state: SnapshotState;
 }

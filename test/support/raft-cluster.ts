@@ -110,13 +110,13 @@ export class Replica {
   }
 
   /** Takes a snapshot of what is applied; it is durable at once, or when its task is completed. */
-  takeSnapshot(): void {
+  takeSnapshot(compactableIndex = Infinity): void {
     const { log, snapshots } = this.raft;
     const entry = log.slice(log.appliedIndex, log.appliedIndex, 0)[0];
     if (entry === undefined) throw new Error("there is nothing to take a snapshot of");
     const state = [...this.applied];
     const configuration = log.configurations.at(entry.index);
-    this.tasks.push(() => snapshots.taken(this.snapshots.make(entry, state, configuration)));
+    this.tasks.push(() => snapshots.taken(this.snapshots.make(entry, state, configuration), compactableIndex));
     if (!this.slowSnapshots) this.completeTask();
   }
 

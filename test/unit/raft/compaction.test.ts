@@ -75,6 +75,17 @@ describe("a log that forgets", () => {
     expect(log.slice(4, 4, 100)).toHaveLength(1);
   });
 
+  test("reaches back to where another snapshot begins, which may have to take the place of the newest (D8)", () => {
+    const cluster = clusterWith(["a", "b", "c", "d"]);
+    const replica = cluster.replica(1);
+    replica.takeSnapshot(0);
+    expect([replica.raft.log.snapshot?.index, replica.raft.log.compacted.index]).toEqual([5, 0]);
+    cluster.propose(1, "e");
+    cluster.settle();
+    replica.takeSnapshot(5);
+    expect([replica.raft.log.snapshot?.index, replica.raft.log.compacted.index]).toEqual([6, 5]);
+  });
+
   test("forgets nothing that no snapshot holds, and takes none of what is not applied or not its own", () => {
     const log = logOf([1, 1, 2, 2]);
     expect(() => log.compactTo(1)).toThrow("only what a snapshot holds");

@@ -159,6 +159,43 @@ describe("pieces of a snapshot", () => {
     expect(cluster.replica(2).applied).toEqual(offer.commands);
   });
 
+  test("for which there is no room are refused, and come again from where the disk is", () => {
+    const cluster = new RaftCluster(3, LARGE);
+    const { raft } = cluster.replica(2);
+    const offer = new Offer(10, 1);
+    cluster.deliver(offer.piece(0, 20));
+    replies(cluster);
+    cluster.replica(2).slowSnapshots = true;
+    cluster.deliver(offer.piece(20, 40));
+    cluster.deliver(offer.piece(40, 60));
+    raft.snapshots.notStored(offer.snapshot, 40);
+    cluster.replica(2).pump();
+    expect(replies(cluster)).toEqual([["refused", 10, 20]]);
+    // Behind the piece that found no room there is a gap; the piece itself is taken when it comes again.
+    cluster.deliver(offer.piece(60, 80));
+    expect(replies(cluster)).toEqual([["receiving", 10, 20]]);
+    raft.snapshots.stored(offer.snapshot, 40);
+    cluster.replica(2).pump();
+    expect(replies(cluster)).toEqual([["receiving", 10, 40]]);
+    cluster.deliver(offer.piece(40, 60));
+    expect(replies(cluster)).toEqual([]);
+  });
+
+  test("of which the disk has lost what it held are asked for from the first on", () => {
+    const cluster = new RaftCluster(3, LARGE);
+    const { raft } = cluster.replica(2);
+    const offer = new Offer(10, 1);
+    cluster.deliver(offer.piece(0, 20));
+    raft.snapshots.notStored(offer.snapshot, 0);
+    cluster.replica(2).pump();
+    expect(replies(cluster)).toEqual([
+      ["receiving", 10, 20],
+      ["refused", 10, 0],
+    ]);
+    cluster.deliver(offer.piece(0, 0));
+    expect(replies(cluster)).toEqual([["receiving", 10, 0]]);
+  });
+
   test("stand no heartbeat and no append in the way", () => {
     const cluster = new RaftCluster(3);
     cluster.replica(2).slowSnapshots = true;

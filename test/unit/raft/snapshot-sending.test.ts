@@ -210,7 +210,7 @@ describe("a snapshot on its way", () => {
     const cluster = clusterWithLaggard();
     // A state of fewer entries, of which replica 2 has forgotten as many.
     const { raft, snapshots } = cluster.replica(2);
-    raft.snapshots.taken(snapshots.make(raft.log.slice(11, 11, 0)[0]!, COMMANDS.slice(0, 10)));
+    raft.snapshots.taken(snapshots.make(raft.log.slice(11, 11, 0)[0]!, COMMANDS.slice(0, 10)), 11);
     cluster.replica(2).pump();
     cluster.restart(3);
     receive(cluster, 64);
@@ -326,6 +326,29 @@ describe("a snapshot on its way", () => {
     cluster.pass(ELECTION_MS);
     expect(cluster.replica(3).applied).toEqual(COMMANDS);
     expect(smallestOffset(cluster)).toBeGreaterThanOrEqual(64);
+  });
+
+  test("waits while the follower has no room for pieces, later and later, and goes on where it was when it has", () => {
+    const cluster = clusterWithLaggard();
+    cluster.restart(3);
+    receive(cluster, 32);
+    const before = cluster.replica(3).snapshots.partial?.bytes.length ?? 0;
+    cluster.replica(3).slowSnapshots = true;
+    cluster.sent.length = 0;
+    for (let i = 0; i < 200; i++) {
+      cluster.pass(HEARTBEAT_MS);
+      const { tasks, raft, snapshots } = cluster.replica(3);
+      if (tasks.length > 0 && snapshots.partial) raft.snapshots.notStored(snapshots.partial.snapshot, before);
+      tasks.length = 0;
+    }
+    const questions = cluster.sent.filter((m) => m.type === "snapshotChunk" && m.bytes.length === 0).length;
+    expect(questions).toBeGreaterThan(2);
+    expect(questions).toBeLessThan(10);
+    cluster.replica(3).slowSnapshots = false;
+    cluster.sent.length = 0;
+    cluster.pass(40 * ELECTION_MS);
+    expect(cluster.replica(3).applied).toEqual(COMMANDS);
+    expect(smallestOffset(cluster)).toBe(before);
   });
 
   test("is asked about again soon when the question was lost", () => {

@@ -4,6 +4,7 @@ import type { LockOutcome } from "../locks/state.ts";
 import type { LockResult } from "../locks/types.ts";
 import type { GroupLog } from "../raft/storage.ts";
 import type { Entry, GroupId, ReplicaId } from "../raft/types.ts";
+import type { PinnedExcerpt } from "../wal/excerpt.ts";
 import type { LogRecord, LogRoom, WriteAheadLog } from "../wal/records.ts";
 import type { AppliedLog } from "./checks/applied-log.ts";
 import type { RaftChecks } from "./checks/raft-checks.ts";
@@ -25,6 +26,10 @@ export class ObservedLog implements WriteAheadLog {
 
   read(group: GroupId, from: number, to: number, maxBytes: number): Entry[] {
     return this.log.read(group, from, to, maxBytes);
+  }
+
+  pin(group: GroupId, from: number, to: number): PinnedExcerpt {
+    return this.log.pin(group, from, to);
   }
 
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {

@@ -8,8 +8,11 @@ import type { SnapshotFiles } from "./snapshot-files.ts";
 import { SNAPSHOT_HEAD_BYTES, encodeSnapshotHead, snapshotName } from "./snapshot-header.ts";
 import { nameDurably } from "./snapshot-writer.ts";
 
-/** So many bytes of the snapshot, from the first on, are durable. */
-export type PieceStored = (error: Error | undefined, snapshot: Snapshot, durableBytes: number) => void;
+/**
+ * @param bytes of the snapshot, from the first on, that are durable. On an error those that are held, durable now or soon:
+ *   what follows on them must come again.
+ */
+export type PieceStored = (error: Error | undefined, snapshot: Snapshot, bytes: number) => void;
 
 /**
  * A snapshot that comes in from a leader, in a file of its own. The head says how much of it is durable, and never more: it
@@ -62,7 +65,7 @@ export class PartialSnapshot {
     assert(!this.abandoned, "what is given up is not written to");
     assert(offset <= this.contentBytes || this.failure !== undefined, "the pieces of a snapshot come in order");
     if (offset !== this.contentBytes) {
-      this.stored(this.failure, this.snapshot, this.durableBytes);
+      this.refuse();
       return;
     }
     assert(bytes.length <= limits.maxSnapshotChunkBytes, "pieces of a snapshot are small (PROTOCOLS D10)");
@@ -71,7 +74,7 @@ export class PartialSnapshot {
       this.files.write(this.name, SNAPSHOT_HEAD_BYTES + offset, bytes);
     } catch (error) {
       this.failure = asError(error);
-      this.stored(this.failure, this.snapshot, this.durableBytes);
+      this.refuse();
       return;
     }
     this.failure = undefined;
@@ -80,11 +83,22 @@ export class PartialSnapshot {
     if (!this.syncing) this.sync();
   }
 
+  /** All is durable, and it is what its sender said. */
+  get isIntact(): boolean {
+    return this.durableBytes === this.snapshot.totalBytes && this.crc === this.snapshot.digest;
+  }
+
+  /** Of what is held. */
+  read(offset: number, length: number): Uint8Array {
+    assert(offset >= 0 && length >= 0 && offset + length <= this.contentBytes, "only what is there is read");
+    return this.files.read(this.name, SNAPSHOT_HEAD_BYTES + offset, length);
+  }
+
   /** All is durable: gives the file the name of a snapshot, if it is the one that it should be. */
   complete(done: (error?: Error) => void): void {
     const { files, group, snapshot, name } = this;
     assert(!this.syncing && this.durableBytes === snapshot.totalBytes, "a snapshot is completed when it is whole");
-    if (this.crc !== snapshot.digest) {
+    if (!this.isIntact) {
       done(new SnapshotDamagedError(`The snapshot ${name} is not what its sender said.`));
       return;
     }
@@ -105,9 +119,20 @@ export class PartialSnapshot {
       this.syncing = false;
       if (this.abandoned) return;
       const failure = error ?? this.markDurable(written);
-      if (failure === undefined && this.contentBytes > written) this.sync();
-      this.stored(failure, this.snapshot, this.durableBytes);
+      if (failure === undefined) {
+        if (this.contentBytes > written) this.sync();
+        this.stored(undefined, this.snapshot, this.durableBytes);
+        return;
+      }
+      // What the disk has of it nobody knows, also if it was only short of room.
+      this.abandon();
+      this.stored(failure, this.snapshot, 0);
     });
+  }
+
+  private refuse(): void {
+    if (this.failure === undefined) this.stored(undefined, this.snapshot, this.durableBytes);
+    else this.stored(this.failure, this.snapshot, this.contentBytes);
   }
 
   private markDurable(bytes: number): Error | undefined {

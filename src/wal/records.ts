@@ -1,5 +1,6 @@
 import type { Entry, GroupId, HardState, LogPoint } from "../raft/types.ts";
 import type { EntryReader, GroupLog } from "../raft/storage.ts";
+import type { PinnedExcerpt } from "./excerpt.ts";
 
 /** What one flush may hold. Order within a flush is order of effect. */
 export type LogRecord =
@@ -39,4 +40,6 @@ export interface WriteAheadLog extends EntryReader {
    * error: a flush with entries that {@link room} did not promise then waits for it.
    */
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void;
+  /** Where entries `from`…`to` stand, which are committed and durable: another thread may read them until it is released. */
+  pin(group: GroupId, from: number, to: number): PinnedExcerpt;
 }

@@ -41,17 +41,17 @@ export interface RecoveredSnapshots {
  */
 export class SnapshotStore {
   readonly recovered: ReadonlyMap<GroupId, RecoveredSnapshots>;
+  /** Told of every piece of an incoming snapshot that is durable, or finds no room. */
+  stored: (group: GroupId, ...piece: Parameters<PieceStored>) => void = () => {};
   private readonly groups = new Map<GroupId, GroupSnapshots>();
 
   /**
    * Opens the folder: checks every byte of what it will use, deletes leftovers.
    *
-   * @param stored told of every piece of an incoming snapshot that is durable
    * @throws {LogFormatError} for a snapshot of a newer release
    */
   constructor(
     private readonly files: SnapshotFiles,
-    private readonly stored: (group: GroupId, ...piece: Parameters<PieceStored>) => void,
     private readonly pathOf: (name: string) => string = (name) => name,
   ) {
     const recovered = new Map<GroupId, RecoveredSnapshots>();
@@ -128,16 +128,23 @@ export class SnapshotStore {
 
   /** Stores the next piece of a snapshot that comes in; at offset 0 a new one begins, and what there was of another goes. */
   receive(group: GroupId, snapshot: Snapshot, offset: number, bytes: Uint8Array): void {
-    const state = this.group(group);
     try {
-      if (offset === 0) this.begin(group, snapshot, state);
+      if (offset === 0) this.begin(group, snapshot, this.group(group));
     } catch (error) {
       this.stored(group, asError(error), snapshot, 0);
       return;
     }
-    const { partial } = state;
-    assert(partial !== undefined && isSameSnapshot(partial.snapshot, snapshot), "one snapshot comes in at a time");
-    partial.write(offset, bytes);
+    this.incoming(group, snapshot).write(offset, bytes);
+  }
+
+  /** All bytes of the incoming snapshot are durable, and they are what its sender said. */
+  isIntact(group: GroupId, snapshot: Snapshot): boolean {
+    return this.incoming(group, snapshot).isIntact;
+  }
+
+  /** Bytes of the incoming snapshot. */
+  readIncoming(group: GroupId, snapshot: Snapshot, offset: number, length: number): Uint8Array {
+    return this.incoming(group, snapshot).read(offset, length);
   }
 
   /**
@@ -145,10 +152,8 @@ export class SnapshotStore {
    * {@link SnapshotDamagedError}: it is not what its sender said.
    */
   complete(group: GroupId, snapshot: Snapshot, done: (error?: Error) => void): void {
-    const state = this.group(group);
-    const { partial } = state;
-    assert(partial !== undefined && isSameSnapshot(partial.snapshot, snapshot), "what has come in is completed");
-    state.partial = undefined;
+    const partial = this.incoming(group, snapshot);
+    this.group(group).partial = undefined;
     partial.complete((error) => {
       if (error === undefined) this.adopt(group, snapshot);
       else partial.abandon();
@@ -161,6 +166,12 @@ export class SnapshotStore {
     const state = this.group(group);
     state.partial?.abandon();
     state.partial = undefined;
+  }
+
+  private incoming(group: GroupId, snapshot: Snapshot): PartialSnapshot {
+    const { partial } = this.group(group);
+    assert(partial !== undefined && isSameSnapshot(partial.snapshot, snapshot), "what has come in is completed");
+    return partial;
   }
 
   private begin(group: GroupId, snapshot: Snapshot, state: GroupSnapshots): void {

@@ -1,5 +1,6 @@
 import type { GroupLog } from "../../src/raft/storage.ts";
 import type { Entry, GroupId } from "../../src/raft/types.ts";
+import type { PinnedExcerpt } from "../../src/wal/excerpt.ts";
 import type { LogRecord, LogRoom, WriteAheadLog } from "../../src/wal/records.ts";
 
 /** Says "durable" at once and writes when it can. */
@@ -16,6 +17,10 @@ export class EarlyLog implements WriteAheadLog {
 
   read(group: GroupId, from: number, to: number, maxBytes: number): Entry[] {
     return this.log.read(group, from, to, maxBytes);
+  }
+
+  pin(group: GroupId, from: number, to: number): PinnedExcerpt {
+    return this.log.pin(group, from, to);
   }
 
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
@@ -54,6 +59,10 @@ export class ForgetfulLog implements WriteAheadLog {
     return this.log.read(group, from, to, maxBytes);
   }
 
+  pin(group: GroupId, from: number, to: number): PinnedExcerpt {
+    return this.log.pin(group, from, to);
+  }
+
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
     this.log.flush(records, onDurable);
   }
@@ -76,6 +85,10 @@ export class BoastfulLog implements WriteAheadLog {
     if (entry !== undefined) return [entry];
     const first = Math.min(to + 1, ...this.unwritten.keys());
     return this.log.read(group, from, Math.min(to, first - 1), maxBytes);
+  }
+
+  pin(group: GroupId, from: number, to: number): PinnedExcerpt {
+    return this.log.pin(group, from, to);
   }
 
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
@@ -101,6 +114,10 @@ export class CarelessLog implements WriteAheadLog {
 
   read(group: GroupId, from: number, to: number, maxBytes: number): Entry[] {
     return this.log.read(group, from, to, maxBytes);
+  }
+
+  pin(group: GroupId, from: number, to: number): PinnedExcerpt {
+    return this.log.pin(group, from, to);
   }
 
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {

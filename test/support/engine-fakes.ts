@@ -56,6 +56,10 @@ export class FakeLog implements WriteAheadLog {
     if (!this.slow) this.complete();
   }
 
+  pin(group: number, from: number, to: number): PinnedExcerpt {
+    return { excerpt: { group, from, to, segments: [], positions: [] }, release: () => void this.pins-- };
+  }
+
   complete(): void {
     this.underWay?.();
   }

@@ -70,7 +70,7 @@ describe("SnapshotDirectory", () => {
   test("keeps snapshots over restarts, and another thread's copy reads and writes them", async () => {
     using temporary = temporaryDirectory();
     const files = new SnapshotDirectory(temporary.path);
-    const store = new SnapshotStore(files, () => {});
+    const store = new SnapshotStore(files);
     const elsewhere = new SnapshotDirectory(temporary.path);
     const writer = new SnapshotWriter(elsewhere, 0, {
       index: 9,
@@ -89,15 +89,15 @@ describe("SnapshotDirectory", () => {
     const reopened = new SnapshotDirectory(temporary.path);
     const incoming = { ...snapshot, index: 10 };
     const durable = Promise.withResolvers<number>();
-    const again = new SnapshotStore(reopened, (_group, error, _snapshot, bytes) =>
-      error === undefined ? durable.resolve(bytes) : durable.reject(error),
-    );
+    const again = new SnapshotStore(reopened);
+    again.stored = (_group, error, _snapshot, bytes) =>
+      error === undefined ? durable.resolve(bytes) : durable.reject(error);
     expect(again.newest(0)).toEqual(snapshot);
     again.receive(0, incoming, 0, filler(200_000, 0));
     expect(await durable.promise).toBe(200_000);
     await reopened.close();
     const last = new SnapshotDirectory(temporary.path);
-    const recovered = new SnapshotStore(last, () => {}).recovered.get(0);
+    const recovered = new SnapshotStore(last).recovered.get(0);
     expect(recovered).toEqual({ newest: snapshot, incoming: { snapshot: incoming, durableBytes: 200_000 } });
     await last.close();
   });

@@ -28,10 +28,11 @@ class Node {
 
   live(): void {
     const { files, random } = this;
-    const store = new SnapshotStore(files, (_group, error, { index }, durable) => {
+    const store = new SnapshotStore(files);
+    store.stored = (_group, error, { index }, durable) => {
       if (error !== undefined) throw error;
       if (this.incoming?.index === index) this.incoming.durable = durable;
-    });
+    };
     this.check(store);
     const until = random.int(60);
     for (let steps = 0; steps < until; steps++) {

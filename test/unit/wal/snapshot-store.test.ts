@@ -3,6 +3,7 @@ import { crc32c } from "../../../src/kernel/crc32c.ts";
 import { limits } from "../../../src/kernel/limits.ts";
 import type { GroupLog } from "../../../src/raft/storage.ts";
 import type { Snapshot } from "../../../src/raft/types.ts";
+import { NO_ROOM } from "../../../src/sim/memory-volume.ts";
 import { MemorySnapshotFiles } from "../../../src/sim/memory-snapshot-files.ts";
 import { SnapshotDamagedError, SnapshotFormatError, SnapshotLostError, isNoRoom } from "../../../src/wal/errors.ts";
 import { writeU32 } from "../../../src/wal/integers.ts";
@@ -18,7 +19,9 @@ const stored: [number, number | string][] = [];
 
 function openStore(files: MemorySnapshotFiles): SnapshotStore {
   stored.length = 0;
-  return new SnapshotStore(files, (_, error, { index }, durable) => stored.push([index, error?.message ?? durable]));
+  const store = new SnapshotStore(files);
+  store.stored = (_, error, { index }, bytes) => stored.push([index, error?.message ?? bytes]);
+  return store;
 }
 
 function factsOf(index: number): Snapshot {
@@ -153,6 +156,47 @@ describe("a snapshot", () => {
     expect(store.newest(0)).toEqual(made);
     files.roomBytes = 1e9;
     make(files, store, 2);
+  });
+
+  test("that comes in and finds no room goes on, with the piece that found none, when there is some", () => {
+    const files = new MemorySnapshotFiles();
+    const store = openStore(files);
+    const facts = factsOf(4);
+    const bytes = content(4);
+    files.roomBytes = SNAPSHOT_HEAD_BYTES + 1200;
+    for (const at of [0, 500, 1000, 1500]) store.receive(0, facts, at, bytes.subarray(at, at + 500));
+    const { message } = NO_ROOM;
+    expect(stored).toEqual([500, 1000, message, message].map((bytes) => [4, bytes === message ? message : bytes]));
+    files.roomBytes = 1e9;
+    for (const at of [1000, 1500]) store.receive(0, facts, at, bytes.subarray(at, at === 1500 ? undefined : 1500));
+    expect(stored.at(-1)).toEqual([4, facts.totalBytes]);
+    expect(store.isIntact(0, facts)).toBe(true);
+    expect(store.readIncoming(0, facts, 1990, 10)).toEqual(bytes.subarray(1990, 2000));
+  });
+
+  test("that comes in and cannot be begun for want of room is begun again later", () => {
+    const files = new MemorySnapshotFiles();
+    const store = openStore(files);
+    files.roomBytes = 100;
+    store.receive(0, factsOf(4), 0, content(4));
+    files.roomBytes = 1e9;
+    store.receive(0, factsOf(4), 0, content(4));
+    expect(stored).toEqual([
+      [4, NO_ROOM.message],
+      [4, 2004],
+    ]);
+  });
+
+  test("that comes in and finds no room when it is synced is dropped: what is there of it nobody knows", () => {
+    const files = new MemorySnapshotFiles();
+    const store = openStore(files);
+    store.receive(0, factsOf(4), 0, content(4).subarray(0, 500));
+    files.failNextSync(NO_ROOM);
+    store.receive(0, factsOf(4), 500, content(4).subarray(500, 1000));
+    expect(stored.at(-1)).toEqual([4, NO_ROOM.message]);
+    expect(files.list()).toEqual([]);
+    store.receive(0, factsOf(4), 0, content(4));
+    expect(stored.at(-1)).toEqual([4, 2004]);
   });
 
   test("that could not be synced is none", () => {

@@ -1,3 +1,5 @@
+import type { LockMode } from "../../locks/types.ts";
+
 /** What a judge knows of every hold, be it of a lock or of permits. */
 export interface JudgedLease {
   readonly holder: string;
@@ -18,6 +20,24 @@ export interface JudgedSession {
   deadlineMs: number;
   ttlMs: number;
   sinceMs: number;
-  /** Locks and semaphores that it still waits for although the process that asked has ended: granted without an outcome. */
-  readonly orphans: Set<string>;
+  /** Places that it still has in queues although the process that asked has ended: granted without an outcome. */
+  orphans: Orphan[];
+}
+
+interface Orphan {
+  /** Of the lock, or of the semaphore with a word before it. */
+  readonly name: string;
+  readonly mode: LockMode;
+}
+
+/**
+ * The session was given what it holds: its orphaned places for as much, or less, are granted with it.
+ *
+ * @returns whether there were any
+ */
+export function takeOrphans(session: JudgedSession, name: string, mode: LockMode): boolean {
+  const left = session.orphans.filter((orphan) => orphan.name !== name || (mode === "shared" && orphan.mode !== mode));
+  const taken = left.length < session.orphans.length;
+  session.orphans = left;
+  return taken;
 }

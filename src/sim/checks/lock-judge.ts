@@ -14,7 +14,7 @@ import type {
 import type { Entry } from "../../raft/types.ts";
 import { type AnyAcquire, isAcquire } from "../client.ts";
 import { check } from "../violation.ts";
-import type { JudgedLease, JudgedSession } from "./judged.ts";
+import { type JudgedLease, type JudgedSession, takeOrphans } from "./judged.ts";
 import { operationKey } from "./operation-key.ts";
 import { PermitJudge } from "./permit-judge.ts";
 import { type Place, QueueJudge } from "./queue-judge.ts";
@@ -202,7 +202,7 @@ export class LockJudge {
     const ended = this.ingressEnds && result.type === "error" && result.code === "cancelled";
     const orphan = ended && command.principal.kind === "session" ? command.principal.id : undefined;
     if (orphan !== undefined) {
-      this.session(orphan, ({ orphans }) => wantedNames(command).forEach((name) => orphans.add(name)));
+      this.session(orphan, ({ orphans }) => orphans.push(...wantedOf(command)));
     }
     this.queues.ends(key, orphan !== undefined);
   }
@@ -220,9 +220,17 @@ export class LockJudge {
     const grants = grantsOf(result);
     if (grants.length === 0) return;
     const got = grants.map(({ lock }) => lock).sort();
-    check(got.join() === wantedNames(command).sort().join(), "L6 all or none", () => {
-      return `${JSON.stringify(command)} got ${JSON.stringify(result)}`;
-    });
+    check(
+      got.join() ===
+        wantedOf(command)
+          .map(({ name }) => name)
+          .sort()
+          .join(),
+      "L6 all or none",
+      () => {
+        return `${JSON.stringify(command)} got ${JSON.stringify(result)}`;
+      },
+    );
     for (const grant of grants) this.grantedLock(operation, command, grant);
   }
 
@@ -278,9 +286,10 @@ export class LockJudge {
     const { mode, fencingToken: token } = grant;
     if (own === undefined) {
       // What its orphaned place was granted in the same step makes this a re-entry.
-      const orphaned = lease.session !== undefined && this.sessions.get(lease.session)?.orphans.has(grant.lock);
-      if (orphaned !== true) this.queues.granted(operation, principal, { name: grant.lock, mode });
-      lock.holds.push({ ...lease, mode, token });
+      const session = this.sessions.get(lease.session ?? "");
+      const orphaned = session !== undefined && takeOrphans(session, grant.lock, mode);
+      if (!orphaned) this.queues.granted(operation, principal, { name: grant.lock, mode });
+      lock.holds.push({ ...lease, mode, token, operation: orphaned ? 0 : lease.operation });
     } else Object.assign(own, lease, { mode, token, operation: 0 });
   }
 
@@ -308,7 +317,7 @@ export class LockJudge {
     const deadlineMs = this.leaseMs + ttlMs;
     const known = this.sessions.get(id);
     const sinceMs = this.appendedMs;
-    if (known === undefined) this.sessions.set(id, { name: "", ttlMs, deadlineMs, sinceMs, orphans: new Set() });
+    if (known === undefined) this.sessions.set(id, { name: "", ttlMs, deadlineMs, sinceMs, orphans: [] });
     else Object.assign(known, { ttlMs, deadlineMs, sinceMs });
   }
 
@@ -358,7 +367,11 @@ export class LockJudge {
     for (const [id, session] of this.sessions) {
       const holder = `session:${id}`;
       const shown = holders.find(({ owner }) => owner === session.name);
-      if (shown === undefined || lock.holds.some((hold) => hold.holder === holder) || !session.orphans.delete(name))
+      if (
+        shown === undefined ||
+        lock.holds.some((hold) => hold.holder === holder) ||
+        !takeOrphans(session, name, shown.mode)
+      )
         continue;
       const reader = lock.holds.some((hold) => hold.token === token);
       check(reader || token > lock.highestToken, "L2 tokens rise", () => `${holder} has ${name} with ${token}`);
@@ -373,7 +386,8 @@ export class LockJudge {
     const [hold] = lock.holds;
     const id = hold?.session;
     if (hold === undefined || id === undefined || lock.holds.length > 1 || mode !== "exclusive") return;
-    if (hold.mode !== "shared" || this.sessions.get(id)?.orphans.delete(name) !== true) return;
+    const session = this.sessions.get(id);
+    if (hold.mode !== "shared" || session === undefined || !takeOrphans(session, name, mode)) return;
     check(token > lock.highestToken, "L2 tokens rise", () => `${hold.holder} is upgraded on ${name} with ${token}`);
     lock.highestToken = token;
     Object.assign(hold, { mode, token, operation: 0 });
@@ -397,8 +411,8 @@ function grantsOf(result: LockResult): readonly LockGrant[] {
 }
 
 /** Semaphores with a word before their names, which are apart from those of locks. */
-function wantedNames(command: AnyAcquire): string[] {
-  if (command.type === "acquire") return [command.lock];
-  if (command.type === "acquirePermits") return [`semaphore ${command.semaphore}`];
-  return command.locks.map(({ lock }) => lock);
+function wantedOf(command: AnyAcquire): { name: string; mode: LockMode }[] {
+  if (command.type === "acquire") return [{ name: command.lock, mode: command.mode }];
+  if (command.type === "acquirePermits") return [{ name: `semaphore ${command.semaphore}`, mode: "exclusive" }];
+  return command.locks.map(({ lock, mode }) => ({ name: lock, mode }));
 }

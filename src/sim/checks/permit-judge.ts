@@ -1,7 +1,7 @@
 import type { LockMachine } from "../../locks/lock-machine.ts";
 import type { PermitGrant, SemaphoreView } from "../../locks/types.ts";
 import { check } from "../violation.ts";
-import type { JudgedLease, JudgedSession } from "./judged.ts";
+import { type JudgedLease, type JudgedSession, takeOrphans } from "./judged.ts";
 
 interface JudgedPermits extends JudgedLease {
   readonly slots: readonly number[];
@@ -110,7 +110,7 @@ function adoptOrphans(
     const shown = view.holders.find(({ owner }) => owner === session.name);
     const holder = `session:${id}`;
     if (shown === undefined || semaphore.holds.some((hold) => hold.holder === holder)) continue;
-    if (!session.orphans.delete(`semaphore ${name}`)) continue;
+    if (!takeOrphans(session, `semaphore ${name}`, "exclusive")) continue;
     const { slots, fencingToken: token } = shown;
     for (const slot of slots) {
       const rises = token > (semaphore.highestTokens[slot] ?? 0);

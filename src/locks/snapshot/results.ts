@@ -99,9 +99,12 @@ export function* readResult(input: BlockReader): Steps<LockResult> {
     case "grantedAll":
       return { type, grants: yield* readList(input, readGrant) };
     case "permitsGranted": {
-      const grant = { semaphore: bytes.string(), limit: bytes.varint(), ...readTerms(bytes) };
+      const semaphore = bytes.string();
+      const limit = bytes.varint();
+      const terms = readTerms(bytes);
       const slots = yield* readList(input, readNumber);
-      return { type, permits: slots.length, slots, ...grant };
+      // In the order in which they are granted: a retry is answered with the same text.
+      return { type, semaphore, permits: slots.length, limit, slots, ...terms };
     }
     case "released":
       return { type, lock: bytes.string(), ...(yield* readReleased(input)) };

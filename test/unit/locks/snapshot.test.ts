@@ -28,6 +28,8 @@ function expectSame(machines: readonly LockMachine[], log: readonly RandomEntry[
     }
     for (const { machine, told } of others) {
       expect(told).toEqual(first!.told);
+      // A retry is answered with the very text of the first answer: the order of fields, too.
+      expect(JSON.stringify(told)).toBe(JSON.stringify(first!.told));
       expect(machine.stateHash()).toBe(first!.machine.stateHash());
       expect(machine.nextDeadlineMs()).toBe(first!.machine.nextDeadlineMs());
       if (index % 7 !== 0) continue;
@@ -95,6 +97,16 @@ describe("a machine that was restored", () => {
     machine.apply({ ...again, index: again.index + 1 }, (outcome) => told.push(outcome));
     expect(told).toEqual([{ ingress: NODE1, sequence: 40, result: h.resultOf(40)! }]);
     expect(machine.counts.holds).toBe(1);
+  });
+
+  test("answers permits that are asked for again with the very text of the first answer", () => {
+    const h = new Harness();
+    h.permits("p", "2/3", owner("a"), { envelope: { sequence: 40 } });
+    const machine = restoreInto(new LockMachine(), contentOf(h.machine));
+    const again = h.log.at(-1)!;
+    const told: LockOutcome[] = [];
+    machine.apply({ ...again, index: again.index + 1 }, (outcome) => told.push(outcome));
+    expect(JSON.stringify(told[0]?.result)).toBe(JSON.stringify(h.resultOf(40)));
   });
 
   test("gives out later tokens than before (PROTOCOLS L2)", () => {

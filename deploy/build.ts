@@ -37,7 +37,9 @@ function build(): void {
     MUFAKAT_COMMIT: JSON.stringify(currentCommit()),
   };
   const define = Object.entries(defines).flatMap(([name, value]) => ["--define", `${name}=${value}`]);
-  const command = [process.execPath, "build", ...flags, ...hermetic, ...define, values.entry, "--outfile", outfile];
+  // With the root given, a worker has the same path in every executable.
+  const entries = ["--root", ".", values.entry, "src/server/snapshot-worker.ts"];
+  const command = [process.execPath, "build", ...flags, ...hermetic, ...define, ...entries, "--outfile", outfile];
   const result = Bun.spawnSync(command, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
   if (result.exitCode !== 0) process.exit(result.exitCode);
   console.log(`${values.outfile}: ${Math.round(statSync(outfile).size / 1e6)} MB`);

@@ -7,7 +7,7 @@ import { show, type Summary, summarize } from "./samples.ts";
 const SAMPLE_MS = 2_000;
 const SHOWN_EVERY_SAMPLES = 15;
 
-/** Millions of operations: what the nodes' data takes on the disk. It grows until snapshots are in service, and must stay level then. */
+/** Millions of operations: what the nodes' data takes on the disk, which must stay level. */
 export async function benchEndurance(options: {
   program: Program;
   size: number;

@@ -73,6 +73,10 @@ export const clusterStatus = operation({
           term: z.int(),
           commit_index: z.int(),
           applied_index: z.int(),
+          /** The newest snapshot stands for the log up to this entry; 0: there is none. */
+          snapshot_index: z.int(),
+          /** Entries up to here are in snapshots alone. */
+          compacted_index: z.int(),
           /** On a leader that is handing leadership over: to whom. */
           transferring_to: z.string().optional(),
           /** The node votes and stores entries, and serves nothing: why, since which entry, and what to do. */

@@ -10,6 +10,8 @@ const APPLY_ENTRIES = 256;
 const APPLY_BYTES = 256 * 1024;
 /** Applying gives way to the loop after so long (PROTOCOLS D10). */
 const APPLY_BUDGET_MS = 8;
+/** What an entry takes in the log beside its payload, about. */
+const ENTRY_BYTES = 24;
 
 export interface ApplierOptions<Result> {
   readonly group: GroupId;
@@ -30,12 +32,15 @@ export interface ApplierOptions<Result> {
 /** Feeds committed entries to the state machine, each once and in order, and knows when to stop (PROTOCOLS D3, R7). */
 export class Applier<Result> {
   stopped: GroupStop | undefined;
+  /** Of entries applied since the start. */
+  appliedBytes = 0;
   private suspect: Suspect | undefined;
   private readonly emit: (outcome: Outcome<Result>) => void;
 
   constructor(private readonly options: ApplierOptions<Result>) {
     this.suspect = options.journal.suspect(options.group);
     this.emit = (outcome) => options.onOutcome(outcome);
+    this.forgetSuspect();
   }
 
   get hasMore(): boolean {
@@ -56,6 +61,11 @@ export class Applier<Result> {
       this.forgetSuspect();
     } while (this.hasMore && nowMs() - startMs <= APPLY_BUDGET_MS);
     journal.end();
+  }
+
+  /** A snapshot took the place of the state, and of entries that are not applied here any more. */
+  jumped(): void {
+    this.forgetSuspect();
   }
 
   stop(stop: GroupStop): void {
@@ -100,6 +110,7 @@ export class Applier<Result> {
         assert(entry.index === log.appliedIndex + 1, "entries are applied in order, each once");
         machine.apply(entry, this.emit);
         log.appliedIndex = entry.index;
+        this.appliedBytes += ENTRY_BYTES + entry.payload.length;
         if (entry.kind === "feature" && this.isOutdated(entry.index)) return;
         if (entry.index % checkpointEvery !== 0) continue;
         this.options.onCheckpoint(entry.index);

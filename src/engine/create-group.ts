@@ -1,9 +1,12 @@
 import { limits } from "../kernel/limits.ts";
 import { RaftLog } from "../raft/log.ts";
+import type { SnapshotLimits } from "../raft/options.ts";
 import { Raft } from "../raft/raft.ts";
 import type { Configuration, GroupId } from "../raft/types.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { ApplyJournal } from "./apply-journal.ts";
+import { restoreNewest } from "./restore-newest.ts";
+import type { SnapshotPace } from "./snapshot-taker.ts";
 import { GroupHost, type GroupServices } from "./group-host.ts";
 import { Ingress, type OperationProtocol } from "./ingress.ts";
 import type { Random } from "./ports.ts";
@@ -25,19 +28,29 @@ export interface GroupOptions<Command, Result> {
   readonly machine: StateMachine<Result>;
   readonly journal: ApplyJournal;
   readonly protocol: OperationProtocol<Command, Result>;
+  /** Absent: `limits`. */
+  readonly snapshotLimits?: SnapshotLimits & SnapshotPace;
 }
 
-/** A group as the log remembers it: the state machine starts empty and sees every entry again. */
+/**
+ * A group as its newest snapshot and the log remember it: the state machine, which is empty, takes the snapshot's state and
+ * sees every later entry again.
+ *
+ * @throws {SnapshotFormatError} when this program cannot read the snapshot
+ */
 export function createGroup<Command, Result>(
   options: GroupOptions<Command, Result>,
   services: GroupServices,
   log: WriteAheadLog,
   random: Random,
 ): GroupHost<Command, Result> {
-  const recovered = log.recovered.get(options.group);
+  const { group, machine, journal, stateHashEvery = limits.stateHashEvery, snapshotLimits = limits } = options;
+  const recovered = log.recovered.get(group);
+  const { newest, incoming } = services.snapshots.store.recovered.get(group) ?? {};
+  if (newest !== undefined) restoreNewest(machine, services.snapshots.store, group, newest);
   const raft = new Raft(
     {
-      group: options.group,
+      group,
       self: services.self,
       configuration: options.configuration,
       electionTimeoutMs: options.electionTimeoutMs,
@@ -47,17 +60,18 @@ export function createGroup<Command, Result>(
       maxAppendBytes: limits.maxAppendBytes,
       maxInflightAppends: limits.maxInflightAppends,
       room: services.disk,
+      snapshotLimits,
     },
-    new RaftLog(options.group, log, recovered, options.maxLogCacheBytes ?? limits.maxLogCacheBytes),
+    new RaftLog(group, log, recovered, options.maxLogCacheBytes ?? limits.maxLogCacheBytes, newest),
     recovered?.hardState ?? { term: 0, vote: 0 },
     recovered?.leaseTimeMs ?? 0,
     services.nowMs(),
   );
+  if (incoming !== undefined) raft.snapshots.resume(incoming.snapshot, incoming.durableBytes);
   const identity = random.identity();
   const ingress = new Ingress<Command, Result>(identity, options.protocol);
   const barriers = new ReadBarriers(identity);
   const transfers = new Transfers(raft, services.statistics, identity);
-  const { group, machine, journal, stateHashEvery = limits.stateHashEvery } = options;
-  const apply = { journal, stateHashEvery };
+  const apply = { journal, stateHashEvery, snapshotPace: snapshotLimits };
   return new GroupHost(group, raft, machine, ingress, barriers, transfers, services, apply);
 }

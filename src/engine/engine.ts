@@ -7,7 +7,9 @@ import type { LogRecord, WriteAheadLog } from "../wal/records.ts";
 import type { DiskState } from "./disk-report.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { FeatureLevels } from "./feature-levels.ts";
+import { ChunkQueue } from "./chunk-queue.ts";
 import type { GroupHost, GroupServices } from "./group-host.ts";
+import type { SnapshotNews, SnapshotPorts } from "./group-snapshots.ts";
 import type { GroupStop } from "./group-stop.ts";
 import { type PeerMessage, readPeerMessages, writePeerMessage } from "./peer-messages.ts";
 import type { Members } from "./members.ts";
@@ -21,6 +23,7 @@ export interface EnginePorts {
   readonly network: PeerNetwork;
   readonly scheduler: TurnScheduler;
   readonly log: WriteAheadLog;
+  readonly snapshots: SnapshotPorts;
   /** Told by the host how long each sync of the log took. */
   readonly syncTimes: SyncTimes;
   /** What this node says of itself; absent: nothing that the others should write down. */
@@ -42,6 +45,7 @@ export interface EngineEvents {
   turnTooLong(turn: LongTurn): void;
   /** The group applies and serves nothing any more on this node, which stays up (PROTOCOLS R7, R8). Once a group. */
   groupStopped(group: GroupId, stop: GroupStop): void;
+  snapshotNews(group: GroupId, news: SnapshotNews): void;
 }
 
 /** Any group: the engine never looks into commands and results. */
@@ -71,6 +75,7 @@ export class Engine implements PeerEvents, GroupServices {
   private readonly groups = new Map<GroupId, AnyGroup>();
   private inbox: { readonly peer: ReplicaId; readonly message: PeerMessage }[] = [];
   private readonly frames = new Map<ReplicaId, ByteWriter>();
+  private readonly chunks = new ChunkQueue();
   private waiting: Flush = emptyFlush();
   private flushing: Flush | undefined;
   private durable: Flush[] = [];
@@ -93,6 +98,17 @@ export class Engine implements PeerEvents, GroupServices {
     this.disk = new DiskWatch(self, ports.log.room, ports.syncTimes);
     this.features = new FeatureLevels(ports.featureLevel ?? FEATURE_LEVEL);
     this.turns = new TurnWatch(() => this.nowMs());
+    ports.snapshots.store.stored = (group, error, snapshot, bytes) => {
+      this.groups.get(group)?.snapshotStored(error, snapshot, bytes);
+    };
+  }
+
+  get log(): WriteAheadLog {
+    return this.ports.log;
+  }
+
+  get snapshots(): SnapshotPorts {
+    return this.ports.snapshots;
   }
 
   addGroup(group: AnyGroup): void {
@@ -122,6 +138,16 @@ export class Engine implements PeerEvents, GroupServices {
 
   groupStopped(group: GroupId, stop: GroupStop): void {
     this.events.groupStopped(group, stop);
+  }
+
+  snapshotNews(group: GroupId, news: SnapshotNews): void {
+    this.events.snapshotNews(group, news);
+  }
+
+  fail(error: Error): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.events.failed(error);
   }
 
   send(peer: ReplicaId, message: PeerMessage): void {
@@ -154,6 +180,7 @@ export class Engine implements PeerEvents, GroupServices {
 
   onDisconnected(peer: ReplicaId): void {
     this.announcements.delete(peer);
+    this.chunks.forget(peer);
     this.disk.forget(peer);
     this.features.forget(peer);
     if (this.members?.replicas.has(peer) === false) this.frames.delete(peer);
@@ -205,6 +232,7 @@ export class Engine implements PeerEvents, GroupServices {
     this.apply();
     turns.lap("apply");
     this.sendFrames();
+    this.sendChunks();
     turns.lap("send");
     this.followMembers();
     this.inTurn = false;
@@ -246,18 +274,21 @@ export class Engine implements PeerEvents, GroupServices {
       for (const message of effects.immediate) this.send(message.to, { type: "raft", message });
       for (const read of effects.readsReady) group.readReady(read.id, read.index);
       for (const id of effects.readsFailed) group.readFailed(id);
-      const { hardState, truncateFrom, entries } = effects;
+      const { hardState, logStart, truncateFrom, entries } = effects;
       const id = group.group;
+      for (const chunk of effects.chunksToSend) this.chunks.add({ ...chunk, group: id });
       const { records, marks, deferred } = this.waiting;
       if (hardState !== undefined) {
         dropHardState(records, id);
         records.push({ type: "hardState", group: id, hardState });
         if (hardState.vote === this.self) this.statistics.elections++;
       }
+      if (logStart !== undefined) records.push({ type: "logStart", group: id, ...logStart });
       if (truncateFrom !== undefined) records.push({ type: "truncate", group: id, fromIndex: truncateFrom });
       if (entries.length > 0) records.push({ type: "entries", group: id, entries });
       marks.push({ group, mark: group.raft.flushMark() });
       for (const message of effects.deferred) deferred.push(message);
+      group.handleSnapshots(effects);
     }
   }
 
@@ -323,8 +354,7 @@ export class Engine implements PeerEvents, GroupServices {
     this.disk.handedOver();
     this.ports.log.flush(flush.records, (error) => {
       if (error !== undefined) {
-        this.stopped = true;
-        this.events.failed(error);
+        this.fail(error);
         return;
       }
       this.statistics.flushMs.observe(this.nowMs() - startMs);
@@ -356,6 +386,19 @@ export class Engine implements PeerEvents, GroupServices {
     for (const group of this.groups.values()) {
       if (!group.apply()) this.ports.scheduler.requestTurn();
     }
+  }
+
+  /** Pieces of snapshots, each in a frame behind all others: heartbeats and appends do not wait for them. */
+  private sendChunks(): void {
+    if (this.chunks.isEmpty) return;
+    for (const chunk of this.chunks.next()) {
+      const message = this.groups.get(chunk.group)?.snapshotChunk(chunk);
+      const writer = this.frames.get(chunk.to);
+      if (message === undefined || writer === undefined) continue;
+      this.send(chunk.to, { type: "raft", message });
+      if (writer.length > 0) this.sendFrame(chunk.to, writer);
+    }
+    if (!this.chunks.isEmpty) this.ports.scheduler.requestTurn();
   }
 
   private sendFrames(): void {

@@ -1,18 +1,23 @@
-import { encodeFeatureLevel } from "../kernel/feature-level.ts";
 import type { Proposed } from "../raft/leadership.ts";
+import type { ChunkOrder, Effects } from "../raft/outbox.ts";
 import type { Raft } from "../raft/raft.ts";
-import type { GroupId, NodeFacts, ReplicaId } from "../raft/types.ts";
+import type { GroupId, NodeFacts, ReplicaId, Snapshot, SnapshotChunk } from "../raft/types.ts";
+import type { WriteAheadLog } from "../wal/records.ts";
 import { Applier } from "./applier.ts";
 import type { ApplyJournal } from "./apply-journal.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { FeatureLevels } from "./feature-levels.ts";
+import { GroupSnapshots, type SnapshotNews, type SnapshotPorts } from "./group-snapshots.ts";
 import type { GroupStop } from "./group-stop.ts";
+import { LeaderEntries } from "./leader-entries.ts";
 import { Membership, type MembershipDone, type MembershipServices } from "./membership.ts";
 import type { MembershipChange } from "./membership-change.ts";
 import { type Members, MembersInForce } from "./members.ts";
 import type { Ingress, Tried } from "./ingress.ts";
 import type { ForwardedProposal, PeerMessage, ProposalRefusal, RefusedAttempt } from "./peer-messages.ts";
 import type { BarrierDone, ReadBarriers } from "./read-barriers.ts";
+import { ReadQuestions } from "./read-questions.ts";
+import type { SnapshotPace } from "./snapshot-taker.ts";
 import { StateExchange } from "./state-exchange.ts";
 import type { StateMachine } from "./state-machine.ts";
 import type { EngineStatistics } from "./statistics.ts";
@@ -24,7 +29,11 @@ export interface GroupServices {
   readonly statistics: EngineStatistics;
   readonly disk: DiskWatch;
   readonly features: FeatureLevels;
+  readonly log: WriteAheadLog;
+  readonly snapshots: SnapshotPorts;
   nowMs(): number;
+  /** A turn is wanted. */
+  wake(): void;
   /** Joins the frame that this turn sends to the peer. */
   send(peer: ReplicaId, message: PeerMessage): void;
   isConnected(peer: ReplicaId): boolean;
@@ -36,6 +45,9 @@ export interface GroupServices {
   handingOver(group: GroupId, term: number, to: ReplicaId): void;
   /** This replica applies and serves nothing any more. Once. */
   groupStopped(group: GroupId, stop: GroupStop): void;
+  snapshotNews(group: GroupId, news: SnapshotNews): void;
+  /** The node must stop: its disk failed (PROTOCOLS D9). */
+  fail(error: Error): void;
 }
 
 /** How a group applies its log, and compares what comes of it. */
@@ -43,10 +55,9 @@ export interface ApplyOptions {
   readonly journal: ApplyJournal;
   /** Between two entries after which replicas compare their states: the same on all of them. */
   readonly stateHashEvery: number;
+  readonly snapshotPace: SnapshotPace;
 }
 
-/** A time entry is appended at least so often while a deadline is pending (PROTOCOLS T1), in ms of lease time. */
-const TIME_ENTRY_MS = 5_000;
 /** Forwarded proposals of one message, in bytes. */
 const FORWARD_BYTES = 256 * 1024;
 const EMPTY = new Uint8Array(0);
@@ -57,17 +68,12 @@ export class GroupHost<Command, Result> {
   private seenLeader: ReplicaId = 0;
   /** Whom this replica knew as leader last, also while it knows none. */
   private lastLeader: ReplicaId = 0;
-  /** Index of the time entry that this leader appended last. */
-  private timeEntryIndex = 0;
-  private timeEntryLeaseMs = 0;
-  /** Index of the entry with which this leader raised the feature level last. */
-  private levelEntryIndex = 0;
-  /** Read-index questions at the local Raft: to whom the answer goes. */
-  private readonly reads = new Map<number, { readonly peer: ReplicaId; readonly id: number }>();
-  private nextRead = 1;
+  private readonly entries: LeaderEntries;
+  private readonly questions: ReadQuestions;
   /** The ingress that forwards to us from each peer, and its last attempt: each is proposed or refused once. */
   private readonly attempts = new Map<ReplicaId, { readonly ingress: number; last: number }>();
   private readonly applier: Applier<Result>;
+  private readonly snapshots: GroupSnapshots;
   private readonly exchange: StateExchange;
   private readonly membership: Membership;
   private readonly inForce: MembersInForce;
@@ -83,10 +89,12 @@ export class GroupHost<Command, Result> {
     readonly barriers: ReadBarriers,
     private readonly transfers: Transfers,
     private readonly services: GroupServices,
-    { journal, stateHashEvery: every }: ApplyOptions,
+    { journal, stateHashEvery: every, snapshotPace: pace }: ApplyOptions,
   ) {
     this.inForce = new MembersInForce(raft.log);
     this.members = this.inForce.current;
+    this.entries = new LeaderEntries(raft, machine, services);
+    this.questions = new ReadQuestions(raft, services.statistics, (...answer) => this.answerRead(...answer));
     this.exchange = new StateExchange({
       ...{ group, self: services.self, formula: machine.stateHashFormula, every },
       send: (peer, message) => services.send(peer, message),
@@ -101,6 +109,16 @@ export class GroupHost<Command, Result> {
     });
     this.exchange.follow(this.members.configuration);
     this.membership = new Membership(raft, this.membershipServices(), ingress.identity);
+    const { log, snapshots, statistics } = services;
+    this.snapshots = new GroupSnapshots({
+      ...{ group, raft, machine, log, pace, statistics, ...snapshots },
+      appliedBytes: () => this.applier.appliedBytes,
+      nowMs: () => services.nowMs(),
+      wake: () => services.wake(),
+      news: (news) => services.snapshotNews(group, news),
+      jumped: () => this.jumped(),
+      failed: (error) => services.fail(error),
+    });
   }
 
   /** Who belongs to the group, now. The same object until something changes. */
@@ -143,7 +161,7 @@ export class GroupHost<Command, Result> {
         }
         return;
       case "readRequest":
-        this.askRaft(peer, message.id);
+        if (!this.questions.ask(peer, message.id)) this.answerRead(peer, message.id, 0);
         return;
       case "readReply":
         if (message.index > 0) this.barriers.answered(message.id, message.index);
@@ -174,8 +192,9 @@ export class GroupHost<Command, Result> {
     this.barriers.sweep(nowMs);
     this.transfers.sweep(nowMs);
     this.membership.tick(nowMs);
+    this.snapshots.tick(nowMs, this.stopped === undefined);
     if (this.stopped !== undefined) this.tickStopped(nowMs);
-    else this.raiseFeatureLevel();
+    else this.entries.raiseFeatureLevel();
   }
 
   /** What the disks of this node and of its peers mean for a leader (PROTOCOLS D9). */
@@ -241,19 +260,41 @@ export class GroupHost<Command, Result> {
     const before = log.appliedIndex;
     this.applier.run();
     this.services.statistics.appliedEntries += log.appliedIndex - before;
+    const isSettled = this.snapshots.proceed();
     log.trimCache();
     this.barriers.applied(log.appliedIndex);
     // Now: a node that is removed is a peer until the end of this turn, and hears how its own request ended.
     this.membership.carryOut(this.services.nowMs());
-    return !this.hasMoreToApply && !this.isTimeDue;
+    const isTimeDue = this.stopped === undefined && this.entries.isTimeDue;
+    return isSettled && !this.hasMoreToApply && !isTimeDue;
+  }
+
+  /** What the core wants done with snapshots; pieces that are to be sent are the engine's. */
+  handleSnapshots(effects: Effects): void {
+    this.snapshots.carryOut(effects);
+  }
+
+  /** See `PieceStored`. */
+  snapshotStored(error: Error | undefined, snapshot: Snapshot, bytes: number): void {
+    this.snapshots.stored(error, snapshot, bytes);
+  }
+
+  /** The piece as a message; undefined: it is not there any more, or another leads. */
+  snapshotChunk({ to, term, snapshot, offset, bytes: length }: ChunkOrder): SnapshotChunk | undefined {
+    const { raft, group, services } = this;
+    if (raft.role !== "leader" || raft.term !== term) return undefined;
+    const bytes = length === 0 ? EMPTY : this.snapshots.read(snapshot, offset, length);
+    if (bytes === undefined) return undefined;
+    services.statistics.snapshotBytesSent += length;
+    return { type: "snapshotChunk", group, from: services.self, to, term, snapshot, offset, bytes };
   }
 
   readReady(id: number, index: number): void {
-    this.answerRead(id, index);
+    this.questions.answered(id, index);
   }
 
   readFailed(id: number): void {
-    this.answerRead(id, 0);
+    this.questions.answered(id, 0);
   }
 
   private membershipServices(): MembershipServices {
@@ -282,12 +323,12 @@ export class GroupHost<Command, Result> {
     return proposed === "notLeader" ? "unsent" : proposed;
   };
 
-  private readonly askHere = (id: number): boolean => this.askRaft(this.services.self, id);
+  private readonly askHere = (id: number): boolean => this.questions.ask(this.services.self, id);
 
   private pumpAsLeader(nowMs: number): void {
     this.ingress.pump(nowMs, this.proposeHere);
     this.barriers.pump(nowMs, this.askHere);
-    this.proposeTime();
+    this.entries.proposeTime();
   }
 
   private pumpTo(leader: ReplicaId, nowMs: number): void {
@@ -312,20 +353,16 @@ export class GroupHost<Command, Result> {
     });
   }
 
-  /** To what every replica of the group knows (PROTOCOLS R7). Asked again until it is applied: raising twice is raising once. */
-  private raiseFeatureLevel(): void {
-    const { raft, machine, services } = this;
-    const { features } = services;
-    if (machine.featureLevel >= features.own || !raft.established) return;
-    if (raft.log.appliedIndex < this.levelEntryIndex) return;
-    const level = features.common(raft.configuration, services.self);
-    if (level === undefined || level <= machine.featureLevel) return;
-    if (raft.propose("feature", encodeFeatureLevel(level), true) === "accepted")
-      this.levelEntryIndex = raft.log.lastIndex;
+  private checkpoint(index: number): void {
+    const hash = this.machine.stateHash();
+    this.snapshots.checkpoint(index, hash);
+    this.exchange.checkpoint(index, hash, this.raft.log.commitIndex);
   }
 
-  private checkpoint(index: number): void {
-    this.exchange.checkpoint(index, this.machine.stateHash(), this.raft.log.commitIndex);
+  /** A leader's snapshot is in force: of entries that are not applied here any more no outcome comes. */
+  private jumped(): void {
+    this.applier.jumped();
+    if (this.stopped === undefined) this.ingress.outcomesSkipped(this.services.nowMs());
   }
 
   private stop(stop: GroupStop): void {
@@ -377,24 +414,6 @@ export class GroupHost<Command, Result> {
     }
   }
 
-  /** One time entry at a time: what it leaves is seen once it is applied. */
-  private get isTimeDue(): boolean {
-    if (this.stopped !== undefined) return false;
-    const deadlineMs = this.machine.nextDeadlineMs();
-    const { log, leaseTime } = this.raft;
-    if (deadlineMs === undefined || !this.raft.established || log.appliedIndex < this.timeEntryIndex) return false;
-    // While leadership is handed over, or the disk is full, nothing is proposed: asking again at once would only spin.
-    if (this.raft.transferee !== 0 || !this.services.disk.takesTime) return false;
-    return leaseTime.nowMs >= deadlineMs || leaseTime.nowMs - this.timeEntryLeaseMs >= TIME_ENTRY_MS;
-  }
-
-  private proposeTime(): void {
-    const { log, leaseTime } = this.raft;
-    if (!this.isTimeDue || this.raft.propose("time", EMPTY, true) !== "accepted") return;
-    this.timeEntryIndex = log.lastIndex;
-    this.timeEntryLeaseMs = leaseTime.nowMs;
-  }
-
   private transferFor(peer: ReplicaId, id: number, to: ReplicaId): void {
     this.handOver(to, this.services.nowMs(), (end) => {
       // That it worked the peer sees by itself.
@@ -430,28 +449,11 @@ export class GroupHost<Command, Result> {
     return best !== 0 ? best : raft.successor(isConnected);
   }
 
-  private askRaft(peer: ReplicaId, id: number): boolean {
-    const read = this.nextRead++;
-    this.reads.set(read, { peer, id });
-    if (this.raft.read(read)) {
-      this.services.statistics.readRounds++;
-      return true;
-    }
-    this.reads.delete(read);
+  private answerRead(peer: ReplicaId, id: number, index: number): void {
     if (peer !== this.services.self) {
-      this.services.send(peer, { type: "readReply", group: this.group, id, index: 0 });
-    }
-    return false;
-  }
-
-  private answerRead(read: number, index: number): void {
-    const origin = this.reads.get(read);
-    if (origin === undefined) return;
-    this.reads.delete(read);
-    if (origin.peer !== this.services.self) {
-      this.services.send(origin.peer, { type: "readReply", group: this.group, id: origin.id, index });
-    } else if (index > 0) this.barriers.answered(origin.id, index);
-    else this.barriers.refused(origin.id, this.services.nowMs());
+      this.services.send(peer, { type: "readReply", group: this.group, id, index });
+    } else if (index > 0) this.barriers.answered(id, index);
+    else this.barriers.refused(id, this.services.nowMs());
   }
 
   private noticeLeader(): void {
@@ -464,8 +466,7 @@ export class GroupHost<Command, Result> {
     if (leader !== this.seenLeader && leader !== 0) this.services.statistics.leaderChanges++;
     this.seenTerm = term;
     this.seenLeader = leader;
-    this.timeEntryIndex = 0;
-    this.levelEntryIndex = 0;
+    this.entries.leaderChanged();
     this.services.leaderChanged(this.group, term, leader);
     if (leader !== 0) this.askEverythingAgain();
   }

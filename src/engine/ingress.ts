@@ -43,7 +43,11 @@ interface Operation<Result> extends ForwardedProposal {
   readonly settle: Settle<Result> | undefined;
   readonly cancellable: boolean;
   readonly createdAtMs: number;
+  /** When it was handed in, or asked about again. */
+  sinceMs: number;
   readonly waitMs: number;
+  /** It had been seen applied and waiting before a snapshot took the place of entries that it may have ended in. */
+  resumed: boolean;
   /** Attempts that may have reached a log: sent and not refused. */
   readonly open: number[];
   /** Without an outcome it is proposed again then. */
@@ -74,7 +78,7 @@ const RESERVED_SHARE = 1;
  */
 export class Ingress<Command, Result> {
   /** Not yet seen applied, by sequence, ascending. */
-  private readonly outstanding = new Map<number, Operation<Result>>();
+  private outstanding = new Map<number, Operation<Result>>();
   /** Applied and waiting in the state machine. */
   private readonly queued = new Map<number, Operation<Result>>();
   /** Go out with the next pump. Invariant: each is outstanding. */
@@ -145,6 +149,8 @@ export class Ingress<Command, Result> {
       settle,
       cancellable: options.cancellable ?? false,
       createdAtMs: nowMs,
+      sinceMs: nowMs,
+      resumed: false,
       waitMs: options.waitMs ?? 0,
       open: [],
       retryAtMs: nowMs,
@@ -192,6 +198,20 @@ export class Ingress<Command, Result> {
     this.unsent = new Set(this.outstanding.values());
   }
 
+  /**
+   * A snapshot took the place of entries, and of their outcomes. Everything is asked for again, under its id: what was
+   * executed is answered from the state machine's memory, and what waits still waits in its place.
+   */
+  outcomesSkipped(nowMs: number): void {
+    for (const operation of this.queued.values()) {
+      operation.resumed = true;
+      operation.sinceMs = nowMs;
+    }
+    this.outstanding = new Map([...this.queued, ...this.outstanding].toSorted(([one], [other]) => one - other));
+    this.queued.clear();
+    this.repropose();
+  }
+
   /** The node that we took for the leader did not propose these. They go again with a later sweep or a new leader. */
   refused(attempts: readonly RefusedAttempt[], reason: ProposalRefusal, nowMs: number): void {
     for (const { sequence, attempt } of attempts) {
@@ -216,10 +236,15 @@ export class Ingress<Command, Result> {
     if (result === undefined) {
       if (operation === undefined) return;
       this.forget(operation);
+      operation.resumed = false;
       this.queued.set(sequence, operation);
       return;
     }
     if (this.protocol.isStale(result)) {
+      if (operation?.resumed === true) {
+        this.lost(operation);
+        return;
+      }
       // A late copy of something that has ended is refused, and nobody asks. If it has not ended, another process
       // of this node's name has registered since: nothing was executed, so register again and go on.
       if (operation !== undefined) this.registerAgain();
@@ -238,7 +263,7 @@ export class Ingress<Command, Result> {
     if (this.outcomes > this.sweptOutcomes) this.lastOutcomeMs = nowMs;
     this.sweptOutcomes = this.outcomes;
     for (const operation of this.outstanding.values()) {
-      const ageMs = nowMs - operation.createdAtMs;
+      const ageMs = nowMs - operation.sinceMs;
       if (ageMs < SWEEP_MS) break;
       if (ageMs >= LEADER_WAIT_MS && operation.settle !== undefined) this.expire(operation, nowMs);
       else if (nowMs >= operation.retryAtMs && !this.isOnItsWay(operation, nowMs)) this.unsent.add(operation);
@@ -313,6 +338,13 @@ export class Ingress<Command, Result> {
     if (operation.open.length > 0) operation.settle?.({ failure: "outcome_unknown" });
     else operation.settle?.({ failure: operation.refusal ?? "no_leader" });
     this.cancel(operation, nowMs);
+  }
+
+  /** It waited, ended in an entry that was skipped, and nobody remembers how: what it may hold is given back. */
+  private lost(operation: Operation<Result>): void {
+    this.forget(operation);
+    operation.settle?.({ failure: "outcome_unknown" });
+    if (operation.cancellable) this.cancels.add(operation.sequence);
   }
 
   /** A definite refusal of one attempt is one of the operation when no other attempt may have reached a log. */

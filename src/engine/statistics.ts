@@ -17,6 +17,14 @@ export class EngineStatistics {
   proposals = 0;
   forwarded = 0;
   readRounds = 0;
+  /** Snapshots that this node made, and those that came to nothing. */
+  snapshotsTaken = 0;
+  snapshotsFailed = 0;
+  /** Snapshots that leaders sent to this node and that are in force, and times that one, or a piece, was refused. */
+  snapshotsInstalled = 0;
+  snapshotsRefused = 0;
+  /** Bytes of snapshots that this node sent as a leader. */
+  snapshotBytesSent = 0;
   /** From handing a flush to the log until it is durable. */
   readonly flushMs = new DurationHistogram(FLUSH_BOUNDS_MS);
 }

@@ -78,6 +78,11 @@ export const limits = {
   maxSnapshotChunkBytes: 256 * 1024,
   /** Bytes of a snapshot sent to one follower and not yet durable there. */
   maxSnapshotWindowBytes: 1024 * 1024,
+  /** Bytes of snapshots that leave in one turn, about. */
+  maxTurnChunkBytes: 512 * 1024,
+  /** A snapshot is taken when so many entries, or bytes of them, lie behind the newest one. */
+  snapshotEveryEntries: 100_000,
+  snapshotEveryBytes: 32 * 1024 * 1024,
   /** Entries that stay in the log behind a snapshot, for followers that are a little late. */
   maxTrailingEntries: 10_000,
   /** Entries that stay in the log behind a snapshot, at most, while a follower that answers still needs them. */

@@ -123,6 +123,10 @@ export interface NodeStatus extends Leadership {
   readonly lastIndex: number;
   readonly commitIndex: number;
   readonly appliedIndex: number;
+  /** Of the entry up to which the newest snapshot stands for the log; 0: there is none. */
+  readonly snapshotIndex: number;
+  /** Entries up to here are in snapshots alone. */
+  readonly compactedIndex: number;
   readonly leaseTimeMs: number;
   readonly disk: DiskReport;
   readonly members: readonly MemberStatus[];
@@ -190,6 +194,13 @@ export interface NodeStatistics {
   readonly stateAgreedIndex: number;
   /** As far as this node has applied the log (PROTOCOLS R7). */
   readonly featureLevel: number;
+  /** Snapshots that this node made, and those that came to nothing. */
+  readonly snapshotsTaken: number;
+  readonly snapshotsFailed: number;
+  /** Of a leader's: put in force here, and refused, whole or in part. */
+  readonly snapshotsInstalled: number;
+  readonly snapshotsRefused: number;
+  readonly snapshotBytesSent: number;
 }
 
 export interface Histogram {

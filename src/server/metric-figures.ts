@@ -34,6 +34,18 @@ export const figures: readonly Figure[] = [
   ],
   ["mufakat_raft_last_index", "gauge", "Highest index in this node's log.", (s) => s.group.status().lastIndex],
   [
+    "mufakat_raft_snapshot_index",
+    "gauge",
+    "Entry up to which this node's newest snapshot stands for the log; 0: there is none.",
+    (s) => s.group.status().snapshotIndex,
+  ],
+  [
+    "mufakat_raft_compacted_index",
+    "gauge",
+    "Entries up to here are in snapshots alone, and no longer in the log.",
+    (s) => s.group.status().compactedIndex,
+  ],
+  [
     "mufakat_raft_is_leader",
     "gauge",
     "1 if this node leads the control group, else 0.",
@@ -88,6 +100,31 @@ export const figures: readonly Figure[] = [
     "counter",
     "Log entries applied since the start.",
     (s) => s.statistics().appliedEntries,
+  ],
+  ["mufakat_snapshots_taken_total", "counter", "Snapshots that this node made.", (s) => s.statistics().snapshotsTaken],
+  [
+    "mufakat_snapshots_failed_total",
+    "counter",
+    "Snapshots that this node could not make: the log grows until one succeeds.",
+    (s) => s.statistics().snapshotsFailed,
+  ],
+  [
+    "mufakat_snapshots_installed_total",
+    "counter",
+    "Snapshots of a leader that took the place of this node's state, since it was too far behind.",
+    (s) => s.statistics().snapshotsInstalled,
+  ],
+  [
+    "mufakat_snapshots_refused_total",
+    "counter",
+    "Times that a leader's snapshot, or a piece of it, found no room here or was not intact.",
+    (s) => s.statistics().snapshotsRefused,
+  ],
+  [
+    "mufakat_snapshot_bytes_sent_total",
+    "counter",
+    "Bytes of snapshots sent to other nodes.",
+    (s) => s.statistics().snapshotBytesSent,
   ],
   [
     "mufakat_lease_time_seconds",

@@ -40,6 +40,8 @@ export function nodeStatus(sources: ReportSources): NodeStatus {
     lastIndex: raft.log.lastIndex,
     commitIndex: raft.log.commitIndex,
     appliedIndex: raft.log.appliedIndex,
+    snapshotIndex: raft.log.snapshot?.index ?? 0,
+    compactedIndex: raft.log.compacted.index,
     leaseTimeMs: raft.leaseTime.nowMs,
     disk: sources.disk.report,
     members: members.map((member) => memberStatus(sources, member)),
@@ -123,5 +125,10 @@ export function nodeStatistics({
     stateChecks: host.stateChecks.checks,
     stateAgreedIndex: host.stateChecks.agreedIndex,
     featureLevel: host.machine.featureLevel,
+    snapshotsTaken: engine.snapshotsTaken,
+    snapshotsFailed: engine.snapshotsFailed,
+    snapshotsInstalled: engine.snapshotsInstalled,
+    snapshotsRefused: engine.snapshotsRefused,
+    snapshotBytesSent: engine.snapshotBytesSent,
   };
 }

@@ -25,6 +25,7 @@ import { ExistingCluster } from "./join-cluster.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { SegmentedLog } from "../wal/log.ts";
+import { SnapshotFormatError, SnapshotLostError } from "../wal/errors.ts";
 import { openLog } from "../wal/open-log.ts";
 import type { CreateApplication } from "./application.ts";
 import { DEFAULT_CLUSTER_NAME, type NodeConfiguration } from "./configuration.ts";
@@ -35,6 +36,7 @@ import { HttpStatistics } from "./http-statistics.ts";
 import { clusterId, firstConfiguration, membersOf } from "./membership.ts";
 import { Metrics } from "./metrics.ts";
 import { nodeStatistics, nodeStatus } from "./node-report.ts";
+import { openSnapshots, tellSnapshot } from "./open-snapshots.ts";
 import { randomId } from "./random-id.ts";
 import { createRun } from "./run.ts";
 import type { Logger, RunningNode } from "./running-node.ts";
@@ -134,9 +136,10 @@ class Node implements RunningNode {
     const network = this.createNetwork(directory);
     this.listensAt = network.listen();
     const self = await this.settle(directory);
-    const log = await this.openLog(directory);
+    const { snapshots, log } = await this.openStorage(directory);
     const node = (): NodeFacts => nodeFactsOf(this.peerIdentity(directory));
-    const ports = { clock: systemClock, network, scheduler: this.turns, log, syncTimes: this.syncTimes, node };
+    const io = { clock: systemClock, network, scheduler: this.turns, log, snapshots };
+    const ports = { ...io, syncTimes: this.syncTimes, node };
     const warnings = new TurnWarnings(this.parts.log, () => systemClock.monotonicMs());
     const engine = new Engine(self, ports, {
       failed: (error) => this.fail(explained(directory, error)),
@@ -145,13 +148,14 @@ class Node implements RunningNode {
       leaderChanged: (group, term, leader) => this.leaderChanged(group, term, leader),
       handingOver: (group, term, to) => this.handingOver(group, term, to),
       diskChanged: (state, refusal) => this.diskChanged(directory.path, state, refusal),
+      snapshotNews: (group, news) => tellSnapshot(this.parts.log, group, news),
     });
     this.opened.push(() => engine.stop());
     const machine = new LockMachine();
     const journal = this.openJournal(directory);
     const membership = directory.identity.membership ?? this.first;
     const options = { ...this.groupOptions(machine), configuration: membership, journal };
-    const host = createGroup(options, engine, log, systemRandom);
+    const host = this.explaining(directory, () => createGroup(options, engine, log, systemRandom));
     engine.addGroup(host);
     const status = () => nodeStatus(this.reportSources(directory, network, host, engine.disk));
     const { nodeId } = this.configuration;
@@ -370,6 +374,24 @@ class Node implements RunningNode {
   private hasJoined(directory: DataDirectory): boolean {
     const replicas = [...(this.started?.host.followMembers().replicas.keys() ?? [])];
     return replicas.some((replica) => directory.knownIncarnation(replica) !== undefined);
+  }
+
+  private async openStorage(directory: DataDirectory) {
+    const snapshots = this.explaining(directory, () => openSnapshots(directory, (close) => this.opened.push(close)));
+    const log = await this.openLog(directory);
+    this.explaining(directory, () => snapshots.store.requireFor(log.recovered));
+    return { snapshots, log };
+  }
+
+  /** @throws {StartError} one sentence for what the disk or a file says */
+  private explaining<T>({ path }: DataDirectory, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof SnapshotFormatError || error instanceof SnapshotLostError)
+        throw new StartError(error.message);
+      throw refuseDirectory(path, error);
+    }
   }
 
   private openLog(directory: DataDirectory): Promise<SegmentedLog> {

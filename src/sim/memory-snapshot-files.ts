@@ -140,6 +140,13 @@ export class MemorySnapshotFiles implements SnapshotFiles {
     this.names = new Map(this.durableNames);
   }
 
+  /** What any power cut would leave: files that are on the disk under a name that stays, as they are there. */
+  *durableFiles(): Generator<readonly [name: string, bytes: Uint8Array]> {
+    for (const [name, file] of this.durableNames) {
+      if (this.names.get(name) === file && file.dirty.size === 0) yield [name, file.durable];
+    }
+  }
+
   failNextSync(error: Error): void {
     this.syncFailure = error;
   }

@@ -8,6 +8,7 @@ import type { PinnedExcerpt } from "../wal/excerpt.ts";
 import type { LogRecord, LogRoom, WriteAheadLog } from "../wal/records.ts";
 import type { AppliedLog } from "./checks/applied-log.ts";
 import type { RaftChecks } from "./checks/raft-checks.ts";
+import type { DurableSnapshots } from "./checks/snapshot-checks.ts";
 import { check } from "./violation.ts";
 
 /** The node's log, with the checks looking on. */
@@ -19,6 +20,7 @@ export class ObservedLog implements WriteAheadLog {
     private readonly node: ReplicaId,
     private readonly log: WriteAheadLog,
     private readonly checks: RaftChecks,
+    private readonly snapshots: DurableSnapshots,
   ) {
     this.recovered = log.recovered;
     this.room = log.room;
@@ -34,6 +36,7 @@ export class ObservedLog implements WriteAheadLog {
 
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
     this.checks.flushing(this.node, records);
+    this.snapshots.flushing(records);
     this.checkRoom(records);
     this.log.flush(records, (error) => {
       if (error === undefined) this.checks.durable(this.node);
@@ -106,6 +109,13 @@ export class ObservedMachine implements StateMachine<LockResult> {
   }
 
   restore(): StateRestoration {
-    return this.machine.restore();
+    const restoration = this.machine.restore();
+    return {
+      take: (bytes) => restoration.take(bytes),
+      finish: () => {
+        restoration.finish();
+        this.checks.restored(this.node, this.locks);
+      },
+    };
   }
 }

@@ -1,3 +1,5 @@
+import type { SnapshotPace } from "../engine/snapshot-taker.ts";
+import type { SnapshotLimits } from "../raft/options.ts";
 import type { Prng } from "../kernel/prng.ts";
 
 /** What a run is like. Everything is drawn from the seed, so that different seeds stress different things. */
@@ -31,6 +33,8 @@ export interface Profile {
   readonly partitionMs: number;
   /** Share of crashes that are power cuts. */
   readonly powerShare: number;
+  /** Tiny, so that followers fall behind what logs still hold. */
+  readonly snapshotLimits: SnapshotLimits & SnapshotPace;
   /** A node that restarts comes back with a program that knows one more feature level (PROTOCOLS R7). */
   readonly upgrades: boolean;
 }
@@ -94,6 +98,19 @@ export function drawProfile(random: Prng, nodes: number | undefined): Profile {
     everyMs,
     partitionMs: random.pick([300, 1500, 1500, 9000]),
     powerShare: random.pick([0, 0.3, 0.7, 1]),
+    snapshotLimits: drawSnapshotLimits(random),
     upgrades: random.chance(0.5),
+  };
+}
+
+function drawSnapshotLimits(random: Prng): Profile["snapshotLimits"] {
+  const maxSnapshotChunkBytes = random.pick([200, 350, 600]);
+  return {
+    maxSnapshotChunkBytes,
+    maxSnapshotWindowBytes: maxSnapshotChunkBytes * random.pick([1, 2, 4]),
+    maxTrailingEntries: random.pick([0, 4, 16]),
+    maxHeldEntries: random.pick([4, 20, 1_000]),
+    snapshotEveryEntries: random.pick([4, 8, 16, 1_000_000]),
+    snapshotEveryBytes: random.pick([2_000, 1_000_000]),
   };
 }

@@ -1,6 +1,7 @@
 import type { SimHistory } from "./client-records.ts";
 import type { SimHooks } from "./hooks.ts";
 import type { FaultKind } from "./profile.ts";
+import type { SimNode } from "./sim-node.ts";
 import { Simulation } from "./simulation.ts";
 import { Violation } from "./violation.ts";
 
@@ -28,6 +29,8 @@ export interface SimFigures {
   readonly states: number;
   readonly powerCrashes: number;
   readonly handovers: number;
+  /** Snapshots that nodes made, and those of leaders that they put in force; what came to nothing of both. */
+  readonly snapshots: SimNode["snapshots"];
   /** Comparisons of states by the nodes that run at the end. */
   readonly stateChecks: number;
   readonly faults: Readonly<Record<FaultKind, number>>;
@@ -99,8 +102,20 @@ function figures(simulation: Simulation): SimFigures {
     states: new Set(checks.applied.states).size,
     powerCrashes: nemesis.powerCrashes,
     handovers: nemesis.handovers,
+    snapshots: sumOf(nodes.map(({ snapshots }) => snapshots)),
     stateChecks: nodes.reduce((sum, { process }) => sum + (process?.host.stateChecks.checks ?? 0), 0),
     faults: nemesis.counts,
     ends: workload.ends,
   };
+}
+
+function sumOf(all: readonly SimNode["snapshots"][]): SimNode["snapshots"] {
+  const sum = { taken: 0, failed: 0, installed: 0, refused: 0 };
+  for (const each of all) {
+    sum.taken += each.taken;
+    sum.failed += each.failed;
+    sum.installed += each.installed;
+    sum.refused += each.refused;
+  }
+  return sum;
 }

@@ -1,6 +1,7 @@
 import type { ApplyJournal } from "../engine/apply-journal.ts";
 import { createGroup } from "../engine/create-group.ts";
 import { Engine } from "../engine/engine.ts";
+import type { SnapshotNews } from "../engine/group-snapshots.ts";
 import { SyncTimes } from "../engine/sync-times.ts";
 import type { GroupHost } from "../engine/group-host.ts";
 import { ApplyError, type GroupStop } from "../engine/group-stop.ts";
@@ -9,13 +10,17 @@ import { FEATURE_LEVEL } from "../kernel/feature-level.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { ReplicaId } from "../raft/types.ts";
+import { SnapshotStore } from "../wal/snapshot-store.ts";
 import { openLog } from "../wal/open-log.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { Volume } from "../wal/volume.ts";
 import { MemoryVolume, NO_ROOM } from "./memory-volume.ts";
+import { DurableSnapshots } from "./checks/snapshot-checks.ts";
+import { MemorySnapshotFiles } from "./memory-snapshot-files.ts";
 import { MemoryJournal } from "./memory-journal.ts";
 import { ObservedLog, ObservedMachine } from "./observed.ts";
 import type { SimEvent } from "./scheduler.ts";
+import { SimSnapshotMaker } from "./sim-snapshots.ts";
 import { SimClock } from "./sim-clock.ts";
 import { check, Violation } from "./violation.ts";
 import type { World } from "./world.ts";
@@ -28,7 +33,7 @@ export interface SimProcess {
 }
 
 /** Between two comparisons of states by the nodes themselves, in entries. */
-const STATE_HASH_EVERY = 8;
+const STATE_HASH_EVERY = 4;
 const DISK_ERROR = "simulated error of the disk";
 
 export type CrashKind = "process" | "power";
@@ -43,6 +48,9 @@ export class SimNode {
   private life = 0;
   private alive = false;
   private volume: MemoryVolume;
+  private snapshotFiles: MemorySnapshotFiles;
+  /** Since the beginning, by all processes. */
+  readonly snapshots = { taken: 0, failed: 0, installed: 0, refused: 0 };
   private readonly journal = new MemoryJournal();
   private turnRequested = false;
   private readonly backlog: SimEvent[] = [];
@@ -65,6 +73,7 @@ export class SimNode {
     this.name = `node${id}`;
     this.clock = new SimClock(scheduler, 1 + profile.clockSkew * (2 * random.next() - 1), random.int(1_000_000));
     this.volume = this.newVolume();
+    this.snapshotFiles = this.newSnapshotFiles();
   }
 
   get running(): boolean {
@@ -74,7 +83,10 @@ export class SimNode {
   start(): void {
     if (this.alive) return;
     const { world } = this;
-    if (world.hooks.wipes === true && this.life > 0) this.volume = this.newVolume();
+    if (world.hooks.wipes === true && this.life > 0) {
+      this.volume = this.newVolume();
+      this.snapshotFiles = this.newSnapshotFiles();
+    }
     if (this.life > 0) this.upgrade();
     this.alive = true;
     this.turnRequested = false;
@@ -83,7 +95,7 @@ export class SimNode {
     const volume = this.timed(world.hooks.volume?.(this.volume) ?? this.volume);
     openLog(volume, { identity: () => world.identity(), segmentBytes: world.profile.segmentBytes }, (error, log) => {
       if (life !== this.life) return;
-      if (log !== undefined) this.run(log, life);
+      if (log !== undefined) this.run(log, volume, life);
       else if (error?.message === DISK_ERROR || error === NO_ROOM) this.later(0, () => this.crash("process"));
       else throw new Violation("D4 a log opens after a crash", error?.message ?? "no log");
     });
@@ -104,8 +116,13 @@ export class SimNode {
     network.detach(this.id);
     checks.lease.stopped(this.id);
     const next = (): number => random.next();
-    if (kind === "power") this.volume.crashPower(next);
-    else this.volume.crashProcess(next);
+    if (kind === "power") {
+      this.volume.crashPower(next);
+      this.snapshotFiles.crashPower(next);
+    } else {
+      this.volume.crashProcess(next);
+      this.snapshotFiles.crashProcess();
+    }
     this.crashed(this);
   }
 
@@ -147,11 +164,14 @@ export class SimNode {
   /** What new files may take on this disk, in bytes. */
   setRoom(bytes: number): void {
     this.volume.roomBytes = bytes;
+    this.snapshotFiles.roomBytes = bytes;
   }
 
   failDisk(): void {
     this.diskFails = true;
-    this.volume.failNextSync(new Error(DISK_ERROR));
+    // Snapshots are synced seldom.
+    if (this.world.random.chance(0.3)) this.snapshotFiles.failNextSync(new Error(DISK_ERROR));
+    else this.volume.failNextSync(new Error(DISK_ERROR));
   }
 
   /** Runs later in this process; never, if it dies before. */
@@ -168,20 +188,23 @@ export class SimNode {
     this.later(this.world.random.next() * 0.1, () => this.turn());
   }
 
-  private run(opened: WriteAheadLog, life: number): void {
+  private run(opened: WriteAheadLog, volume: Volume, life: number): void {
     const { world, id } = this;
     const { profile, hooks, checks, random } = world;
-    checks.raft.started(id, opened.recovered.get(0));
-    const observed = new ObservedLog(id, opened, checks.raft);
+    const store = new SnapshotStore(this.snapshotFiles);
+    store.requireFor(opened.recovered);
+    const durable = new DurableSnapshots(this.name, this.snapshotFiles);
+    checks.raft.started(id, opened.recovered.get(0), durable);
+    const observed = new ObservedLog(id, opened, checks.raft, durable);
     const log = hooks.log?.(observed) ?? observed;
-    const locks = new LockMachine();
-    const place = { node: id, localMs: () => this.clock.monotonicMs(), upgraded: world.upgraded };
-    const machine = new ObservedMachine(id, hooks.machine?.(locks, place) ?? locks, locks, checks.applied);
+    const { machine: program, locks } = this.newMachine();
+    const machine = new ObservedMachine(id, program, locks, checks.applied);
     const scheduler = { requestTurn: () => this.requestTurn() };
     const engine = new Engine(
       id,
       {
         ...{ clock: this.clock, network: world.network.port(id), scheduler, log, syncTimes: this.syncTimes },
+        snapshots: { store, maker: this.newMaker(volume) },
         featureLevel: this.featureLevel,
       },
       {
@@ -190,6 +213,7 @@ export class SimNode {
         diskChanged: (state) => world.trace.add(world.scheduler.nowMs, id, `disk ${state}`),
         turnTooLong: () => {},
         groupStopped: (_group, stop) => this.groupStopped(stop),
+        snapshotNews: (_group, news) => this.snapshotNews(news),
         handingOver: (_group, term, to) =>
           world.trace.add(world.scheduler.nowMs, id, `hands over to node${to}`, { term }),
       },
@@ -198,7 +222,8 @@ export class SimNode {
     const voters = Array.from({ length: profile.nodes }, (_, i) => i + 1);
     const configuration = { voters, learners: [] };
     const timing = { electionTimeoutMs, heartbeatIntervalMs, stateHashEvery: STATE_HASH_EVERY };
-    const options = { group: 0, configuration, ...timing, machine, journal: this.openJournal() };
+    const { snapshotLimits } = profile;
+    const options = { group: 0, configuration, ...timing, machine, journal: this.openJournal(), snapshotLimits };
     const source = { next: () => random.next(), identity: () => world.identity() };
     const host = createGroup(
       { ...options, maxLogCacheBytes: 500, protocol: lockProtocol(this.name) },
@@ -289,11 +314,46 @@ export class SimNode {
     } else throw new Violation("R8 replicas have one state", `${this.name}: ${JSON.stringify(stop)}`);
   }
 
-  private newVolume(): MemoryVolume {
-    return new MemoryVolume({ delayed: this.world.profile.diskDelayed, onPending: () => this.diskIsBusy() });
+  private newMachine() {
+    const { hooks, upgraded } = this.world;
+    const locks = new LockMachine();
+    const place = { node: this.id, localMs: () => this.clock.monotonicMs(), upgraded };
+    return { machine: hooks.machine?.(locks, place) ?? locks, locks };
   }
 
-  private diskIsBusy(): void {
+  private newMaker(volume: Volume): SimSnapshotMaker {
+    const { checks, random } = this.world;
+    return new SimSnapshotMaker({
+      ...{ files: this.snapshotFiles, volume, random },
+      machine: () => this.newMachine(),
+      later: (delayMs, work) => this.later(delayMs, work),
+      made: (locks) => checks.applied.restored(this.id, locks),
+    });
+  }
+
+  private snapshotNews(news: SnapshotNews): void {
+    const { trace, scheduler } = this.world;
+    this.snapshots[news.type]++;
+    trace.add(scheduler.nowMs, this.id, `snapshot ${news.type}`, news);
+  }
+
+  private newSnapshotFiles(): MemorySnapshotFiles {
+    const files: MemorySnapshotFiles = new MemorySnapshotFiles({
+      delayed: this.world.profile.diskDelayed,
+      onPending: () => this.diskIsBusy(() => files.pump()),
+    });
+    return files;
+  }
+
+  private newVolume(): MemoryVolume {
+    const volume: MemoryVolume = new MemoryVolume({
+      delayed: this.world.profile.diskDelayed,
+      onPending: () => this.diskIsBusy(() => volume.pump()),
+    });
+    return volume;
+  }
+
+  private diskIsBusy(pump: () => void): void {
     const { random, profile } = this.world;
     const { min, max } = profile.diskMs;
     const kind = this.crashAtWrite;
@@ -301,6 +361,6 @@ export class SimNode {
     if (kind !== undefined) this.later(0, () => this.crash(kind));
     const delayMs = (min + (max - min) * random.next()) * this.diskFactor;
     this.slowestDiskMs = Math.max(this.slowestDiskMs, delayMs);
-    this.later(delayMs, () => this.volume.pump());
+    this.later(delayMs, pump);
   }
 }

@@ -64,6 +64,11 @@ export class SnapshotStore {
     return this.groups.get(group)?.kept.at(-1)?.snapshot;
   }
 
+  /** The one before it. */
+  previous(group: GroupId, { index }: Snapshot): Snapshot | undefined {
+    return this.groups.get(group)?.kept.findLast(({ snapshot }) => snapshot.index < index)?.snapshot;
+  }
+
   /**
    * Entries up to here may be compacted (PROTOCOLS D8): the older of the snapshots that are kept begins there, and with the
    * entries behind it takes the place of a newest one that cannot be read. 0 while there are not two.
@@ -102,6 +107,11 @@ export class SnapshotStore {
   read(group: GroupId, snapshot: Snapshot, offset: number, length: number): Uint8Array | undefined {
     if (this.find(group, snapshot) === undefined) return undefined;
     return readSnapshot(this.files, group, snapshot, offset, length);
+  }
+
+  /** How a person finds the file. */
+  path(group: GroupId, snapshot: Snapshot): string {
+    return this.pathOf(snapshotName(group, snapshot, "snapshot"));
   }
 
   /** Keeps its file for a reader in another thread. @returns ends that; to be called once */

@@ -1,12 +1,18 @@
 /** Ports of the engine that a test holds in its hand, and a state machine that is easy to follow. */
 import { Engine, type EngineEvents } from "../../src/engine/engine.ts";
 import type { DiskState } from "../../src/engine/disk-report.ts";
+import type { SnapshotPace } from "../../src/engine/snapshot-taker.ts";
+import type { SnapshotLimits } from "../../src/raft/options.ts";
+import type { SnapshotNews } from "../../src/engine/group-snapshots.ts";
+import type { SnapshotFailure, SnapshotMade, SnapshotMaker, SnapshotOrder } from "../../src/engine/snapshot-maker.ts";
+import { SnapshotMaking } from "../../src/engine/snapshot-making.ts";
 import { SyncTimes } from "../../src/engine/sync-times.ts";
 import { createGroup } from "../../src/engine/create-group.ts";
 import type { GroupHost } from "../../src/engine/group-host.ts";
 import { type PeerMessage, readPeerMessages, writePeerMessage } from "../../src/engine/peer-messages.ts";
 import type { GroupStop } from "../../src/engine/group-stop.ts";
 import type { LongTurn } from "../../src/engine/turn-watch.ts";
+import { MemorySnapshotFiles } from "../../src/sim/memory-snapshot-files.ts";
 import { MemoryJournal } from "../../src/sim/memory-journal.ts";
 import type { Members } from "../../src/engine/members.ts";
 import type { PeerNetwork } from "../../src/engine/ports.ts";
@@ -17,6 +23,9 @@ import { ByteWriter, DecodeError } from "../../src/kernel/bytes.ts";
 import { decodeFeatureLevel } from "../../src/kernel/feature-level.ts";
 import type { GroupLog } from "../../src/raft/storage.ts";
 import type { Entry, NodeFacts, ReplicaId } from "../../src/raft/types.ts";
+import type { PinnedExcerpt } from "../../src/wal/excerpt.ts";
+import type { SnapshotFiles } from "../../src/wal/snapshot-files.ts";
+import { SnapshotStore } from "../../src/wal/snapshot-store.ts";
 import type { LogRecord, WriteAheadLog } from "../../src/wal/records.ts";
 
 /** What the engine did, in order: `→2` a frame to replica 2, `flush`, `durable`, `apply 3`. */
@@ -30,13 +39,16 @@ export class FakeLog implements WriteAheadLog {
   /** The next flush fails. */
   broken = false;
   readonly flushed: (readonly LogRecord[])[] = [];
+  /** By index. */
   private readonly entries: Entry[] = [];
+  /** Excerpts that are not released. */
+  pins = 0;
   private underWay: (() => void) | undefined;
 
   constructor(private readonly trace: Trace) {}
 
   read(_group: number, from: number, to: number): Entry[] {
-    return this.entries.slice(from - 1, to);
+    return this.entries.slice(from, to + 1);
   }
 
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
@@ -49,7 +61,9 @@ export class FakeLog implements WriteAheadLog {
         onDurable(new Error("no disk"));
         return;
       }
-      for (const record of records) if (record.type === "entries") this.entries.push(...record.entries);
+      for (const record of records) {
+        if (record.type === "entries") for (const entry of record.entries) this.entries[entry.index] = entry;
+      }
       this.trace.push("durable");
       onDurable();
     };
@@ -57,6 +71,7 @@ export class FakeLog implements WriteAheadLog {
   }
 
   pin(group: number, from: number, to: number): PinnedExcerpt {
+    this.pins++;
     return { excerpt: { group, from, to, segments: [], positions: [] }, release: () => void this.pins-- };
   }
 
@@ -66,6 +81,33 @@ export class FakeLog implements WriteAheadLog {
 
   get flushing(): boolean {
     return this.underWay !== undefined;
+  }
+}
+
+/** Makes a snapshot when it is told to. */
+export class FakeSnapshotMaker implements SnapshotMaker {
+  readonly orders: { readonly order: SnapshotOrder; readonly done: SnapshotMade }[] = [];
+
+  constructor(
+    private readonly files: SnapshotFiles,
+    private readonly log: FakeLog,
+  ) {}
+
+  make(order: SnapshotOrder, done: SnapshotMade): void {
+    this.orders.push({ order, done });
+  }
+
+  /** The oldest order is carried out. */
+  complete(): void {
+    const next = this.orders.shift();
+    if (next === undefined) throw new Error("no snapshot is wanted");
+    const { files, log: entries } = this;
+    const making = new SnapshotMaking(next.order, { machine: new EchoMachine(), files, entries }, next.done);
+    while (making.step());
+  }
+
+  fail(failure: SnapshotFailure): void {
+    this.orders.shift()?.done(failure, undefined);
   }
 }
 
@@ -180,6 +222,10 @@ export class FakeNode {
   readonly network: FakeNetwork;
   readonly machine = new EchoMachine();
   readonly journal = new MemoryJournal();
+  readonly files = new MemorySnapshotFiles();
+  readonly store = new SnapshotStore(this.files);
+  readonly maker = new FakeSnapshotMaker(this.files, this.log);
+  readonly news: SnapshotNews[] = [];
   readonly engine: Engine;
   readonly host: GroupHost<string, string>;
   readonly failures: Error[] = [];
@@ -197,6 +243,7 @@ export class FakeNode {
     /** The first of each pair is this engine's identity towards the state machine. */
     readonly identity = 7_000 + self,
     featureLevel = 1,
+    snapshotLimits?: SnapshotLimits & SnapshotPace,
   ) {
     this.network = new FakeNetwork(this.trace);
     const events: EngineEvents = {
@@ -206,12 +253,21 @@ export class FakeNode {
       diskChanged: (state) => this.diskStates.push(state),
       turnTooLong: (turn) => this.longTurns.push(turn),
       groupStopped: (_group, stop) => this.stops.push(stop),
+      snapshotNews: (_group, news) => this.news.push(news),
     };
     const clock = { monotonicMs: () => this.nowMs, wallMs: () => this.nowMs };
     const scheduler = { requestTurn: () => void (this.turnWanted = true) };
     this.engine = new Engine(
       self,
-      { clock, network: this.network, scheduler, log: this.log, syncTimes: this.syncTimes, featureLevel },
+      {
+        clock,
+        network: this.network,
+        scheduler,
+        log: this.log,
+        snapshots: this,
+        syncTimes: this.syncTimes,
+        featureLevel,
+      },
       events,
     );
     const protocol = {
@@ -223,7 +279,8 @@ export class FakeNode {
     const { machine } = this;
     const timing = { electionTimeoutMs: 300, heartbeatIntervalMs: 50, stateHashEvery: 10 };
     const configuration = { voters, learners: [] };
-    const options = { group: 0, configuration, ...timing, machine, journal: this.journal, protocol };
+    const rest = snapshotLimits === undefined ? {} : { snapshotLimits };
+    const options = { group: 0, configuration, ...timing, machine, journal: this.journal, protocol, ...rest };
     this.host = createGroup(options, this.engine, this.log, { next: () => self / 10, identity: () => this.identity });
     this.engine.addGroup(this.host);
     this.machine.onApply = ({ index }) => this.trace.push(`apply ${index}`);
@@ -271,9 +328,27 @@ export class FakeNodes {
   readonly nodes: readonly FakeNode[];
 
   /** @param levels that the programs of the nodes know; absent: the first */
-  constructor(size: number, levels: readonly number[] = []) {
+  constructor(size: number, levels: readonly number[] = [], snapshotLimits?: SnapshotLimits & SnapshotPace) {
     const voters = Array.from({ length: size }, (_, i) => i + 1);
-    this.nodes = voters.map((id, i) => new FakeNode(id, voters, undefined, levels[i]));
+    this.nodes = voters.map((id, i) => new FakeNode(id, voters, undefined, levels[i], snapshotLimits));
+  }
+
+  /** No frame reaches the node, and none comes from it. */
+  isolate(id: ReplicaId): void {
+    for (const { self } of this.nodes) {
+      if (self === id) continue;
+      this.cut(id, self);
+      this.cut(self, id);
+    }
+  }
+
+  /** Everybody reaches everybody. */
+  connect(): void {
+    for (const node of this.nodes) {
+      const lost = [...node.network.disconnected];
+      node.network.disconnected.clear();
+      for (const peer of lost) node.engine.onConnected(peer, nodeFactsOf(peer));
+    }
   }
 
   node(id: ReplicaId): FakeNode {
@@ -295,7 +370,8 @@ export class FakeNodes {
     }
   }
 
-  private round(): boolean {
+  /** The turns that are wanted, and what they send. @returns false when there was nothing to do */
+  round(): boolean {
     let busy = false;
     for (const node of this.nodes) {
       if (node.turnWanted) {
@@ -308,6 +384,12 @@ export class FakeNodes {
       }
     }
     return busy;
+  }
+
+  private cut(from: ReplicaId, to: ReplicaId): void {
+    const { network, engine } = this.node(from);
+    network.disconnected.add(to);
+    engine.onDisconnected(to);
   }
 }
 

@@ -51,6 +51,8 @@ export class ScriptedControlGroup implements ControlGroup {
     lastIndex: 45,
     commitIndex: 44,
     appliedIndex: 43,
+    snapshotIndex: 40,
+    compactedIndex: 30,
     leaseTimeMs: 1000,
     disk: { state: "ok", medianSyncUs: 800 },
     members: ["node1", "node2", "node3"].map((nodeId, i) => ({
@@ -221,4 +223,9 @@ export const emptyStatistics: NodeStatistics = {
   stateChecks: 4,
   stateAgreedIndex: 4000,
   featureLevel: 1,
+  snapshotsTaken: 3,
+  snapshotsFailed: 0,
+  snapshotsInstalled: 1,
+  snapshotsRefused: 0,
+  snapshotBytesSent: 4096,
 };

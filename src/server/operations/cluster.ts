@@ -92,7 +92,7 @@ function refused(reason: string, message: string): ApiError {
 }
 
 function clusterView(status: NodeStatus) {
-  const { nodeId, role, leader, term, commitIndex, appliedIndex, stopped } = status;
+  const { nodeId, role, leader, term, commitIndex, appliedIndex, snapshotIndex, compactedIndex, stopped } = status;
   return {
     cluster_name: status.clusterName,
     cluster_id: status.clusterId,
@@ -113,6 +113,7 @@ function clusterView(status: NodeStatus) {
     groups: [
       {
         ...{ group: 0, role, leader: leader ?? null, term, commit_index: commitIndex, applied_index: appliedIndex },
+        ...{ snapshot_index: snapshotIndex, compacted_index: compactedIndex },
         ...(status.transferringTo !== undefined && { transferring_to: status.transferringTo }),
         ...(stopped !== undefined && {
           stopped: { reason: stopped.reason, index: stopped.index, message: stopped.message },

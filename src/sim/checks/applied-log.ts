@@ -68,6 +68,18 @@ export class AppliedLog {
     if (entry.index % DIGEST_EVERY === 0) this.compareDigest(node, entry.index, machine);
   }
 
+  /** A node has the state of a snapshot now: one that others, or it itself, had after applying the same entries. */
+  restored(node: ReplicaId, machine: LockMachine): void {
+    const { appliedIndex } = machine;
+    const known = this.entries[appliedIndex];
+    check(known !== undefined, "a snapshot is of applied entries", () => `node${node} has one of ${appliedIndex}`);
+    if (!this.compares) return;
+    check(known.stateHash === machine.stateHash(), "a snapshot has the state of its entry", () => {
+      return `node${node} has another state than others at ${appliedIndex}`;
+    });
+    this.compareDigest(node, appliedIndex, machine);
+  }
+
   compareDigest(node: ReplicaId, index: number, machine: LockMachine): void {
     if (!this.compares) return;
     const digest = machine.digest();

@@ -7,6 +7,7 @@ import type { LogRecord } from "../../wal/records.ts";
 import { hashBytes } from "../hash-bytes.ts";
 import { check } from "../violation.ts";
 import { DurableNode } from "./durable-state.ts";
+import type { DurableSnapshots } from "./snapshot-checks.ts";
 
 /** Terms stay below this in every run. */
 const TERMS = 65_536;
@@ -24,6 +25,7 @@ export class RaftChecks {
   /** How far each process has been compared, by node. */
   private readonly compared: number[] = [];
   private readonly disks: DurableNode[] = [];
+  private readonly snapshots: DurableSnapshots[] = [];
   /** What is being written, by node. */
   private readonly flushes: (readonly LogRecord[])[] = [];
   elections = 0;
@@ -49,8 +51,9 @@ export class RaftChecks {
     return Math.max(0, ...this.leaders.keys());
   }
 
-  started(node: ReplicaId, log: GroupLog | undefined): void {
+  started(node: ReplicaId, log: GroupLog | undefined, snapshots: DurableSnapshots): void {
     this.disk(node).recovered(log);
+    this.snapshots[node] = snapshots;
     this.compared[node] = 0;
   }
 
@@ -111,15 +114,15 @@ export class RaftChecks {
         this.leads(from, term);
         break;
       case "appendReply":
-        check(!message.success || message.index <= disk.lastIndex, "D2 a reply covers what is durable", () => {
-          return `node${from} acknowledges ${message.index}, durable is ${disk.lastIndex}`;
-        });
+        if (message.success) this.acknowledges(from, message.index);
+        break;
+      case "snapshotReply":
+        if (message.state === "installed") this.acknowledges(from, message.index);
         break;
       case "preVoteRequest":
       case "preVoteReply":
       case "heartbeatReply":
       case "timeoutNow":
-      case "snapshotReply":
         break;
       default:
         unreachable(message);
@@ -130,10 +133,25 @@ export class RaftChecks {
   observe(node: ReplicaId, raft: Raft): void {
     if (raft.role === "leader" && this.leads(node, raft.term)) this.checkComplete(node, raft);
     const { log } = raft;
-    for (let index = (this.compared[node] ?? 0) + 1; index <= log.commitIndex; index++) {
+    const { index: compacted, term } = log.compacted;
+    const compared = this.compared[node] ?? 0;
+    check(log.commitIndex >= compared, "the commit index never falls", () => {
+      return `node${node} had committed ${compared}, and now ${log.commitIndex}`;
+    });
+    if (compacted > compared) this.committed(node, compacted, term);
+    for (let index = Math.max(compared, compacted) + 1; index <= log.commitIndex; index++) {
       this.committed(node, index, log.term(index) ?? 0);
-      this.compared[node] = index;
     }
+    this.compared[node] = log.commitIndex;
+  }
+
+  private acknowledges(node: ReplicaId, index: number): void {
+    const { lastIndex } = this.disk(node);
+    if (index <= lastIndex) return;
+    const snapshot = this.snapshots[node]?.newestIndex ?? 0;
+    check(index <= snapshot, "D2 a reply covers what is durable", () => {
+      return `node${node} acknowledges ${index}, durable are entries up to ${lastIndex} and a snapshot of ${snapshot}`;
+    });
   }
 
   private disk(node: ReplicaId): DurableNode {
@@ -163,7 +181,7 @@ export class RaftChecks {
   }
 
   private checkComplete(node: ReplicaId, raft: Raft): void {
-    for (let index = 1; index <= this.committedIndex; index++) {
+    for (let index = Math.max(1, raft.log.compacted.index); index <= this.committedIndex; index++) {
       check(raft.log.term(index) === this.committedTerms[index], "leader completeness", () => {
         return `node${node} leads term ${raft.term} without entry ${this.committedTerms[index]}/${index}`;
       });

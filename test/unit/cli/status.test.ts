@@ -40,6 +40,8 @@ function cluster(nodeId: string, leader: string | null, ports: Readonly<Record<s
         term: 7,
         commit_index: 42,
         applied_index: 41,
+        snapshot_index: 40,
+        compacted_index: 30,
       },
     ],
     lease_time_ms: 0,

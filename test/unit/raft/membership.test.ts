@@ -290,7 +290,9 @@ describe("a change of membership", () => {
     cluster.settle();
     const { raft, snapshots } = cluster.replica(1);
     const point = raft.log.slice(2, 2, 0)[0]!;
-    expect(() => raft.snapshots.taken(snapshots.make(point, [], of([1, 2, 3])), Infinity)).toThrow("who belonged to the group");
+    expect(() => raft.snapshots.taken(snapshots.make(point, [], of([1, 2, 3])), Infinity)).toThrow(
+      "who belonged to the group",
+    );
   });
 });
 

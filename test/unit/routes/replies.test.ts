@@ -129,7 +129,10 @@ describe("successes have the fields of their schema, and no others", () => {
     expect(cluster).toMatchObject({ cluster_name: "test", node_id: "node1", incarnation: "i1", as_of_index: 42 });
     expect(cluster.members.map((member) => member.is_leader)).toEqual([false, true, false]);
     expect(cluster.groups).toEqual([
-      { group: 0, role: "follower", leader: "node2", term: 3, commit_index: 44, applied_index: 43 },
+      {
+        ...{ group: 0, role: "follower", leader: "node2", term: 3, commit_index: 44, applied_index: 43 },
+        ...{ snapshot_index: 40, compacted_index: 30 },
+      },
     ]);
   });
 });

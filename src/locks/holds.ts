@@ -10,7 +10,8 @@ import { findUpgradeDeadlock } from "./deadlock.ts";
 
 /**
  * Makes a hold. An exclusive grant always gets a new token; a shared phase, from its first holder until there is none,
- * gets one for all its readers (PROTOCOLS L2).
+ * gets one for all its readers (PROTOCOLS L2), and another when it goes on in a restored cluster. ↯ A backup says that a shares
+ * x with token 5; after it x went to b, exclusively, with 6. Restored: c joins a, with 5, and sees what b wrote refused to it.
  */
 export function addHold(
   state: LockState,
@@ -26,7 +27,7 @@ export function addHold(
     holder.kind !== "session" || state.sessions.find(holder.id) !== undefined,
     "only a living session is granted a lock",
   );
-  if (lock.mode === undefined) lock.token = state.nextToken();
+  if (lock.mode === undefined || state.isOfBefore(lock.token)) lock.token = state.nextToken();
   lock.mode = mode;
   lock.value = value;
   state.touch(lock);
@@ -111,6 +112,9 @@ function renew(state: LockState, hold: Hold, mode: LockMode, ttlMs: number, valu
   if (mode === "exclusive" && lock.mode === "shared") {
     assert(lock.holders.size === 1, "only a sole reader is upgraded");
     lock.mode = "exclusive";
+    lock.token = state.nextToken();
+    state.touch(lock);
+  } else if (state.isOfBefore(lock.token)) {
     lock.token = state.nextToken();
     state.touch(lock);
   }

@@ -2,7 +2,14 @@ import { admitPrincipal } from "./acquire.ts";
 import type { Claimant } from "./claimants.ts";
 import { findDeadlock } from "./deadlock.ts";
 import { answeredAgain, answerWith, attach, SESSION_EXPIRED } from "./operations.ts";
-import { addPermitHold, grantPermits, permitGrantOf, permitsConflict, removePermitHold } from "./permits.ts";
+import {
+  addPermitHold,
+  grantPermits,
+  permitGrantOf,
+  permitsConflict,
+  removePermitHold,
+  renewToken,
+} from "./permits.ts";
 import { enterSemaphore, waiterLimit } from "./queues.ts";
 import type { Operation } from "./records.ts";
 import { type PermitHold, PermitWaiter, type Semaphore } from "./semaphores.ts";
@@ -80,6 +87,7 @@ export function permitsHeld(state: LockState, semaphore: Semaphore): LockError {
 function reenter(state: LockState, hold: PermitHold, { permits, ttlMs }: AcquirePermits): LockResult {
   if (hold.slots.length !== permits) return permitsConflict(hold);
   if (hold.holder.kind !== "session") state.deadlines.schedule(hold, state.nowMs + ttlMs);
+  renewToken(state, hold);
   answeredAgain(state, hold);
   return permitGrantOf(state, hold);
 }

@@ -24,12 +24,23 @@ export function addPermitHold(
   const slots = semaphore.take(permits);
   const hold = new PermitHold(semaphore, holder, slots, state.nextToken(), state.nextSerial(), state.nowMs);
   state.transitions.note(changes.permitsHeld, semaphore.hash, holder.hash, hold.serial);
-  for (const slot of slots) state.transitions.note(changes.slot, slot, hold.token);
+  noteSlots(state, hold);
   semaphore.holders.push(hold);
   holder.others.addPermitHold(hold);
   state.holds += 1;
   if (holder.kind !== "session") state.deadlines.schedule(hold, state.nowMs + ttlMs);
   return hold;
+}
+
+function noteSlots(state: LockState, { slots, token }: PermitHold): void {
+  for (const slot of slots) state.transitions.note(changes.slot, slot, token);
+}
+
+/** As of a lock that is re-entered in a restored cluster. */
+export function renewToken(state: LockState, hold: PermitHold): void {
+  if (!state.isOfBefore(hold.token)) return;
+  hold.token = state.nextToken();
+  noteSlots(state, hold);
 }
 
 /** Ends a hold. The semaphore is then due for {@link grantPermits}. */

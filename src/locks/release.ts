@@ -16,11 +16,16 @@ export function release(state: LockState, { lock: name, holder, fencingToken }: 
   if (hold === undefined) {
     return { type: "error", code: "not_owner", holders: refusingHolders(state, lock) };
   }
-  if (fencingToken !== undefined && fencingToken !== lock.token) {
+  if (fencingToken !== undefined && fencingToken !== lock.token && !isOfSamePhase(state, lock, fencingToken)) {
     return { type: "error", code: "stale_token", highest: lock.token };
   }
   removeHold(state, hold);
   return { type: "released", lock: name, releasedBy: hold.holder.publicName, grantedTo: grantTo(state, lock) };
+}
+
+/** Whoever reads since before the cluster was restored knows the phase by its token of then, which others may have renewed. */
+function isOfSamePhase(state: LockState, { mode, token }: Lock, fencingToken: number): boolean {
+  return mode === "shared" && state.isOfBefore(fencingToken) && !state.isOfBefore(token);
 }
 
 function grantTo(state: LockState, lock: Lock): readonly string[] | undefined {

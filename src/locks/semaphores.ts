@@ -81,7 +81,7 @@ export class PermitHold implements Timed, Linked<PermitHold>, Hashed<PermitHold>
     readonly holder: Claimant,
     /** Rising. */
     readonly slots: readonly number[],
-    readonly token: number,
+    public token: number,
     readonly serial: number,
     readonly grantedAtMs: number,
   ) {}

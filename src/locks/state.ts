@@ -110,6 +110,11 @@ export class LockState {
     return this.lastToken;
   }
 
+  /** Given out before the cluster was restored or recovered last: larger ones may have been, which this state has not seen. */
+  isOfBefore(token: number): boolean {
+    return token < this.generation * GENERATION_STEP;
+  }
+
   /** No token so far is larger. */
   get lastToken(): number {
     return this.generation * GENERATION_STEP + this.tokenCounter;

@@ -214,7 +214,39 @@ describe("a piece", () => {
   });
 });
 
+/** Both go on with the state of a restored cluster. */
+function raised(h: Harness): void {
+  for (const machine of [h.machine, h.twin]) {
+    const restored = restoreInto(new LockMachine(), contentOf(machine));
+    restored.raiseGeneration();
+    restoreInto(machine, contentOf(restored));
+  }
+}
+
 describe("a generation", () => {
+  test("that is raised renews the token of whoever asks again, or joins: others may have had larger ones meanwhile", () => {
+    const h = new Harness();
+    h.acquire("x", owner("a"));
+    const shared = h.token("r", owner("a"), { mode: "shared" });
+    h.permits("p", "1/2", owner("a"));
+    raised(h);
+    const floor = 2 ** 40;
+    // Nobody is told of what nobody asks for.
+    expect([h.machine.view("x").fencingToken, h.machine.view("r").fencingToken]).toEqual([shared - 1, shared]);
+    expect(h.token("x", owner("a"))).toBe(floor + 1);
+    expect(h.token("x", owner("a"))).toBe(floor + 1);
+    expect(h.token("r", owner("b"), { mode: "shared" })).toBe(floor + 2);
+    expect(h.token("r", owner("c"), { mode: "shared" })).toBe(floor + 2);
+    expect(h.permits("p", "1/2", owner("a"))).toMatchObject({ fencingToken: floor + 3 });
+    expect(h.permits("p", "1/2", owner("a"))).toMatchObject({ fencingToken: floor + 3 });
+    expect([h.twin.digest(), h.twin.stateHash()]).toEqual([h.machine.digest(), h.machine.stateHash()]);
+    // Who reads since before gives back by the token that it knows; who joined only by its own.
+    expect(h.release("r", owner("b"), floor + 1)).toMatchObject({ code: "stale_token" });
+    expect(h.release("r", owner("a"), shared)).toMatchObject({ type: "released" });
+    expect(h.release("x", owner("a"), shared - 1)).toMatchObject({ code: "stale_token", highest: floor + 1 });
+    expect(restoreInto(h.twin, contentOf(h.machine)).digest()).toBe(h.machine.digest());
+  });
+
   test("that is raised gives larger tokens than all before, to whoever restores it, and shows in the hash", () => {
     const h = new Harness();
     const before = h.token("x", owner("a"));

@@ -11,6 +11,8 @@ import { exitCode } from "./exit-code.ts";
 import { healthcheckCommand } from "./healthcheck.ts";
 import { lockRoutes, sessionRoutes } from "./lock.ts";
 import { splitAtSeparator } from "./lock-run/separator.ts";
+import { recoverCommand } from "./recover.ts";
+import { restoreCommand } from "./restore.ts";
 import { serveCommand } from "./serve.ts";
 import { simCommand } from "./sim.ts";
 import { statusCommand } from "./status.ts";
@@ -34,6 +36,8 @@ export const commands = buildRouteMap({
       },
       docs: { brief: "Change the cluster" },
     }),
+    restore: restoreCommand,
+    recover: recoverCommand,
     healthcheck: healthcheckCommand,
     sim: simCommand,
     version: versionCommand,

@@ -6,6 +6,9 @@ import { exitCode } from "./exit-code.ts";
 const ownCodes = {
   usage: exitCode.usage,
   configuration: exitCode.configuration,
+  not_a_backup: exitCode.badData,
+  damaged_backup: exitCode.badData,
+  other_format: exitCode.badData,
   unreachable: exitCode.unavailable,
   node_failed: exitCode.failure,
   unexpected: exitCode.defect,

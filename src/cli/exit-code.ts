@@ -8,6 +8,8 @@ export const exitCode = {
   failure: 1,
   /** EX_USAGE: the command line is wrong. */
   usage: 64,
+  /** EX_DATAERR: a backup is damaged, or of another version. */
+  badData: 65,
   /** EX_UNAVAILABLE: no node answered, or none with a leader. */
   unavailable: 69,
   /** EX_SOFTWARE: a defect of this program. */

@@ -42,8 +42,8 @@ export interface DataDirectory {
   close(): void;
 }
 
-const LOG = "wal";
-const SNAPSHOTS = "snapshots";
+export const LOG = "wal";
+export const SNAPSHOTS = "snapshots";
 /** What tells a directory that holds a node's state from one whose making was cut short. */
 const STATE = [IDENTITY_FILE, PEERS_FILE, LOG, SNAPSHOTS];
 const OURS = new Set(["VERSION", "lock", "pid", MARK_FILE, SUSPECTS_FILE, ...STATE]);
@@ -108,7 +108,7 @@ export function hasIdentity(dataDirectory: string): boolean {
 }
 
 /** With its parents, all durable under their names. */
-function makeDirectory(path: string): void {
+export function makeDirectory(path: string): void {
   const first = mkdirSync(path, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
   for (let at = path; ; at = dirname(at)) {
@@ -117,10 +117,18 @@ function makeDirectory(path: string): void {
   }
 }
 
+/** Stands where `VERSION` will, in a directory that `restore` or `recover` makes: no node starts with half of it. */
+export const UNFINISHED_MARK = "unfinished";
+
+export function cutShort(path: string): string {
+  return `The data directory ${path} is unfinished, because "mufakat restore" or "mufakat recover" was cut short there: run that again.`;
+}
+
 /** Someone's home, mistaken for a data directory, gets no files of ours. Hidden files and a volume's `lost+found` may stay. */
 function refuseForeign(path: string): void {
   const names = readdirSync(path);
   if (names.includes("VERSION")) return;
+  if (names.includes(UNFINISHED_MARK)) throw new StartError(cutShort(path));
   const foreign = names.find((name) => {
     const finished = name.endsWith(UNFINISHED) ? name.slice(0, -UNFINISHED.length) : name;
     return !OURS.has(finished) && !name.startsWith(".") && name !== "lost+found";

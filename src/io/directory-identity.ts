@@ -6,6 +6,8 @@ import { readFileIfThere, writeFileDurably } from "./durable-file.ts";
 
 /** Of everything in the data directory; the log's files have a format of their own. */
 const DATA_FORMAT = 1;
+/** What `VERSION` holds. */
+export const VERSION_TEXT = `mufakat data ${DATA_FORMAT}\n`;
 
 /** Who a data directory belongs to. */
 export interface DirectoryIdentity {
@@ -44,7 +46,7 @@ export function checkVersion(path: string, isNew: boolean): void {
   const file = join(path, "VERSION");
   const text = readFileIfThere(file);
   if (text === undefined && isNew) {
-    writeFileDurably(file, `mufakat data ${DATA_FORMAT}\n`);
+    writeFileDurably(file, VERSION_TEXT);
     return;
   }
   const format = /^mufakat data (\d{1,9})\n$/.exec(text ?? "")?.[1];

@@ -1,4 +1,5 @@
 import { assert, unreachable } from "../kernel/assert.ts";
+import { BackupError } from "../kernel/backup-error.ts";
 import { crc32c } from "../kernel/crc32c.ts";
 import type { GroupId, Snapshot } from "../raft/types.ts";
 import {
@@ -11,18 +12,6 @@ import {
   isBackupEnd,
 } from "./backup-format.ts";
 import { SNAPSHOT_HEAD_BYTES, decodeSnapshotHead } from "./snapshot-header.ts";
-
-/** Bytes that are no backup, or not all of one. The message is what follows "FILE " in a sentence, without its full stop. */
-export class BackupError extends Error {
-  override name = "BackupError";
-
-  constructor(
-    readonly code: "not_a_backup" | "newer_format" | "damaged_backup",
-    message: string,
-  ) {
-    super(message);
-  }
-}
 
 /** Is told what a backup holds, in its order. What it is told is right only once the reader has said so at the end. */
 export interface BackupSink {
@@ -121,7 +110,7 @@ export class BackupReader {
   private takeHead(bytes: Uint8Array): void {
     const head = decodeBackupHead(bytes);
     if (head === undefined) throw this.damaged("has a damaged head");
-    if (head === "newer") throw new BackupError("newer_format", "was written by a newer release: restore it with that");
+    if (head === "newer") throw new BackupError("other_format", "was written by a newer release: restore it with that");
     this.passed(bytes);
     this.groupsLeft = head.groups;
     this.sink.head?.(head);
@@ -130,7 +119,7 @@ export class BackupReader {
 
   private takeGroupHead(bytes: Uint8Array): void {
     const head = decodeSnapshotHead(bytes);
-    if (head === "newer") throw new BackupError("newer_format", "was written by a newer release: restore it with that");
+    if (head === "newer") throw new BackupError("other_format", "was written by a newer release: restore it with that");
     const isSound =
       head !== undefined &&
       head.group > this.lastGroup &&

@@ -21,6 +21,8 @@ export interface FoundSnapshots {
   readonly damaged: readonly string[];
 }
 
+type ScannedFiles = Pick<SnapshotFiles, "list" | "size" | "read" | "remove">;
+
 interface Found {
   whole: Snapshot[];
   partials: { snapshot: Snapshot; heldBytes: number; crc: number }[];
@@ -33,7 +35,7 @@ interface Found {
  * @throws {SnapshotFormatError}
  */
 export function scanSnapshots(
-  files: SnapshotFiles,
+  files: ScannedFiles,
   pathOf: (name: string) => string,
 ): ReadonlyMap<GroupId, FoundSnapshots> {
   const groups = new Map<GroupId, Found>();
@@ -54,7 +56,7 @@ export function scanSnapshots(
   return result;
 }
 
-function addWhole(files: SnapshotFiles, name: string, head: SnapshotHead | undefined, found: Found): void {
+function addWhole(files: ScannedFiles, name: string, head: SnapshotHead | undefined, found: Found): void {
   const snapshot = head?.snapshot;
   const isWhole =
     head !== undefined &&
@@ -66,7 +68,7 @@ function addWhole(files: SnapshotFiles, name: string, head: SnapshotHead | undef
   else found.damaged.push(name);
 }
 
-function addPartial(files: SnapshotFiles, name: string, head: SnapshotHead | undefined, found: Found): void {
+function addPartial(files: ScannedFiles, name: string, head: SnapshotHead | undefined, found: Found): void {
   const isSound =
     head !== undefined &&
     name === snapshotName(head.group, head.snapshot, "partial") &&
@@ -81,7 +83,7 @@ function addPartial(files: SnapshotFiles, name: string, head: SnapshotHead | und
   found.partials.push({ snapshot, heldBytes, crc: contentCrc(files, name, heldBytes) });
 }
 
-function settle(files: SnapshotFiles, group: GroupId, { whole, partials, damaged }: Found): FoundSnapshots {
+function settle(files: ScannedFiles, group: GroupId, { whole, partials, damaged }: Found): FoundSnapshots {
   const newest = whole.at(-1)?.index ?? 0;
   const partial = partials.findLast(({ snapshot }) => snapshot.index > newest);
   for (const other of partials) {
@@ -90,13 +92,13 @@ function settle(files: SnapshotFiles, group: GroupId, { whole, partials, damaged
   return { whole, partial, damaged };
 }
 
-function readHead(files: SnapshotFiles, name: string, pathOf: (name: string) => string): SnapshotHead | undefined {
+function readHead(files: ScannedFiles, name: string, pathOf: (name: string) => string): SnapshotHead | undefined {
   const head = decodeSnapshotHead(files.read(name, 0, SNAPSHOT_HEAD_BYTES));
   if (head === "newer") throw new SnapshotFormatError(pathOf(name));
   return head;
 }
 
-function contentCrc(files: SnapshotFiles, name: string, bytes: number): number {
+function contentCrc(files: ScannedFiles, name: string, bytes: number): number {
   let crc = 0;
   for (let at = 0; at < bytes; at += limits.maxSnapshotChunkBytes) {
     const piece = files.read(name, SNAPSHOT_HEAD_BYTES + at, Math.min(limits.maxSnapshotChunkBytes, bytes - at));

@@ -53,6 +53,8 @@ describe("every command", () => {
       "cluster remove",
       "cluster replace",
       "cluster transfer",
+      "restore",
+      "recover",
       "healthcheck",
       "sim",
       "version",

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { BackupError } from "../../../src/kernel/backup-error.ts";
 import { crc32c } from "../../../src/kernel/crc32c.ts";
 import type { GroupId, Snapshot } from "../../../src/raft/types.ts";
 import {
@@ -9,7 +10,7 @@ import {
   MAX_BACKUP_FIELD_BYTES,
   backupBytes,
 } from "../../../src/wal/backup-format.ts";
-import { BackupError, BackupReader } from "../../../src/wal/backup-reader.ts";
+import { BackupReader } from "../../../src/wal/backup-reader.ts";
 import { readU32, writeU32 } from "../../../src/wal/integers.ts";
 import { SNAPSHOT_HEAD_BYTES } from "../../../src/wal/snapshot-header.ts";
 import { backupFile, backupHead, joined, snapshotOf } from "../../support/backup-file.ts";
@@ -135,7 +136,7 @@ describe("a backup", () => {
 
   test("of a newer format is refused as that, and not as a damaged one", () => {
     const newer = resealed(withWord(backupFile([content(10)]), 8, BACKUP_FORMAT + 1));
-    expect(refusal(newer)).toMatchObject({ code: "newer_format" });
+    expect(refusal(newer)).toMatchObject({ code: "other_format" });
   });
 
   test("with a head that claims to be huge is refused before memory is taken for it", () => {

@@ -1,0 +1,150 @@
+import { randomBytes } from "node:crypto";
+import type { NewDataDirectory } from "../../io/new-data-directory.ts";
+import { refuseDirectory } from "../../io/data-directory.ts";
+import type { DirectoryIdentity } from "../../io/directory-identity.ts";
+import { FileVolume } from "../../io/file-volume.ts";
+import { systemRandom } from "../../io/random.ts";
+import { SnapshotDirectory } from "../../io/snapshot-directory.ts";
+import { FEATURE_LEVEL } from "../../kernel/feature-level.ts";
+import { StartError } from "../../kernel/start-error.ts";
+import type { LockMachine } from "../../locks/lock-machine.ts";
+import { GENERATION_STEP } from "../../locks/state.ts";
+import type { Configuration, LogPoint, NodeAddress, ReplicaId, Snapshot } from "../../raft/types.ts";
+import type { SegmentedLog } from "../../wal/log.ts";
+import { openLog } from "../../wal/open-log.ts";
+import type { LogRecord } from "../../wal/records.ts";
+import { SnapshotWriter } from "../../wal/snapshot-writer.ts";
+
+/** Of a group of whatever number: there is one. */
+const GROUP = 0;
+
+/** Told how far a step has come; `total` is a guess where nobody can know. */
+export type Progress = (step: "reading" | "writing", done: number, total: number) => void;
+
+/** What a cluster begins with that takes another one's place (PROTOCOLS M2). */
+export interface Legacy {
+  /** Its generation is raised by {@link raise}. */
+  readonly machine: LockMachine;
+  /** Of the entry as of which the state is. */
+  readonly point: LogPoint;
+  /** Of the old cluster: nobody gets a replica's id that it knew. */
+  readonly configuration: Configuration;
+  readonly clusterName: string;
+  readonly nodeId: string;
+  /** About so many bytes. */
+  readonly stateBytes: number;
+}
+
+/** A cluster of one node that can be started. */
+export interface Founded {
+  readonly path: string;
+  readonly identity: DirectoryIdentity;
+  readonly point: LogPoint;
+  readonly generation: number;
+  /** Every token that the new cluster gives out is larger, and none of the old one's was. */
+  readonly tokenFloor: number;
+  readonly counts: LockMachine["counts"];
+}
+
+/**
+ * Tokens are larger from now on than all that the old cluster gave out, also after this state.
+ *
+ * @throws {StartError} when this program may not go on with the state
+ */
+export function raise(machine: LockMachine): void {
+  if (machine.featureLevel > FEATURE_LEVEL) {
+    throw new StartError(
+      `The state has feature level ${machine.featureLevel} and this release knows levels up to ${FEATURE_LEVEL}: use the newer release.`,
+    );
+  }
+  if (machine.raiseGeneration() === undefined) return;
+  throw new StartError(
+    "The cluster was restored or recovered as often as its tokens allow: begin a new cluster without this state.",
+  );
+}
+
+/**
+ * Writes all that a node needs to start as the only one of a new cluster, with an id that no old node has. It can be started
+ * once the directory is finished.
+ *
+ * @throws {StartError} when the disk does not take it
+ */
+export async function foundCluster(directory: NewDataDirectory, legacy: Legacy, progress: Progress): Promise<Founded> {
+  const { machine, point, nodeId, clusterName } = legacy;
+  const incarnation = systemRandom.identity();
+  const { replica, configuration } = alone(legacy, incarnation);
+  try {
+    await writeState(directory.snapshotDirectory, legacy, configuration, progress);
+    await writeLog(directory.logDirectory, point);
+    const clusterId = randomBytes(16).toString("hex");
+    const identity = { clusterId, clusterName, nodeId, incarnation, replica, membership: configuration };
+    directory.seal(identity);
+    return foundedOf(directory.path, identity, point, machine);
+  } catch (error) {
+    throw refuseDirectory(directory.path, error);
+  }
+}
+
+/** @param machine as of `point` */
+export function foundedOf(path: string, identity: DirectoryIdentity, point: LogPoint, machine: LockMachine): Founded {
+  const { generation, counts } = machine;
+  return { path, identity, point, generation, tokenFloor: generation * GENERATION_STEP, counts };
+}
+
+/** Until the node says where it is: nobody else reads it. */
+const NOWHERE: NodeAddress = { host: "127.0.0.1", port: 0 };
+
+function alone({ configuration: old, nodeId }: Legacy, incarnation: number) {
+  const known = [...old.voters, ...old.learners];
+  const replica: ReplicaId = Math.max(old.facts?.nextReplica ?? 1, ...known.map((each) => each + 1));
+  const before = [...(old.facts?.nodes.values() ?? [])].find((node) => node.nodeId === nodeId);
+  const { peerAddress = NOWHERE, clientAddress } = before ?? {};
+  const nodes = new Map([[replica, { nodeId, incarnation, peerAddress, clientAddress }]]);
+  const configuration: Configuration = { voters: [replica], learners: [], facts: { nextReplica: replica + 1, nodes } };
+  return { replica, configuration };
+}
+
+async function writeState(
+  path: string,
+  { machine, point, stateBytes }: Legacy,
+  configuration: Configuration,
+  progress: Progress,
+): Promise<void> {
+  const files = new SnapshotDirectory(path);
+  try {
+    const writer = new SnapshotWriter(files, GROUP, { ...point, configuration });
+    let written = 0;
+    for (const bytes of machine.snapshot()) {
+      writer.write(bytes);
+      if (writer.error !== undefined) throw writer.error;
+      written += bytes.length;
+      progress("writing", written, Math.max(written, stateBytes));
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Snapshot | undefined>();
+    writer.finish((error, snapshot) => (error === undefined ? resolve(snapshot) : reject(error)));
+    await promise;
+    progress("writing", written, written);
+  } finally {
+    await files.close();
+  }
+}
+
+/** As after the installation of that snapshot: nothing in front of it, and the term is known. */
+async function writeLog(path: string, point: LogPoint): Promise<void> {
+  const volume = new FileVolume(path);
+  try {
+    const opened = Promise.withResolvers<SegmentedLog>();
+    openLog(volume, { identity: () => systemRandom.identity(), directory: path }, (error, log) => {
+      if (log === undefined) opened.reject(error ?? new Error(`no log in ${path}`));
+      else opened.resolve(log);
+    });
+    const log = await opened.promise;
+    const records: LogRecord[] = [{ type: "hardState", group: GROUP, hardState: { term: point.term, vote: 0 } }];
+    if (point.index > 0) records.push({ type: "logStart", group: GROUP, point, keepsRest: false });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    log.flush(records, (error) => (error === undefined ? resolve() : reject(error)));
+    await promise;
+  } finally {
+    await volume.close();
+  }
+}

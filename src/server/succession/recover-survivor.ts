@@ -1,0 +1,149 @@
+import { existsSync, readdirSync } from "node:fs";
+import { cutShort, refuseDirectory, UNFINISHED_MARK } from "../../io/data-directory.ts";
+import { checkVersion } from "../../io/directory-identity.ts";
+import { lockDirectory } from "../../io/directory-lock.ts";
+import { finishDirectory, isSealed, moveDirectory, NewDataDirectory } from "../../io/new-data-directory.ts";
+import { StartError } from "../../kernel/start-error.ts";
+import type { LockMachine } from "../../locks/lock-machine.ts";
+import type { LogPoint } from "../../raft/types.ts";
+import { foundCluster, type Founded, foundedOf, type Progress, raise } from "./found-cluster.ts";
+import { readSurvivor, type Survivor } from "./survivor.ts";
+
+/** What is known of a survivor before anything is changed. */
+export interface Survey {
+  readonly path: string;
+  readonly nodeId: string;
+  readonly clusterName: string;
+  readonly clusterId: string;
+  /** Of survivors the one with the largest term has lost least, and of equal terms the one with the largest index. */
+  readonly last: LogPoint;
+  readonly counts: LockMachine["counts"];
+}
+
+export interface Recovered extends Founded {
+  /** Where the data is that the survivor had; undefined: a recovery that was cut short was finished. */
+  readonly keptAt: string | undefined;
+}
+
+/** Where the new directory is made. */
+const ASIDE = ".recovered";
+/** What the old one is called then. */
+const KEPT = ".before-recovery";
+
+/**
+ * Says what a survivor has, and changes nothing.
+ *
+ * @throws {StartError}
+ */
+export function surveySurvivor(path: string, progress: Progress): Survey {
+  return locked(path, () => {
+    const { identity, last, machine } = readSurvivor(path, progress);
+    const { nodeId, clusterName, clusterId } = identity;
+    return { path, nodeId, clusterName, clusterId, last, counts: machine.counts };
+  });
+}
+
+/**
+ * Makes a cluster of one node of what a survivor has (PROTOCOLS M2): with another id, so that no old node can mix in. The
+ * survivor's directory is renamed and stays as it was. Whoever was cut short goes on, or begins anew.
+ *
+ * @throws {StartError}
+ */
+export async function recoverSurvivor(path: string, progress: Progress): Promise<Recovered> {
+  if (resume(path)) return { ...foundedBefore(path, progress), keptAt: undefined };
+  const lock = lockSurvivor(path);
+  try {
+    const survivor = readSurvivor(path, progress);
+    raise(survivor.machine);
+    const directory = new NewDataDirectory(path + ASIDE);
+    try {
+      const founded = await foundCluster(directory, legacyOf(survivor), progress);
+      const keptAt = freeName(path + KEPT);
+      rename(path, () => moveDirectory(path, keptAt));
+      directory.moveTo(path);
+      directory.finish();
+      return { ...founded, path, keptAt };
+    } finally {
+      directory.close();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+function legacyOf({ machine, last, configuration, identity, stateBytes }: Survivor) {
+  const { nodeId, clusterName } = identity;
+  return { machine, point: last, configuration, nodeId, clusterName, stateBytes };
+}
+
+/** Ends a recovery of which everything was written. @returns whether there was one */
+function resume(path: string): boolean {
+  const aside = path + ASIDE;
+  if (!existsSync(path) && isSealed(aside)) moveDirectory(aside, path);
+  if (!isSealed(path)) return false;
+  const lock = lockDirectory(path);
+  try {
+    finishDirectory(path);
+  } finally {
+    lock.release();
+  }
+  return true;
+}
+
+/** Nothing has been applied to it since. */
+function foundedBefore(path: string, progress: Progress): Founded {
+  const { identity, machine, last } = readSurvivor(path, progress);
+  return foundedOf(path, identity, last, machine);
+}
+
+function locked<Value>(path: string, work: () => Value): Value {
+  const lock = lockSurvivor(path);
+  try {
+    return work();
+  } finally {
+    lock.release();
+  }
+}
+
+/** @throws {StartError} when there is no survivor, when it runs, or is of a newer format */
+function lockSurvivor(path: string): { release(): void } {
+  if (!existsSync(path)) throw nobody(path);
+  try {
+    const names = readdirSync(path);
+    if (!names.includes("VERSION")) {
+      throw names.includes(UNFINISHED_MARK) ? new StartError(cutShort(path)) : nobody(path);
+    }
+    const lock = lockDirectory(path);
+    try {
+      checkVersion(path, false);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+    return lock;
+  } catch (error) {
+    throw refuseDirectory(path, error);
+  }
+}
+
+function nobody(path: string): StartError {
+  return new StartError(`There is no data of a node in ${path}: name the data directory of one that survived.`);
+}
+
+function freeName(path: string): string {
+  for (let i = 1; ; i++) {
+    const name = i === 1 ? path : `${path}-${i}`;
+    if (!existsSync(name)) return name;
+  }
+}
+
+function rename(path: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new StartError(
+      `The directory ${path} cannot be renamed (${error.message}): copy it to where that can be, and name the copy with --data.`,
+    );
+  }
+}

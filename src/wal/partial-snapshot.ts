@@ -62,7 +62,8 @@ export class PartialSnapshot {
    * which there was no room is not written either, until that one comes again.
    */
   write(offset: number, bytes: Uint8Array): void {
-    assert(!this.abandoned, "what is given up is not written to");
+    // The disk failed under it, and that was told.
+    if (this.abandoned) return;
     assert(offset <= this.contentBytes || this.failure !== undefined, "the pieces of a snapshot come in order");
     if (offset !== this.contentBytes) {
       this.refuse();

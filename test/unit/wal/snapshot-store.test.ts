@@ -195,6 +195,9 @@ describe("a snapshot", () => {
     store.receive(0, factsOf(4), 500, content(4).subarray(500, 1000));
     expect(stored.at(-1)).toEqual([4, NO_ROOM.message]);
     expect(files.list()).toEqual([]);
+    // What was on its way to it in the same turn goes with it.
+    store.receive(0, factsOf(4), 1000, content(4).subarray(1000, 1500));
+    expect(stored).toHaveLength(2);
     store.receive(0, factsOf(4), 0, content(4));
     expect(stored.at(-1)).toEqual([4, 2004]);
   });

@@ -147,7 +147,8 @@ export class MemorySnapshotFiles implements SnapshotFiles {
     }
   }
 
-  failNextSync(error: Error): void {
+  /** Undefined: it does not fail, after all. */
+  failNextSync(error: Error | undefined): void {
     this.syncFailure = error;
   }
 

@@ -129,7 +129,8 @@ export class MemoryVolume implements Volume {
    * The next sync fails as Linux does it: the pages count as clean, the disk never got them, and a process
    * that opens the file again reads them from the cache (Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
    */
-  failNextSync(error: Error): void {
+  /** Undefined: it does not fail, after all. */
+  failNextSync(error: Error | undefined): void {
     this.syncFailure = error;
   }
 

@@ -108,9 +108,9 @@ function drawSnapshotLimits(random: Prng): Profile["snapshotLimits"] {
   return {
     maxSnapshotChunkBytes,
     maxSnapshotWindowBytes: maxSnapshotChunkBytes * random.pick([1, 2, 4]),
-    maxTrailingEntries: random.pick([0, 4, 16]),
-    maxHeldEntries: random.pick([4, 20, 1_000]),
-    snapshotEveryEntries: random.pick([4, 8, 16, 1_000_000]),
+    maxTrailingEntries: random.pick([0, 0, 6]),
+    maxHeldEntries: random.pick([0, 4, 1_000]),
+    snapshotEveryEntries: random.pick([3, 4, 8, 1_000_000]),
     snapshotEveryBytes: random.pick([2_000, 1_000_000]),
   };
 }

@@ -152,8 +152,11 @@ export class SimNode {
     this.diskFactor = 1;
     this.setRoom(Number.POSITIVE_INFINITY);
     if (this.paused) this.resume();
-    // Forgets an error that the disk has not made yet.
+    // An error that the disk has not made yet; who was to meet it is gone, so that none is in the middle of one.
     if (this.diskFails) this.crash("process");
+    this.diskFails = false;
+    this.volume.failNextSync(undefined);
+    this.snapshotFiles.failNextSync(undefined);
     this.start();
   }
 

@@ -59,6 +59,8 @@ describe("a simulated cluster", () => {
     let crashes = 0;
     let handovers = 0;
     let stateChecks = 0;
+    let snapshots = 0;
+    let installs = 0;
     let undecided = 0;
     for (let seed = 1; seed <= 100; seed++) {
       const { figures } = run({ seed });
@@ -66,6 +68,8 @@ describe("a simulated cluster", () => {
       crashes += figures.faults.crash + figures.powerCrashes;
       handovers += figures.handovers;
       stateChecks += figures.stateChecks;
+      snapshots += figures.snapshots.taken;
+      installs += figures.snapshots.installed;
       undecided += figures.undecided;
       for (const end of figures.ends.keys()) ends.add(end);
     }
@@ -73,6 +77,8 @@ describe("a simulated cluster", () => {
     expect(crashes).toBeGreaterThan(150);
     expect(handovers).toBeGreaterThan(75);
     expect(stateChecks).toBeGreaterThan(500);
+    expect(snapshots).toBeGreaterThan(500);
+    expect(installs).toBeGreaterThan(30);
     // What is not judged is not checked.
     expect(undecided).toBe(0);
     for (const end of [

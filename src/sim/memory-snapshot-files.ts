@@ -147,7 +147,7 @@ export class MemorySnapshotFiles implements SnapshotFiles {
     }
   }
 
-  /** Undefined: it does not fail, after all. */
+  /** @param error undefined: it does not fail, after all */
   failNextSync(error: Error | undefined): void {
     this.syncFailure = error;
   }

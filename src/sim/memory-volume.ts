@@ -128,8 +128,9 @@ export class MemoryVolume implements Volume {
   /**
    * The next sync fails as Linux does it: the pages count as clean, the disk never got them, and a process
    * that opens the file again reads them from the cache (Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
+   *
+   * @param error undefined: it does not fail, after all
    */
-  /** Undefined: it does not fail, after all. */
   failNextSync(error: Error | undefined): void {
     this.syncFailure = error;
   }

@@ -79,6 +79,11 @@ export const clusterStatus = operation({
           compacted_index: z.int(),
           /** On a leader that is handing leadership over: to whom. */
           transferring_to: z.string().optional(),
+          /**
+           * The node has lost entries and gets them back from the others: until its log holds entry `until_index`, or one of
+           * a later term than `until_term`, it does not count for commits and does not stand for election.
+           */
+          repair: z.strictObject({ until_index: z.int().nullable(), until_term: z.int() }).optional(),
           /** The node votes and stores entries, and serves nothing: why, since which entry, and what to do. */
           stopped: z
             .strictObject({

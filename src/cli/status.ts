@@ -29,6 +29,8 @@ interface NodeRow {
   /** `ok`, or `full`: then the node writes no new locks. */
   readonly disk: string | null;
   readonly version: string | null;
+  /** The others are giving it back what its damaged log lost. */
+  readonly repairing: boolean;
   /** Why the node serves nothing, if it does not. */
   readonly stopped: string | null;
 }
@@ -95,6 +97,7 @@ function row(
     applied_index: group?.applied_index ?? null,
     disk: status?.members.find((member) => member.node_id === nodeId)?.disk ?? null,
     version: status?.version ?? null,
+    repairing: group?.repair !== undefined,
     stopped: group?.stopped?.message ?? null,
   };
 }
@@ -110,24 +113,33 @@ function statusText(asked: ClusterStatus, leader: string | null, nodes: readonly
     style: colour ? { head: ["cyan"], compact: true } : { head: [], border: [], compact: true },
   });
   for (const node of nodes) {
-    const role = node.membership === "voter" ? node.role : node.membership;
-    const state = node.reachable
-      ? [node.stopped === null ? role : "stopped", node.term, node.commit_index, node.applied_index, node.disk]
+    const cells = node.reachable
+      ? [state(node), node.term, node.commit_index, node.applied_index, node.disk]
       : ["unreachable", "", "", "", ""];
     table.push([
       node.node_id,
       node.address,
       node.peer_address,
-      ...state.map((cell) => String(cell ?? "")),
+      ...cells.map((cell) => String(cell ?? "")),
       node.version ?? "",
     ]);
   }
   const up = nodes.filter((node) => node.reachable).length;
   const stopped = nodes.filter((node) => node.stopped !== null);
   const cause = stopped.length > 0 ? "nodes have stopped" : "an election is under way, or too few nodes are up";
+  const repairing = nodes.filter((node) => node.repairing).map(({ node_id: id }) => id);
   const led = leader === null ? `no leader: ${cause}` : `leader ${leader}`;
   const learners = nodes.filter((node) => node.membership === "learner").map((node) => node.node_id);
   const behind = learners.length === 0 ? "" : `catching up, and not voting yet: ${learners.join(", ")}\n`;
   const why = stopped.map((node) => `${node.node_id} has stopped: ${node.stopped}\n`).join("");
-  return `${table.toString()}\ncluster ${asked.cluster_name}: ${up} of ${nodes.length} nodes answer, ${led}\n${behind}${why}`;
+  const repair = repairing
+    .map((id) => `${id} is being repaired: it gets back from the others what its damaged log lost\n`)
+    .join("");
+  return `${table.toString()}\ncluster ${asked.cluster_name}: ${up} of ${nodes.length} nodes answer, ${led}\n${behind}${repair}${why}`;
+}
+
+function state({ role, membership, stopped, repairing }: NodeRow): string | null {
+  if (stopped !== null) return "stopped";
+  if (repairing) return "repairing";
+  return membership === "voter" ? role : membership;
 }

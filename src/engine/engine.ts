@@ -43,6 +43,8 @@ export interface EngineEvents {
   diskChanged(state: DiskState, refusal: Error | undefined): void;
   /** A turn was over its budget (PROTOCOLS D10). */
   turnTooLong(turn: LongTurn): void;
+  /** The group had lost entries on this node, and has again all that it acknowledged (PROTOCOLS D7). */
+  repaired(group: GroupId, lastIndex: number): void;
   /** The group applies and serves nothing any more on this node, which stays up (PROTOCOLS R7, R8). Once a group. */
   groupStopped(group: GroupId, stop: GroupStop): void;
   snapshotNews(group: GroupId, news: SnapshotNews): void;
@@ -87,6 +89,7 @@ export class Engine implements PeerEvents, GroupServices {
   private diskState: DiskState = "ok";
   private disksChanged = false;
   private tickDue = false;
+  private flushesAtTick = 0;
   private stopped = false;
   private inTurn = false;
 
@@ -213,7 +216,7 @@ export class Engine implements PeerEvents, GroupServices {
     this.finishFlushes();
     const messages = this.stepInbox(startMs);
     turns.lap("inbox");
-    if (this.tickDue) this.disk.tick(startMs);
+    if (this.tickDue) this.tickLog(startMs);
     for (const group of this.groups.values()) {
       if (this.disksChanged || this.tickDue) group.mindDisks(startMs);
       if (this.tickDue) group.tick(startMs);
@@ -246,6 +249,12 @@ export class Engine implements PeerEvents, GroupServices {
     });
   }
 
+  private tickLog(nowMs: number): void {
+    this.disk.tick(nowMs);
+    if (this.statistics.flushes === this.flushesAtTick && this.flushing === undefined) this.ports.log.settle();
+    this.flushesAtTick = this.statistics.flushes;
+  }
+
   /** @returns how many messages there were */
   private stepInbox(nowMs: number): number {
     const inbox = this.inbox;
@@ -275,6 +284,7 @@ export class Engine implements PeerEvents, GroupServices {
       for (const read of effects.readsReady) group.readReady(read.id, read.index);
       for (const id of effects.readsFailed) group.readFailed(id);
       const { hardState, logStart, truncateFrom, entries } = effects;
+      if (group.isRefilled(entries.length)) this.events.repaired(group.group, group.raft.log.lastIndex);
       const id = group.group;
       for (const chunk of effects.chunksToSend) this.chunks.add({ ...chunk, group: id });
       const { records, marks, deferred } = this.waiting;

@@ -72,6 +72,7 @@ export class GroupHost<Command, Result> {
   private readonly questions: ReadQuestions;
   /** The ingress that forwards to us from each peer, and its last attempt: each is proposed or refused once. */
   private readonly attempts = new Map<ReplicaId, { readonly ingress: number; last: number }>();
+  private refilling: boolean;
   private readonly applier: Applier<Result>;
   private readonly snapshots: GroupSnapshots;
   private readonly exchange: StateExchange;
@@ -95,6 +96,7 @@ export class GroupHost<Command, Result> {
     this.members = this.inForce.current;
     this.entries = new LeaderEntries(raft, machine, services);
     this.questions = new ReadQuestions(raft, services.statistics, (...answer) => this.answerRead(...answer));
+    this.refilling = raft.repairing;
     this.exchange = new StateExchange({
       ...{ group, self: services.self, formula: machine.stateHashFormula, every },
       send: (peer, message) => services.send(peer, message),
@@ -139,6 +141,18 @@ export class GroupHost<Command, Result> {
   /** Why this replica applies and serves nothing any more; undefined: it does. */
   get stopped(): GroupStop | undefined {
     return this.applier.stopped;
+  }
+
+  /**
+   * Counts entries that are written where others were lost.
+   *
+   * @returns whether these are the last that were missing
+   */
+  isRefilled(entries: number): boolean {
+    if (!this.refilling) return false;
+    this.services.statistics.refilledEntries += entries;
+    this.refilling = this.raft.repairing;
+    return !this.refilling;
   }
 
   /** Comparisons of the state with that of a majority (PROTOCOLS R8). */

@@ -25,6 +25,8 @@ export class EngineStatistics {
   snapshotsRefused = 0;
   /** Bytes of snapshots that this node sent as a leader. */
   snapshotBytesSent = 0;
+  /** Entries written by groups that had lost theirs. */
+  refilledEntries = 0;
   /** From handing a flush to the log until it is durable. */
   readonly flushMs = new DurationHistogram(FLUSH_BOUNDS_MS);
 }

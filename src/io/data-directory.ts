@@ -31,8 +31,12 @@ export interface DataDirectory {
   readonly path: string;
   /** Of the write-ahead log. It exists. */
   readonly logDirectory: string;
+  /** Of the second copy of terms and votes. It exists. */
+  readonly votesDirectory: string;
   /** Of snapshots. It exists. */
   readonly snapshotDirectory: string;
+  /** Another node has met this one. */
+  readonly hasMet: boolean;
   /** This node's place in its cluster, durable on return. */
   settle(replica: ReplicaId, membership: Configuration): void;
   knownIncarnation(replica: ReplicaId): number | undefined;
@@ -44,8 +48,9 @@ export interface DataDirectory {
 
 export const LOG = "wal";
 export const SNAPSHOTS = "snapshots";
+const VOTES = "votes";
 /** What tells a directory that holds a node's state from one whose making was cut short. */
-const STATE = [IDENTITY_FILE, PEERS_FILE, LOG, SNAPSHOTS];
+const STATE = [IDENTITY_FILE, PEERS_FILE, LOG, SNAPSHOTS, VOTES];
 const OURS = new Set(["VERSION", "lock", "pid", MARK_FILE, SUSPECTS_FILE, ...STATE]);
 
 /**
@@ -80,10 +85,14 @@ function openLocked(path: string, options: DataDirectoryOptions): DataDirectory 
     makeDirectory(logDirectory);
     const snapshotDirectory = join(path, SNAPSHOTS);
     makeDirectory(snapshotDirectory);
+    const votesDirectory = join(path, VOTES);
+    makeDirectory(votesDirectory);
     return {
       path,
       logDirectory,
+      votesDirectory,
       snapshotDirectory,
+      hasMet: peers.hasMet,
       get identity() {
         return identity;
       },

@@ -30,6 +30,10 @@ export class PeerIncarnations {
     this.incarnations = found;
   }
 
+  get hasMet(): boolean {
+    return this.incarnations.size > 0;
+  }
+
   known(replica: ReplicaId): number | undefined {
     return this.incarnations.get(replica);
   }

@@ -6,7 +6,7 @@ import type { Entry, EntryKind, Message, Snapshot, SnapshotState } from "./types
 
 /** Codes on the wire and on disk: append only, never renumber. */
 const ENTRY_KINDS: readonly EntryKind[] = ["noop", "command", "time", "configuration", "feature"];
-const MESSAGE_TYPES: readonly (Message["type"] | "transferVoteRequest")[] = [
+const MESSAGE_TYPES: readonly (Message["type"] | "transferVoteRequest" | RepairingType)[] = [
   "preVoteRequest",
   "preVoteReply",
   "voteRequest",
@@ -20,7 +20,11 @@ const MESSAGE_TYPES: readonly (Message["type"] | "transferVoteRequest")[] = [
   "transferVoteRequest",
   "snapshotChunk",
   "snapshotReply",
+  // For the same reason.
+  "repairingAppendReply",
+  "repairingSnapshotReply",
 ];
+type RepairingType = "repairingAppendReply" | "repairingSnapshotReply";
 const SNAPSHOT_STATES: readonly SnapshotState[] = ["receiving", "refused", "installed"];
 
 export function writeEntry(writer: ByteWriter, entry: Entry): void {
@@ -45,8 +49,7 @@ export function readEntry(reader: ByteReader): Entry {
 }
 
 export function writeMessage(writer: ByteWriter, message: Message): void {
-  const isTransfer = message.type === "voteRequest" && message.transfer === true;
-  const type = MESSAGE_TYPES.indexOf(isTransfer ? "transferVoteRequest" : message.type);
+  const type = MESSAGE_TYPES.indexOf(wireType(message));
   assert(type >= 0, "every message type has a code");
   writer.u8(type);
   writer.varint(message.group);
@@ -102,6 +105,13 @@ export function writeMessage(writer: ByteWriter, message: Message): void {
   }
 }
 
+function wireType(message: Message): (typeof MESSAGE_TYPES)[number] {
+  if (message.type === "voteRequest" && message.transfer === true) return "transferVoteRequest";
+  if (message.type === "appendReply" && message.repairing === true) return "repairingAppendReply";
+  if (message.type === "snapshotReply" && message.repairing === true) return "repairingSnapshotReply";
+  return message.type;
+}
+
 /** @throws {DecodeError} for anything that {@link writeMessage} does not write */
 export function readMessage(reader: ByteReader): Message {
   const type = MESSAGE_TYPES[reader.u8()];
@@ -131,13 +141,15 @@ export function readMessage(reader: ByteReader): Message {
       return { type, ...envelope, prevIndex, prevTerm, commitIndex, leaseTimeMs, entries };
     }
     case "appendReply":
+    case "repairingAppendReply":
       return {
-        type,
+        type: "appendReply",
         ...envelope,
         success: readFlag(reader),
         index: reader.varint(),
         hintTerm: reader.varint(),
         hintIndex: reader.varint(),
+        ...(type === "repairingAppendReply" && { repairing: true }),
       };
     case "heartbeat":
       return {
@@ -159,10 +171,12 @@ export function readMessage(reader: ByteReader): Message {
       if (!fits) throw new DecodeError("a piece lies within its snapshot and is not too large");
       return { type, ...envelope, snapshot, offset, bytes };
     }
-    case "snapshotReply": {
+    case "snapshotReply":
+    case "repairingSnapshotReply": {
       const state = SNAPSHOT_STATES[reader.u8()];
       if (state === undefined) throw new DecodeError("unknown state of a snapshot");
-      return { type, ...envelope, state, index: reader.varint(), offset: reader.varint() };
+      const reply = { ...envelope, state, index: reader.varint(), offset: reader.varint() };
+      return { type: "snapshotReply", ...reply, ...(type === "repairingSnapshotReply" && { repairing: true }) };
     }
     default:
       return unreachable(type);

@@ -75,7 +75,7 @@ export class Followers {
     let best: ReplicaId = 0;
     let most: Progress | undefined;
     for (const [replica, progress] of this.all) {
-      if (!this.voters.includes(progress) || !eligible(replica)) continue;
+      if (!this.voters.includes(progress) || progress.repairing || !eligible(replica)) continue;
       if (most !== undefined && !isAhead(progress, most)) continue;
       best = replica;
       most = progress;

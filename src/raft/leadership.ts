@@ -162,7 +162,8 @@ export class Leadership {
   /** The replica gets entries and lags by two election time-outs at most: it would not hold a majority up (thesis §4.2.1). */
   isCaughtUp(replica: ReplicaId): boolean {
     const progress = this.followers.get(replica);
-    return progress?.state === "replicate" && progress.matchIndex >= this.committedBefore;
+    if (progress?.state !== "replicate" || progress.repairing) return false;
+    return progress.matchIndex >= this.committedBefore;
   }
 
   read(id: ReadId): void {
@@ -213,7 +214,7 @@ export class Leadership {
   appendReply(message: AppendReply, nowMs: number): void {
     const progress = this.followers.get(message.from);
     if (progress === undefined) return;
-    progress.answered(nowMs);
+    progress.answered(nowMs, message.repairing === true);
     if (message.success) this.holds(progress, message.index);
     else progress.refused(message.index, this.log.lastIndexWithTermAtMost(message.hintTerm, message.hintIndex));
   }
@@ -221,7 +222,7 @@ export class Leadership {
   snapshotReply(message: SnapshotReply, nowMs: number): void {
     const progress = this.followers.get(message.from);
     if (progress === undefined) return;
-    progress.answered(nowMs);
+    progress.answered(nowMs, message.repairing === true);
     // Whatever snapshot it speaks of: it holds our log so far.
     if (message.state === "installed") this.holds(progress, message.index);
     const { sender } = progress;
@@ -270,7 +271,7 @@ export class Leadership {
 
   /** Commits what a majority holds durably, this replica included, if it is of this term (Raft §5.4.2, PROTOCOLS R2). */
   advanceCommit(): void {
-    const reached = this.followers.reached(this.log.durableIndex, matchIndexOf);
+    const reached = this.followers.reached(this.log.durableIndex, countedIndexOf);
     if (reached <= this.log.commitIndex || this.log.term(reached) !== this.term) return;
     // What earlier leaders left is not ours to count; ours is in memory until it has committed.
     this.uncommittedBytes -= this.log.payloadBytes(Math.max(this.log.commitIndex + 1, this.noopIndex), reached);
@@ -281,7 +282,8 @@ export class Leadership {
   private holds(progress: Progress, index: number): void {
     // A follower cannot hold more of our log than there is; a claim beyond it is not believed.
     if (index > this.log.lastIndex) return;
-    if (progress.acknowledged(index, this.log.compacted.index)) this.advanceCommit();
+    progress.acknowledged(index, this.log.compacted.index);
+    this.advanceCommit();
     this.askTransferee();
   }
 
@@ -417,7 +419,7 @@ export class Leadership {
   }
 }
 
-const matchIndexOf = (progress: Progress): number => progress.matchIndex;
+const countedIndexOf = ({ matchIndex, repairing }: Progress): number => (repairing ? 0 : matchIndex);
 const confirmedRoundOf = (progress: Progress): number => progress.confirmedRound;
 
 function sizeOf(entries: readonly Entry[]): number {

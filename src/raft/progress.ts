@@ -6,8 +6,10 @@ import type { SnapshotSender } from "./snapshot-sender.ts";
  * follower lacks are forgotten, and it gets the state that they led to.
  */
 export class Progress {
-  /** Highest index known to be in the follower's log. Never falls within a term. */
+  /** Highest index known to be in the follower's log. Falls within a term only when the follower says that it lost entries. */
   matchIndex = 0;
+  /** It has lost entries, and what it acknowledges counts for no commit (PROTOCOLS D7). */
+  repairing = false;
   /** Next index to send. Invariant: matchIndex < nextIndex. In probe the logs may agree up to here, but not further. */
   nextIndex: number;
   state: "probe" | "replicate" | "snapshot" = "probe";
@@ -69,19 +71,16 @@ export class Progress {
   }
 
   /** The follower answered an append, whatever it said. */
-  answered(nowMs: number): void {
+  answered(nowMs: number, repairing: boolean): void {
     this.active = true;
+    this.repairing = repairing;
     this.waitingSinceMs = nowMs;
   }
 
-  /**
-   * @param compactedIndex up to where the leader's log is forgotten: who holds no more still needs the snapshot
-   * @returns whether the follower is now known to hold more than before
-   */
-  acknowledged(index: number, compactedIndex: number): boolean {
-    const advanced = index > this.matchIndex;
-    if (advanced) this.matchIndex = index;
-    if (this.state === "snapshot" && this.matchIndex < compactedIndex) return advanced;
+  /** @param compactedIndex up to where the leader's log is forgotten: who holds no more still needs the snapshot */
+  acknowledged(index: number, compactedIndex: number): void {
+    this.matchIndex = Math.max(this.matchIndex, index);
+    if (this.state === "snapshot" && this.matchIndex < compactedIndex) return;
     if (this.state !== "replicate") {
       this.state = "replicate";
       this.sender = undefined;
@@ -95,7 +94,6 @@ export class Progress {
       answered++;
     }
     if (answered > 0) this.inflight = this.inflight.slice(answered);
-    return advanced;
   }
 
   /**
@@ -104,6 +102,8 @@ export class Progress {
    * @returns false for an answer to something sent long ago
    */
   refused(prevIndex: number, agreedIndex: number): boolean {
+    // ↯ It acknowledged all up to here in this very term, and lost it since: taken for an old answer, it gets nothing more.
+    if (this.repairing && prevIndex <= this.matchIndex) this.forgetMatch(prevIndex);
     if (prevIndex <= this.matchIndex || this.state === "snapshot") return false;
     if (this.state === "probe" && prevIndex !== this.nextIndex - 1) return false;
     this.probe();
@@ -129,6 +129,14 @@ export class Progress {
   repeatProbe(): void {
     this.probeSent = false;
     this.sender?.repeatQuestion();
+  }
+
+  /** Whatever was acknowledged was counted, and is safe: whoever lost it votes by it (see `Ballot`). */
+  private forgetMatch(prevIndex: number): void {
+    this.matchIndex = 0;
+    if (this.state === "snapshot") return;
+    this.probe();
+    this.nextIndex = prevIndex + 1;
   }
 
   private reset(): void {

@@ -1,5 +1,7 @@
 import { assert, unreachable } from "../kernel/assert.ts";
-import { roleIn } from "./configuration.ts";
+import { accepted, refused } from "./append-replies.ts";
+import { Ballot } from "./ballot.ts";
+import { isCandidate } from "./candidacy.ts";
 import { Election } from "./election.ts";
 import { Leadership, type Proposed, type ProposedConfiguration, type TransferStart } from "./leadership.ts";
 import { LeaseTime } from "./lease-time.ts";
@@ -14,6 +16,7 @@ import type {
   AppendRequest,
   Configuration,
   EntryKind,
+  Floor,
   HardState,
   Heartbeat,
   Message,
@@ -39,7 +42,7 @@ const RELUCTANCE = 4;
  * {@link Effects} what must be done; it never does anything itself.
  */
 export class Raft {
-  private hard: HardState;
+  private readonly ballot: Ballot;
   private currentRole: Role = "follower";
   /** Leads only when nobody else does. */
   private reluctant = false;
@@ -68,8 +71,8 @@ export class Raft {
     log.configurations.begin(options.configuration);
     assert(hardState.term >= log.lastTerm, "the term is never behind the log");
     this.self = options.self;
-    this.hard = hardState;
     this.outbox = new Outbox(log.lastIndex);
+    this.ballot = new Ballot(hardState, log, this.outbox);
     const initialMs = log.restarted ? log.lastLeaseTimeMs : leaseTimeMs;
     this.leaseTime = new LeaseTime(initialMs, log.lastTerm, 2 * options.heartbeatIntervalMs);
     if (log.restarted) this.outbox.restart(log.compacted);
@@ -79,11 +82,26 @@ export class Raft {
   }
 
   get term(): number {
-    return this.hard.term;
+    return this.ballot.term;
   }
 
   get vote(): ReplicaId {
-    return this.hard.vote;
+    return this.ballot.vote;
+  }
+
+  /** How far the log must get until this replica, which has lost entries, is one like the others again. */
+  get floor(): Floor | undefined {
+    return this.ballot.floor;
+  }
+
+  /** It answers as one that says nothing of entries: see {@link Ballot}. */
+  get repairing(): boolean {
+    return this.ballot.repairing;
+  }
+
+  /** Entries were added, or a snapshot took their place. */
+  refilled(): void {
+    this.ballot.settle();
   }
 
   get role(): Role {
@@ -309,16 +327,16 @@ export class Raft {
 
   private preVoteRequest(message: PreVoteRequest): void {
     const granted =
-      message.term > this.term && !this.hearsLeader() && this.log.isUpToDate(message.lastIndex, message.lastTerm);
+      message.term > this.term && !this.hearsLeader() && this.ballot.favours(message.lastIndex, message.lastTerm);
     const term = granted ? message.term : this.term;
     this.outbox.send({ type: "preVoteReply", ...this.envelope(message.from), term, granted });
   }
 
   private voteRequest(message: VoteRequest): void {
-    const free = this.hard.vote === message.from || (this.hard.vote === 0 && this.knownLeader === 0);
-    const granted = free && this.log.isUpToDate(message.lastIndex, message.lastTerm);
+    const free = this.vote === message.from || (this.vote === 0 && this.knownLeader === 0);
+    const granted = free && this.ballot.favours(message.lastIndex, message.lastTerm);
     if (granted) {
-      if (this.hard.vote === 0) this.setHardState({ term: this.term, vote: message.from });
+      this.ballot.give(message.from);
       this.restartElectionTimer();
     }
     this.outbox.send({ type: "voteReply", ...this.envelope(message.from), granted });
@@ -354,7 +372,7 @@ export class Raft {
     this.currentRole = "candidate";
     this.knownLeader = 0;
     this.sinceLeaderMs = Number.POSITIVE_INFINITY;
-    if (phase === "vote") this.setHardState({ term: this.term + 1, vote: this.options.self });
+    if (phase === "vote") this.ballot.stand(this.options.self);
     const term = phase === "vote" ? this.term : this.term + 1;
     const { voters } = this.configuration;
     const election = new Election(phase, term, voters);
@@ -386,7 +404,7 @@ export class Raft {
       this.leaseTime.stop();
       this.restartElectionTimer();
     }
-    if (term > this.term) this.setHardState({ term, vote: 0 });
+    if (term > this.term) this.ballot.enter(term);
     this.currentRole = "follower";
     this.election = undefined;
     this.knownLeader = leader;
@@ -406,22 +424,15 @@ export class Raft {
   private append(message: AppendRequest): void {
     const envelope = this.envelope(message.from);
     if (message.prevIndex >= this.log.compacted.index && this.log.term(message.prevIndex) !== message.prevTerm) {
-      const hintIndex = this.log.lastIndexWithTermAtMost(message.prevTerm, message.prevIndex);
-      this.outbox.send({
-        type: "appendReply",
-        ...envelope,
-        success: false,
-        index: message.prevIndex,
-        hintTerm: this.log.term(hintIndex) ?? 0,
-        hintIndex,
-      });
+      this.outbox.send(refused(envelope, this.log, message, this.repairing));
       return;
     }
     const index = this.appendEntries(message);
+    this.refilled();
     // A full disk is silent: an answer would only bring the same entries again, at once.
     if (index === message.prevIndex && message.entries.length > 0) return;
     this.log.commitTo(Math.min(message.commitIndex, index));
-    const reply = { type: "appendReply", ...envelope, success: true, index, hintTerm: 0, hintIndex: 0 } as const;
+    const reply = accepted(envelope, index, this.repairing);
     // PROTOCOLS D2: the reply covers only what is durable here, duplicates included.
     if (index <= this.log.durableIndex) this.outbox.send(reply);
     else this.outbox.sendAfterFlush(reply);
@@ -455,34 +466,21 @@ export class Raft {
 
   private heartbeat(message: Heartbeat): void {
     this.log.commitTo(Math.min(message.commitIndex, this.log.lastIndex));
-    if (message.round > 0) {
-      this.outbox.send({ type: "heartbeatReply", ...this.envelope(message.from), round: message.round });
-    }
+    const { round, commitIndex, term } = message;
+    const envelope = this.envelope(message.from);
+    if (round > 0) this.outbox.send({ type: "heartbeatReply", ...envelope, round });
+    // ↯ An idle leader that had our acknowledgement of all its entries sends none, and never hears that they are lost.
+    if (!this.repairing || commitIndex <= this.log.lastIndex) return;
+    this.outbox.send(refused(envelope, this.log, { prevIndex: commitIndex, prevTerm: term }, true));
   }
 
-  /**
-   * A voter of the configuration in force, or of the one before while the newest has not committed: ↯ of two voters the leader
-   * appends its own removal and crashes. The other lacks that entry and is not elected without the first, which must stand,
-   * though it does not count itself (thesis §4.2.2). Whoever is asked for a vote gives it, learner or not (§4.1): ours may be
-   * an old configuration.
-   */
   private get mayStand(): boolean {
-    const { current } = this.log.configurations;
-    const { self } = this.options;
-    if (roleIn(current.configuration, self) === "voter") return true;
-    // The one before, and not the one as of the commit index: that is 0 after a restart.
-    const before = this.log.configurations.at(current.index - 1);
-    return current.index > this.log.commitIndex && roleIn(before, self) === "voter";
+    return !this.repairing && isCandidate(this.log, this.options.self);
   }
 
   /** Within the minimum election time-out of a leader's word, or leading: an election would only disturb (R1). */
   private hearsLeader(): boolean {
     return this.leadership !== undefined || this.sinceLeaderMs < this.options.electionTimeoutMs;
-  }
-
-  private setHardState(hardState: HardState): void {
-    this.hard = hardState;
-    this.outbox.setHardState(hardState);
   }
 
   private restartElectionTimer(): void {

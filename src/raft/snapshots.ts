@@ -10,6 +10,9 @@ import type { ReplicaId, Snapshot, SnapshotChunk, SnapshotReply, SnapshotState }
 interface ReplicaState {
   readonly term: number;
   readonly leader: ReplicaId;
+  readonly repairing: boolean;
+  /** The log was moved forward. */
+  refilled(): void;
 }
 
 /** A snapshot that comes in piece by piece. */
@@ -156,6 +159,7 @@ export class Snapshots {
     this.end(snapshot);
     const isNews = !this.leads && snapshot.index > this.log.commitIndex;
     if (isNews && !this.log.install(snapshot)) this.outbox.restart(this.log.compacted);
+    this.replica.refilled();
     this.answer(snapshot, "installed");
     return isNews;
   }
@@ -206,7 +210,7 @@ export class Snapshots {
 
   private answer(snapshot: Snapshot, state: SnapshotState): void {
     const { incoming, log } = this;
-    const { term, leader } = this.replica;
+    const { term, leader, repairing } = this.replica;
     if (leader === 0 || this.leads) return;
     const durableBytes = incoming !== undefined && isSame(incoming.snapshot, snapshot) ? incoming.durableBytes : 0;
     const offset = state === "installed" ? snapshot.totalBytes : durableBytes;
@@ -220,6 +224,7 @@ export class Snapshots {
       index: snapshot.index,
       offset,
       state,
+      ...(repairing && { repairing: true }),
     };
     // PROTOCOLS D2: what the log holds of it may not be durable yet.
     if (state !== "installed" || snapshot.index <= log.durableIndex) this.outbox.send(reply);

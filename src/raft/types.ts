@@ -27,7 +27,22 @@ export interface HardState {
   readonly term: number;
   /** The candidate that got this replica's vote in `term`, or 0. */
   readonly vote: ReplicaId;
+  /** Present: this replica lost entries that it had acknowledged, and is being repaired. */
+  readonly floor?: Floor;
 }
+
+/**
+ * How far a log reached that was lost (PROTOCOLS D7): its last index and term. Until the log is as far again, its replica
+ * counts as one that has it all and says nothing.
+ */
+export interface Floor {
+  /** {@link UNKNOWN_INDEX}: nobody knows, but no entry was of a later term. */
+  readonly index: number;
+  readonly term: number;
+}
+
+/** Behind any entry. */
+export const UNKNOWN_INDEX: number = Number.MAX_SAFE_INTEGER;
 
 /** Who belongs to a group. Voters elect and commit; learners get the log and are counted nowhere (PROTOCOLS R5). */
 export interface Configuration {
@@ -135,6 +150,8 @@ export interface AppendReply extends Envelope {
   readonly hintTerm: number;
   /** … and the largest index that may match. */
   readonly hintIndex: number;
+  /** The follower has lost entries, perhaps ones that it acknowledged, and counts for no commit until it has them again. */
+  readonly repairing?: true;
 }
 
 /** Keeps followers calm, confirms leadership for a read round (PROTOCOLS R3, R4) and carries lease time (T1). */
@@ -175,6 +192,8 @@ export interface SnapshotReply extends Envelope {
   readonly index: number;
   /** Bytes of it that the follower holds durably, from the first on. */
   readonly offset: number;
+  /** As in {@link AppendReply}. */
+  readonly repairing?: true;
   /**
    * "installed": the follower holds all up to `index`, durably, by this snapshot or otherwise. "refused": it cannot take it
    * now, for want of room or because its bytes were not what they should be; asked later it says what it has then.

@@ -136,9 +136,17 @@ export interface NodeStatus extends Leadership {
   readonly transferringTo: string | undefined;
   /** Takes requests: knows a leader, and its own ingress is registered. */
   readonly ready: boolean;
+  /** What the log lost and has not got back yet (PROTOCOLS D7); undefined: nothing. */
+  readonly repair: RepairStatus | undefined;
   /** Why this node applies and serves nothing any more (PROTOCOLS R7, R8); undefined: it does. */
   readonly stopped: StoppedGroup | undefined;
   readonly startedAtMs: number;
+}
+
+export interface RepairStatus {
+  /** What must be there again; undefined: nobody knows how much was there, so an entry of a later term than `untilTerm`. */
+  readonly untilIndex: number | undefined;
+  readonly untilTerm: number;
 }
 
 export interface MemberStatus {
@@ -172,6 +180,9 @@ export interface NodeStatistics {
   readonly proposals: number;
   readonly forwarded: number;
   readonly readRounds: number;
+  /** Logs that were found damaged at the start, and began anew. */
+  readonly repairs: number;
+  readonly refilledEntries: number;
   readonly framesSent: number;
   readonly framesReceived: number;
   readonly framesDropped: number;

@@ -96,6 +96,24 @@ export const figures: readonly Figure[] = [
     (s) => s.statistics().readRounds,
   ],
   [
+    "mufakat_repairing",
+    "gauge",
+    "1 while this node has not got back from the others what its damaged log lost, else 0; GET /cluster says how much that is.",
+    (s) => Number(s.group.status().repair !== undefined),
+  ],
+  [
+    "mufakat_repairs_total",
+    "counter",
+    "Damaged logs that began anew at the start of this process.",
+    (s) => s.statistics().repairs,
+  ],
+  [
+    "mufakat_repair_refilled_entries_total",
+    "counter",
+    "Log entries written in the place of lost ones.",
+    (s) => s.statistics().refilledEntries,
+  ],
+  [
     "mufakat_raft_applied_entries_total",
     "counter",
     "Log entries applied since the start.",

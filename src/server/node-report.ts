@@ -6,8 +6,8 @@ import type { PeerStatistics } from "../io/peer-options.ts";
 import type { DirectoryIdentity } from "../io/directory-identity.ts";
 import { roleIn } from "../raft/configuration.ts";
 import type { Raft } from "../raft/raft.ts";
-import type { ReplicaId } from "../raft/types.ts";
-import type { MemberStatus, NodeStatistics, NodeStatus } from "./control-group.ts";
+import { type ReplicaId, UNKNOWN_INDEX } from "../raft/types.ts";
+import type { MemberStatus, NodeStatistics, NodeStatus, RepairStatus } from "./control-group.ts";
 import type { Member } from "./membership.ts";
 import type { StoppedGroup } from "./stopped-group.ts";
 import { version } from "./version.ts";
@@ -47,10 +47,17 @@ export function nodeStatus(sources: ReportSources): NodeStatus {
     members: members.map((member) => memberStatus(sources, member)),
     nextReplica: raft.configuration.facts?.nextReplica ?? 0,
     transferringTo: members.find((member) => member.replica === raft.transferee)?.nodeId,
-    ready: raft.leader !== 0 && sources.registered && sources.stopped === undefined,
+    ready: raft.leader !== 0 && sources.registered && sources.stopped === undefined && !raft.repairing,
+    repair: repairStatus(raft),
     stopped: sources.stopped,
     startedAtMs: sources.startedAtMs,
   };
+}
+
+function repairStatus({ floor }: Raft): RepairStatus | undefined {
+  if (floor === undefined) return undefined;
+  const untilIndex = floor.index === UNKNOWN_INDEX ? undefined : floor.index;
+  return { untilIndex, untilTerm: floor.term };
 }
 
 /** A learner follows as a follower does, and is not asked to lead. */
@@ -82,7 +89,7 @@ export interface StatisticsSources {
     readonly stateChecks: { readonly checks: number; readonly agreedIndex: number };
   };
   readonly peers: PeerStatistics;
-  readonly log: { readonly flushedBytes: number };
+  readonly log: { readonly flushedBytes: number; readonly repair: object | undefined };
   readonly loop: Pick<EventLoopTurns, "waitMs" | "longestWaitMs">;
   /** Requests that wait for a lock to change. */
   readonly observers: number;
@@ -111,6 +118,8 @@ export function nodeStatistics({
     proposals: engine.proposals,
     forwarded: engine.forwarded,
     readRounds: engine.readRounds,
+    repairs: Number(log.repair !== undefined),
+    refilledEntries: engine.refilledEntries,
     framesSent: peers.framesSent,
     framesReceived: peers.framesReceived,
     framesDropped: peers.framesDropped,

@@ -11,7 +11,6 @@ import { lockProtocol } from "../engine/lock-protocol.ts";
 import { systemClock } from "../io/clocks.ts";
 import { type DataDirectory, hasIdentity, openDataDirectory, refuseDirectory } from "../io/data-directory.ts";
 import type { FreshIdentity } from "../io/directory-identity.ts";
-import { FileVolume } from "../io/file-volume.ts";
 import { nodeFactsOf, TcpPeerNetwork } from "../io/peer-network.ts";
 import { systemRandom } from "../io/random.ts";
 import { EventLoopTurns } from "../io/turns.ts";
@@ -25,8 +24,8 @@ import { ExistingCluster } from "./join-cluster.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { SegmentedLog } from "../wal/log.ts";
-import { SnapshotFormatError, SnapshotLostError } from "../wal/errors.ts";
-import { openLog } from "../wal/open-log.ts";
+import type { SnapshotStore } from "../wal/snapshot-store.ts";
+import { SnapshotFormatError } from "../wal/errors.ts";
 import type { CreateApplication } from "./application.ts";
 import { DEFAULT_CLUSTER_NAME, type NodeConfiguration } from "./configuration.ts";
 import { EngineControlGroup } from "./engine-control-group.ts";
@@ -36,6 +35,7 @@ import { HttpStatistics } from "./http-statistics.ts";
 import { clusterId, firstConfiguration, membersOf } from "./membership.ts";
 import { Metrics } from "./metrics.ts";
 import { nodeStatistics, nodeStatus } from "./node-report.ts";
+import { explainDamage, openNodeLog, tellEnd } from "./open-node-log.ts";
 import { openSnapshots, tellSnapshot } from "./open-snapshots.ts";
 import { randomId } from "./random-id.ts";
 import { createRun } from "./run.ts";
@@ -102,6 +102,8 @@ class Node implements RunningNode {
   private stopping: Promise<void> | undefined;
   private knownLeader: string | undefined;
   private stoppedGroup: StoppedGroup | undefined;
+  /** Other nodes have what a damaged log has lost. */
+  private canRepair = false;
   /** It cannot go on: there is nothing left to hand over. */
   private broken = false;
 
@@ -144,6 +146,7 @@ class Node implements RunningNode {
     const engine = new Engine(self, ports, {
       failed: (error) => this.fail(explained(directory, error)),
       groupStopped: (group, stop) => this.groupStopped(group, stop, directory),
+      repaired: (group, index) => tellEnd(this.parts.log, group, index),
       turnTooLong: (turn) => warnings.warn(turn),
       leaderChanged: (group, term, leader) => this.leaderChanged(group, term, leader),
       handingOver: (group, term, to) => this.handingOver(group, term, to),
@@ -378,8 +381,7 @@ class Node implements RunningNode {
 
   private async openStorage(directory: DataDirectory) {
     const snapshots = this.explaining(directory, () => openSnapshots(directory, (close) => this.opened.push(close)));
-    const log = await this.openLog(directory);
-    this.explaining(directory, () => snapshots.store.requireFor(log.recovered));
+    const log = await this.openLog(directory, snapshots.store);
     return { snapshots, log };
   }
 
@@ -388,33 +390,22 @@ class Node implements RunningNode {
     try {
       return work();
     } catch (error) {
-      if (error instanceof SnapshotFormatError || error instanceof SnapshotLostError)
-        throw new StartError(error.message);
+      if (error instanceof SnapshotFormatError) throw new StartError(error.message);
       throw refuseDirectory(path, error);
     }
   }
 
-  private openLog(directory: DataDirectory): Promise<SegmentedLog> {
-    const { promise, resolve, reject } = Promise.withResolvers<SegmentedLog>();
-    const refuse = (error: unknown): void => {
-      const refusal = refuseDirectory(directory.path, error);
-      // What the log itself says is a sentence already.
-      reject(
-        refusal instanceof StartError
-          ? refusal
-          : new StartError(error instanceof Error ? error.message : "The log cannot be opened."),
-      );
-    };
-    try {
-      const onSynced = (durationMs: number): void => this.syncTimes.observe(durationMs);
-      const volume = new FileVolume(directory.logDirectory, { onSynced });
-      this.opened.push(() => volume.close());
-      const options = { identity: () => systemRandom.identity(), directory: directory.logDirectory };
-      openLog(volume, options, (error, log) => (log === undefined ? refuse(error) : resolve(log)));
-    } catch (error) {
-      refuse(error);
-    }
-    return promise;
+  private openLog(directory: DataDirectory, snapshots: SnapshotStore): Promise<SegmentedLog> {
+    const { voters } = directory.identity.membership ?? this.first;
+    this.canRepair = directory.hasMet || voters.length > 1;
+    return openNodeLog(directory, {
+      nodeId: this.configuration.nodeId,
+      snapshots,
+      canRepair: this.canRepair,
+      log: this.parts.log,
+      opened: (close) => this.opened.push(close),
+      onSynced: (durationMs) => this.syncTimes.observe(durationMs),
+    });
   }
 
   private groupOptions(machine: LockMachine) {
@@ -468,7 +459,7 @@ class Node implements RunningNode {
     } catch (error) {
       this.turns.stop();
       this.started?.group.break();
-      this.fail(error instanceof Error ? error : new Error(String(error)));
+      this.fail(error instanceof Error ? explainDamage(error, this.canRepair) : new Error(String(error)));
     }
   }
 

@@ -155,6 +155,12 @@ export class MemoryVolume implements Volume {
     file.cache.set(bytes, offset);
   }
 
+  /** The file ends there from now on. */
+  cut(name: string, size: number): void {
+    const { durable, cache } = this.file(name);
+    this.files.set(name, { durable: durable.slice(0, size), cache: cache.slice(0, size), dirty: new Set() });
+  }
+
   /** As a person would delete it: for good. */
   lose(name: string): void {
     this.files.delete(name);

@@ -95,6 +95,9 @@ export class Nemesis {
       case "transfer":
         this.transfer();
         return;
+      case "rot":
+        this.rot(node);
+        return;
     }
   }
 
@@ -132,6 +135,15 @@ export class Nemesis {
       this.note(0, "room again", { nodes: full.map(({ id }) => id) });
       for (const each of full) each.setRoom(Number.POSITIVE_INFINITY);
     });
+  }
+
+  /** The disk of a node that is down. Of a minority at a time: what a majority has lost nobody can bring back. */
+  private rot(node: SimNode): void {
+    const damaged = this.nodes.filter((each) => each !== node && !each.isSound).length;
+    if (!node.isSound || damaged >= Math.floor((this.nodes.length - 1) / 2)) return;
+    this.crash(node);
+    node.crash("process");
+    node.rot(this.random);
   }
 
   private pause(node: SimNode): void {

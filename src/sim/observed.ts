@@ -44,6 +44,10 @@ export class ObservedLog implements WriteAheadLog {
     });
   }
 
+  settle(): void {
+    this.log.settle();
+  }
+
   /** Else it waits for room, and no term or vote behind it is written meanwhile. */
   private checkRoom(records: readonly LogRecord[]): void {
     const { entryBytes } = this.room;

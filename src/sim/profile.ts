@@ -51,6 +51,7 @@ export const faultKinds = [
   "diskError",
   "diskFull",
   "transfer",
+  "rot",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -66,6 +67,7 @@ const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   diskError: 3000,
   diskFull: 1500,
   transfer: 500,
+  rot: 1500,
 };
 
 export function drawProfile(random: Prng, nodes: number | undefined): Profile {

@@ -30,6 +30,7 @@ export class Recovery {
     const { poisonIndex } = simulation.hooks;
     if (poisonIndex !== undefined) this.upgrade(poisonIndex);
     this.until("there is one established leader that all follow", () => this.leader() !== undefined);
+    this.until("every node is repaired", () => simulation.nodes.every(({ isSound }) => isSound));
     this.until("all nodes know that every disk has room", () => this.processes().every(seesRoom));
     const target = simulation.checks.raft.committedIndex;
     this.until(`all nodes apply entry ${target}`, () =>

@@ -31,6 +31,8 @@ export interface SimFigures {
   readonly handovers: number;
   /** Snapshots that nodes made, and those of leaders that they put in force; what came to nothing of both. */
   readonly snapshots: SimNode["snapshots"];
+  /** Logs that were damaged and began anew. */
+  readonly repairs: number;
   /** Comparisons of states by the nodes that run at the end. */
   readonly stateChecks: number;
   readonly faults: Readonly<Record<FaultKind, number>>;
@@ -103,6 +105,7 @@ function figures(simulation: Simulation): SimFigures {
     powerCrashes: nemesis.powerCrashes,
     handovers: nemesis.handovers,
     snapshots: sumOf(nodes.map(({ snapshots }) => snapshots)),
+    repairs: nodes.reduce((sum, node) => sum + node.repairs, 0),
     stateChecks: nodes.reduce((sum, { process }) => sum + (process?.host.stateChecks.checks ?? 0), 0),
     faults: nemesis.counts,
     ends: workload.ends,

@@ -10,6 +10,9 @@ import { FEATURE_LEVEL } from "../kernel/feature-level.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { ReplicaId } from "../raft/types.ts";
+import type { Prng } from "../kernel/prng.ts";
+import { HardStateCopy } from "../wal/hard-state-copy.ts";
+import type { SegmentedLog } from "../wal/log.ts";
 import { SnapshotStore } from "../wal/snapshot-store.ts";
 import { openLog } from "../wal/open-log.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
@@ -19,6 +22,7 @@ import { DurableSnapshots } from "./checks/snapshot-checks.ts";
 import { MemorySnapshotFiles } from "./memory-snapshot-files.ts";
 import { MemoryJournal } from "./memory-journal.ts";
 import { ObservedLog, ObservedMachine } from "./observed.ts";
+import { rot } from "./rot.ts";
 import type { SimEvent } from "./scheduler.ts";
 import { SimSnapshotMaker } from "./sim-snapshots.ts";
 import { SimClock } from "./sim-clock.ts";
@@ -49,6 +53,10 @@ export class SimNode {
   private alive = false;
   private volume: MemoryVolume;
   private snapshotFiles: MemorySnapshotFiles;
+  private votes: MemoryVolume;
+  /** Its files were damaged, and it has not started since. */
+  private rotten = false;
+  repairs = 0;
   /** Since the beginning, by all processes. */
   readonly snapshots = { taken: 0, failed: 0, installed: 0, refused: 0 };
   private readonly journal = new MemoryJournal();
@@ -62,6 +70,8 @@ export class SimNode {
   private syncTimes = new SyncTimes();
   /** Of its program: a node that comes back has a new one, where the run has those. */
   private featureLevel = FEATURE_LEVEL;
+  /** When it was asked or ended last. */
+  private repairing = false;
 
   /** @param crashed told when the process died */
   constructor(
@@ -74,6 +84,14 @@ export class SimNode {
     this.clock = new SimClock(scheduler, 1 + profile.clockSkew * (2 * random.next() - 1), random.int(1_000_000));
     this.volume = this.newVolume();
     this.snapshotFiles = this.newSnapshotFiles();
+    this.votes = this.newVolume();
+  }
+
+  /** It has all that it ever acknowledged, as far as anybody knows. */
+  get isSound(): boolean {
+    if (this.rotten) return false;
+    if (this.process !== undefined) this.repairing = this.process.host.raft.repairing;
+    return !this.repairing;
   }
 
   get running(): boolean {
@@ -86,19 +104,37 @@ export class SimNode {
     if (world.hooks.wipes === true && this.life > 0) {
       this.volume = this.newVolume();
       this.snapshotFiles = this.newSnapshotFiles();
+      this.votes = this.newVolume();
     }
     if (this.life > 0) this.upgrade();
     this.alive = true;
     this.turnRequested = false;
     const life = ++this.life;
     world.trace.add(world.scheduler.nowMs, this.id, "starts");
-    const volume = this.timed(world.hooks.volume?.(this.volume) ?? this.volume);
-    openLog(volume, { identity: () => world.identity(), segmentBytes: world.profile.segmentBytes }, (error, log) => {
+    const hooked = (volume: MemoryVolume): Volume => world.hooks.volume?.(volume) ?? volume;
+    const store = new SnapshotStore(this.snapshotFiles);
+    const options = {
+      identity: () => world.identity(),
+      segmentBytes: world.profile.segmentBytes,
+      copy: HardStateCopy.open(hooked(this.votes)),
+      snapshots: store,
+      repair: { groups: [0], hasMet: false },
+    };
+    const volume = this.timed(hooked(this.volume));
+    openLog(volume, options, (error, log) => {
       if (life !== this.life) return;
-      if (log !== undefined) this.run(log, volume, life);
+      if (log !== undefined) this.opened(log, store, volume, life);
       else if (error?.message === DISK_ERROR || error === NO_ROOM) this.later(0, () => this.crash("process"));
       else throw new Violation("D4 a log opens after a crash", error?.message ?? "no log");
     });
+  }
+
+  /** While it is down. */
+  rot(random: Prng): void {
+    const done = rot(random, this.volume, this.votes);
+    if (done === undefined) return;
+    this.rotten = true;
+    this.world.trace.add(this.world.scheduler.nowMs, this.id, "rots", done);
   }
 
   crash(kind: CrashKind): void {
@@ -108,6 +144,7 @@ export class SimNode {
     this.life++;
     this.alive = false;
     this.process?.engine.stop();
+    this.repairing = !this.isSound;
     this.process = undefined;
     this.paused = false;
     this.backlog.length = 0;
@@ -116,13 +153,12 @@ export class SimNode {
     network.detach(this.id);
     checks.lease.stopped(this.id);
     const next = (): number => random.next();
-    if (kind === "power") {
-      this.volume.crashPower(next);
-      this.snapshotFiles.crashPower(next);
-    } else {
-      this.volume.crashProcess(next);
-      this.snapshotFiles.crashProcess();
+    for (const volume of [this.volume, this.votes]) {
+      if (kind === "power") volume.crashPower(next);
+      else volume.crashProcess(next);
     }
+    if (kind === "power") this.snapshotFiles.crashPower(next);
+    else this.snapshotFiles.crashProcess();
     this.crashed(this);
   }
 
@@ -172,9 +208,9 @@ export class SimNode {
 
   failDisk(): void {
     this.diskFails = true;
-    // Snapshots are synced seldom.
-    if (this.world.random.chance(0.3)) this.snapshotFiles.failNextSync(new Error(DISK_ERROR));
-    else this.volume.failNextSync(new Error(DISK_ERROR));
+    // Snapshots are synced seldom, votes less often than entries.
+    const file = this.world.random.pick([this.volume, this.volume, this.votes, this.snapshotFiles]);
+    file.failNextSync(new Error(DISK_ERROR));
   }
 
   /** Runs later in this process; never, if it dies before. */
@@ -191,13 +227,29 @@ export class SimNode {
     this.later(this.world.random.next() * 0.1, () => this.turn());
   }
 
-  private run(opened: WriteAheadLog, volume: Volume, life: number): void {
+  private opened(log: SegmentedLog, store: SnapshotStore, volume: Volume, life: number): void {
+    const { world, id } = this;
+    const { repair } = log;
+    if (repair !== undefined) {
+      world.trace.add(world.scheduler.nowMs, id, "is repaired", repair);
+      check(this.rotten, "D7 only damage is repaired", () => `${this.name}: ${repair.damage}`);
+      this.repairs++;
+    }
+    const durable = new DurableSnapshots(this.name, this.snapshotFiles);
+    world.checks.raft.started(id, log.recovered.get(0), durable, this.rotten);
+    this.rotten = false;
+    this.run(log, store, volume, durable, life);
+  }
+
+  private run(
+    opened: WriteAheadLog,
+    store: SnapshotStore,
+    volume: Volume,
+    durable: DurableSnapshots,
+    life: number,
+  ): void {
     const { world, id } = this;
     const { profile, hooks, checks, random } = world;
-    const store = new SnapshotStore(this.snapshotFiles);
-    store.requireFor(opened.recovered);
-    const durable = new DurableSnapshots(this.name, this.snapshotFiles);
-    checks.raft.started(id, opened.recovered.get(0), durable);
     const observed = new ObservedLog(id, opened, checks.raft, durable);
     const log = hooks.log?.(observed) ?? observed;
     const { machine: program, locks } = this.newMachine();
@@ -215,6 +267,7 @@ export class SimNode {
         leaderChanged: () => {},
         diskChanged: (state) => world.trace.add(world.scheduler.nowMs, id, `disk ${state}`),
         turnTooLong: () => {},
+        repaired: (_group, index) => world.trace.add(world.scheduler.nowMs, id, `is whole again at ${index}`),
         groupStopped: (_group, stop) => this.groupStopped(stop),
         snapshotNews: (_group, news) => this.snapshotNews(news),
         handingOver: (_group, term, to) =>

@@ -1,5 +1,15 @@
-/** What was durable is damaged. Never repaired by guessing (PROTOCOLS D4); repair from peers is D7's. */
-export class LogCorruptError extends Error {
+/** What was durable is damaged, or gone. Never repaired by guessing (PROTOCOLS D4), but from peers (D7). */
+export class LogDamageError extends Error {
+  /** @param damage what, and where; without a full stop */
+  constructor(
+    readonly damage: string,
+    advice = "restore the data directory from a backup or replace the node",
+  ) {
+    super(`${damage}: ${advice}.`);
+  }
+}
+
+export class LogCorruptError extends LogDamageError {
   override name = "LogCorruptError";
 
   /** @param what is wrong, without a full stop */
@@ -8,21 +18,31 @@ export class LogCorruptError extends Error {
     readonly offset: number,
     what: string,
   ) {
-    super(
-      `The log is damaged in ${file} at offset ${offset} (${what}): restore the data directory from a backup or replace the node.`,
-    );
+    super(`The log is damaged in ${file} at offset ${offset} (${what})`);
   }
 }
 
 /** What the log has forgotten is in no snapshot that can be read. */
-export class SnapshotLostError extends Error {
+export class SnapshotLostError extends LogDamageError {
   override name = "SnapshotLostError";
 
   /** @param damaged the files that were snapshots of the group */
   constructor(group: number, index: number, damaged: readonly string[]) {
     const why = damaged.length === 0 ? "is missing" : `is damaged (${damaged.join(", ")})`;
     super(
-      `The snapshot of group ${group} that holds its entries up to ${index} ${why} and the log does not reach back to an earlier one: restore the data directory from a backup or replace the node.`,
+      `The snapshot of group ${group} that holds its entries up to ${index} ${why} and the log does not reach back to an earlier one`,
+    );
+  }
+}
+
+/** Nothing that can be read says whom this node gave its vote: with its old identity it must never vote again (PROTOCOLS M1). */
+export class AmnesiaError extends LogDamageError {
+  override name = "AmnesiaError";
+
+  constructor(damage: string) {
+    super(
+      `The node has lost its term and its vote (${damage})`,
+      "replace it with `mufakat cluster replace`, and start it with an empty --data and --join",
     );
   }
 }

@@ -1,13 +1,15 @@
 import { assert } from "../kernel/assert.ts";
 import { ByteWriter } from "../kernel/bytes.ts";
 import type { GroupLog } from "../raft/storage.ts";
-import type { Entry, GroupId } from "../raft/types.ts";
+import type { Entry, GroupId, HardState } from "../raft/types.ts";
 import type { EntryLog } from "./entry-log.ts";
 import type { PinnedExcerpt } from "./excerpt.ts";
-import { type FlushId, UNIT_HEAD_BYTES, alignUnit, sealUnit } from "./frame.ts";
+import { type FlushId, MARK_BYTES, UNIT_HEAD_BYTES, alignUnit, encodeMark, sealUnit } from "./frame.ts";
+import type { HardStateCopy } from "./hard-state-copy.ts";
 import { carriedForward, oldestNeeded, writeLogHead } from "./log-head.ts";
 import { writeRecord } from "./record-codec.ts";
 import type { LogRecord, LogRoom, WriteAheadLog } from "./records.ts";
+import type { RepairReport } from "./repair.ts";
 import { SEGMENT_HEAD_BYTES, type Segment } from "./segment.ts";
 import { SegmentCleaner } from "./segment-cleaner.ts";
 import { type SegmentPool, asError } from "./segment-pool.ts";
@@ -40,6 +42,10 @@ export interface SegmentedLogParts {
   readonly end: number;
   readonly flush: FlushId;
   readonly oldest: Oldest;
+  /** Absent: hard states are in the log alone, and a log that is damaged cannot be repaired. */
+  readonly copy: HardStateCopy | undefined;
+  /** Present: the log was damaged, and began anew. */
+  readonly repair?: RepairReport | undefined;
 }
 
 /** What is written as one unit. */
@@ -55,6 +61,7 @@ interface Flush {
 /** The log once it is open: writes units one after the other, each durable before the next. */
 export class SegmentedLog implements WriteAheadLog, LogRoom {
   readonly recovered: ReadonlyMap<GroupId, GroupLog>;
+  readonly repair: RepairReport | undefined;
   /** Since the log was opened. */
   flushes = 0;
   flushedBytes = 0;
@@ -63,6 +70,7 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
   private readonly entries: EntryLog;
   private readonly pool: SegmentPool;
   private readonly cleaner: SegmentCleaner;
+  private readonly copy: HardStateCopy | undefined;
   private readonly oldestKept: number;
   private headedFrom: number;
   private segment: Segment;
@@ -73,6 +81,8 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
   private unit = new ByteWriter(64 * 1024);
   private flushing = false;
   private failed = false;
+  /** The mark of the last flush is written. */
+  private isSettled = true;
 
   /** Use `openLog`. */
   constructor(parts: SegmentedLogParts) {
@@ -80,6 +90,8 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
     this.volume = volume;
     this.entries = parts.entries;
     this.pool = parts.pool;
+    this.copy = parts.copy;
+    this.repair = parts.repair;
     this.recovered = parts.recovered;
     this.segment = parts.segment;
     this.end = parts.end;
@@ -125,6 +137,7 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
     assert(!this.flushing, "no flush is written before the previous one is durable");
     for (const record of records) this.entries.accept(record);
     this.flushing = true;
+    this.isSettled = false;
     if (this.pool.failure !== undefined) {
       this.fail(this.pool.failure, onDurable);
       return;
@@ -191,7 +204,22 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
     }
     this.volume.sync(segment.name, (error) => {
       if (error !== undefined) this.fail(error, flush.onDurable);
-      else this.finish(flush, id, bytes.length, oldest);
+      else this.copyHardStates(flush, id, () => this.finish(flush, id, bytes.length, oldest));
+    });
+  }
+
+  /** Terms and votes change rarely: all other flushes cost nothing here (PROTOCOLS D7). */
+  private copyHardStates({ records, onDurable }: Flush, { sequence }: FlushId, then: () => void): void {
+    if (this.copy === undefined || !records.some(({ type }) => type === "hardState")) {
+      then();
+      return;
+    }
+    const states = new Map<GroupId, HardState>();
+    for (const [group, { hardState }] of this.entries.groups) states.set(group, hardState);
+    for (const record of records) if (record.type === "hardState") states.set(record.group, record.hardState);
+    this.copy.write(states, sequence, (error) => {
+      if (error !== undefined) this.fail(error, onDurable);
+      else then();
     });
   }
 
@@ -215,6 +243,17 @@ export class SegmentedLog implements WriteAheadLog, LogRoom {
     this.cleaner.release(oldest);
     this.pool.prepare();
     onDurable();
+  }
+
+  /**
+   * Nothing was written for a while: the mark of the last flush follows by itself, unsynced as ever. Without it that flush would look
+   * torn if it were damaged later, and be cut, acknowledged or not.
+   */
+  settle(): void {
+    const { segment, end, durable } = this;
+    if (this.flushing || this.failed || this.isSettled || durable.sequence === 0) return;
+    this.isSettled = true;
+    if (end + MARK_BYTES <= segment.bytes) this.volume.write(segment.name, end, encodeMark(segment, durable));
   }
 
   private removed(segment: number): void {

@@ -1,13 +1,16 @@
 import type { GroupLog } from "../raft/storage.ts";
-import type { GroupId } from "../raft/types.ts";
+import type { GroupId, HardState } from "../raft/types.ts";
 import { EntryLog } from "./entry-log.ts";
-import { LogCorruptError } from "./errors.ts";
+import { AmnesiaError, LogCorruptError, LogDamageError } from "./errors.ts";
 import { type FlushId, MARK_BYTES, encodeMark } from "./frame.ts";
+import { HARD_STATE_FILE, type HardStateCopy } from "./hard-state-copy.ts";
 import { SegmentedLog } from "./log.ts";
 import { Recovery } from "./recovery.ts";
+import { type RepairOptions, repairLog } from "./repair.ts";
 import { type Scan, scanLog } from "./scan.ts";
 import { SEGMENT_HEAD_BYTES, type Segment, encodeSegmentHead, segmentName } from "./segment.ts";
 import { SegmentPool, asError } from "./segment-pool.ts";
+import type { SnapshotStore } from "./snapshot-store.ts";
 import type { Volume } from "./volume.ts";
 
 const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
@@ -22,14 +25,20 @@ export interface LogOptions {
   readonly segmentBytes?: number;
   /** How a person finds the volume: stands before file names in messages. */
   readonly directory?: string;
+  /** The second copy of what a node must not forget. Absent: there is none. */
+  readonly copy?: HardStateCopy;
+  /** What the logs have forgotten must be in one of them. Absent: there are none. */
+  readonly snapshots?: Pick<SnapshotStore, "requireFor">;
+  /** Absent: a log that is damaged is not opened. */
+  readonly repair?: RepairOptions;
 }
 
 /** @param log undefined if and only if there is an error */
 export type Opened = (error: Error | undefined, log: SegmentedLog | undefined) => void;
 
 /**
- * Opens or makes the log. `done` is called once, perhaps before `openLog` returns, with the log or with
- * {@link LogCorruptError}, {@link LogFormatError} or an error of the disk.
+ * Opens or makes the log. `done` is called once, perhaps before `openLog` returns, with the log or with a
+ * {@link LogDamageError}, {@link LogFormatError} or an error of the disk.
  *
  * Before it is called, the tail is durable (PROTOCOLS D5): what was read may stand in the page cache
  * alone, if the process died before its fdatasync or because of it, so the last flush is written again.
@@ -49,6 +58,7 @@ class Opening {
   private readonly pathOf: (name: string) => string;
   private readonly entries: EntryLog;
   private readonly recovery: Recovery;
+  private readonly segmentBytes: number;
 
   constructor(
     private readonly volume: Volume,
@@ -59,6 +69,7 @@ class Opening {
     this.pathOf = (name) => (directory === undefined ? name : `${directory}/${name}`);
     this.entries = new EntryLog(volume, this.pathOf);
     this.recovery = new Recovery(this.entries, this.pathOf);
+    this.segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES;
   }
 
   start(): void {
@@ -66,7 +77,9 @@ class Opening {
     const read = this.attempt(() => {
       const scan = this.scan();
       this.checkBeginning(scan);
+      this.checkEnd(scan);
       const recovered = this.recovery.finish();
+      this.options.snapshots?.requireFor(recovered);
       const blank = this.rewriteHeads(scan, touched);
       this.rewriteLastFlush(scan, touched);
       this.zeroRemains(scan, touched);
@@ -83,7 +96,11 @@ class Opening {
     } catch (error) {
       failure = asError(error);
     }
-    this.done(failure, undefined);
+    const { volume, pathOf, segmentBytes } = this;
+    const { identity, copy, repair } = this.options;
+    if (repair === undefined || !(failure instanceof LogDamageError) || failure instanceof AmnesiaError) {
+      this.done(failure, undefined);
+    } else repairLog({ volume, identity, segmentBytes, pathOf, copy }, repair, failure, this.done);
     return undefined;
   }
 
@@ -106,6 +123,19 @@ class Opening {
     const name = segmentName(oldestNeeded);
     const what = `its flushes are unreadable that were durable, as ${first.segment.name} shows`;
     throw new LogCorruptError(this.pathOf(name), SEGMENT_HEAD_BYTES, what);
+  }
+
+  /** Its second copy tells of each change of a hard state which flush brought it. */
+  private checkEnd({ first, flush, last, end }: Scan): void {
+    const { copy, repair } = this.options;
+    const shown = copy?.found?.flush ?? 0;
+    if (shown > flush.sequence) {
+      const name = last?.segment.name ?? segmentName(1);
+      throw new LogCorruptError(this.pathOf(name), end, `flush ${shown} is missing, as ${HARD_STATE_FILE} shows`);
+    }
+    if (first === undefined && copy?.found === undefined && repair?.hasMet === true) {
+      throw new AmnesiaError(`there is nothing in ${this.pathOf("")}`);
+    }
   }
 
   /** The heads of all segments without a flush, and of the one with the last: what was read of them may not be durable. */
@@ -158,7 +188,7 @@ class Opening {
     const { scan, blank } = read;
     const known = [...scan.segments, ...scan.headless];
     const nextNumber = known.reduce((highest, { number }) => Math.max(highest, number), 0) + 1;
-    const segmentBytes = this.options.segmentBytes ?? DEFAULT_SEGMENT_BYTES;
+    const { segmentBytes } = this;
     const pool = new SegmentPool({ volume, segmentBytes, identity: this.options.identity, blank, nextNumber });
     const { last, end } = scan;
     // With room for a term and a vote a node starts on a full disk, too: it votes, and follows who has room.
@@ -197,8 +227,24 @@ class Opening {
       // Before what frees them was synced again they stay.
       for (const number of scan.strays) volume.remove(segmentName(number), () => {});
       const oldest = { kept: scan.lowest, headed: recovery.headedFrom, needed: recovery.oldestNeeded };
-      return new SegmentedLog({ volume, entries, pool, recovered, segment, end, flush, oldest });
+      const { copy } = this.options;
+      return new SegmentedLog({ volume, entries, pool, recovered, segment, end, flush, oldest, copy });
     });
-    if (log !== undefined) this.done(undefined, log);
+    if (log !== undefined) this.level(flush, () => this.done(undefined, log));
+  }
+
+  /** Both copies of the hard states are there and equal before anything is built on them (PROTOCOLS D7). */
+  private level({ sequence }: FlushId, then: () => void): void {
+    const { copy } = this.options;
+    const hardStates = new Map<GroupId, HardState>();
+    for (const [group, { hardState }] of this.entries.groups) hardStates.set(group, hardState);
+    if (copy === undefined) {
+      then();
+      return;
+    }
+    copy.level(hardStates, sequence, (error) => {
+      if (error !== undefined) this.done(error, undefined);
+      else then();
+    });
   }
 }

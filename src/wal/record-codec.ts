@@ -12,6 +12,8 @@ const ENTRIES = 3;
 const LOG_START = 4;
 const OLDEST_SEGMENT = 5;
 const EXTENT = 6;
+const FLOORED_HARD_STATE = 7;
+const BEGINNING = 8;
 
 /** Of the smallest entry: kind, term, index, lease time, length of the payload. */
 const MIN_ENTRY_BYTES = 5;
@@ -63,10 +65,29 @@ export function writeRecord(writer: ByteWriter, record: LogRecord): void {
 }
 
 export function writeHardState(writer: ByteWriter, group: GroupId, hardState: HardState): void {
-  writer.u8(HARD_STATE);
+  const { term, vote, floor } = hardState;
+  writer.u8(floor === undefined ? HARD_STATE : FLOORED_HARD_STATE);
   writer.varint(group);
-  writer.varint(hardState.term);
-  writer.varint(hardState.vote);
+  writer.varint(term);
+  writer.varint(vote);
+  if (floor === undefined) return;
+  writer.varint(floor.index);
+  writer.varint(floor.term);
+}
+
+function readHardState(reader: ByteReader, hasFloor: boolean): HardState {
+  const hardState = { term: reader.varint(), vote: reader.varint() };
+  return hasFloor ? { ...hardState, floor: { index: reader.varint(), term: reader.varint() } } : hardState;
+}
+
+/** Stands first in the first frame of a segment: nothing that stands in earlier ones holds any more, readable or not. */
+export function writeBeginning(writer: ByteWriter): void {
+  writer.u8(BEGINNING);
+  writer.varint(0);
+}
+
+export function isBeginning(bytes: Uint8Array, bodyStart: number): boolean {
+  return bytes[bodyStart] === BEGINNING;
 }
 
 /** @returns where {@link ByteWriter.patchU32} puts the number of the segment */
@@ -102,7 +123,10 @@ export function readRecords(bytes: Uint8Array, start: number, end: number, visit
     const group = reader.varint();
     switch (type) {
       case HARD_STATE:
-        visitor.hardState(group, { term: reader.varint(), vote: reader.varint() });
+      case FLOORED_HARD_STATE:
+        visitor.hardState(group, readHardState(reader, type === FLOORED_HARD_STATE));
+        break;
+      case BEGINNING:
         break;
       case TRUNCATE:
         visitor.truncate(group, reader.varint());

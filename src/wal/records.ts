@@ -42,4 +42,6 @@ export interface WriteAheadLog extends EntryReader {
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void;
   /** Where entries `from`…`to` stand, which are committed and durable: another thread may read them until it is released. */
   pin(group: GroupId, from: number, to: number): PinnedExcerpt;
+  /** The log is at rest: what it owes to the disk for that is written, without a sync. */
+  settle(): void;
 }

@@ -1,5 +1,15 @@
 import { LogCorruptError, LogFormatError } from "./errors.ts";
-import { type Frame, MARK_BYTES, UNIT_ALIGNMENT, type FlushId, readFrame, readMark } from "./frame.ts";
+import {
+  type FlushId,
+  type Frame,
+  MARK_BYTES,
+  UNIT_ALIGNMENT,
+  UNIT_HEAD_BYTES,
+  frameBodyBytes,
+  readFrame,
+  readMark,
+} from "./frame.ts";
+import { isBeginning } from "./record-codec.ts";
 import {
   LOG_FORMAT,
   SEGMENT_HEAD_BYTES,
@@ -18,7 +28,7 @@ export interface Remains {
 }
 
 export interface Scan {
-  /** Numbers of segments with a gap behind them: what is left of a log that was compacted. */
+  /** Numbers of segments with a gap or a new beginning behind them: what is left of a log that was compacted or repaired. */
   readonly strays: readonly number[];
   /** Number of the oldest segment behind the last gap. */
   readonly lowest: number;
@@ -86,10 +96,28 @@ class Scanner {
       if (number !== undefined) numbers.push(number);
     }
     numbers.sort((a, b) => a - b);
-    const start = numbers.findLastIndex((number, i) => number !== (numbers[i - 1] ?? -1) + 1);
+    const behindGap = numbers.findLastIndex((number, i) => number !== (numbers[i - 1] ?? -1) + 1);
+    const start = Math.max(
+      behindGap,
+      numbers.findLastIndex((number) => this.beginsAnew(number)),
+    );
     this.lowest = numbers[start] ?? 1;
     this.strays = numbers.slice(0, Math.max(0, start));
     for (const number of numbers.slice(this.strays.length)) this.loadHead(number);
+  }
+
+  /** A repair began here: what stands in earlier segments is void, and perhaps not yet deleted. */
+  private beginsAnew(number: number): boolean {
+    const { volume } = this.options;
+    const name = segmentName(number);
+    const head = decodeSegmentHead(volume.read(name, 0, SEGMENT_HEAD_BYTES));
+    if (head === undefined || head.number !== number || head.format > LOG_FORMAT) return false;
+    const segment = { number, name, bytes: volume.size(name), salt: head.salt };
+    const start = volume.read(name, SEGMENT_HEAD_BYTES, UNIT_HEAD_BYTES + 1);
+    const bodyBytes = frameBodyBytes(start, MARK_BYTES, SEGMENT_HEAD_BYTES, segment);
+    if (bodyBytes === undefined || !isBeginning(start, UNIT_HEAD_BYTES)) return false;
+    const unit = volume.read(name, SEGMENT_HEAD_BYTES, UNIT_HEAD_BYTES + bodyBytes);
+    return readFrame(unit, MARK_BYTES, SEGMENT_HEAD_BYTES, segment) !== undefined;
   }
 
   private loadHead(number: number): void {
@@ -107,6 +135,8 @@ class Scanner {
     }
     if (head.format > LOG_FORMAT) throw new LogFormatError(pathOf(name), head.format, LOG_FORMAT);
     if (head.number !== number) throw this.corrupt(name, 0, "the file belongs to another place in the log");
+    // It was durable in its full size before anything was written to it: this is no torn write.
+    if (bytes < head.bytes) throw this.corrupt(name, bytes, `the file ends before offset ${head.bytes}`);
     this.segments.push({ number, name, bytes, salt: head.salt });
   }
 

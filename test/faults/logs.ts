@@ -23,6 +23,10 @@ export class EarlyLog implements WriteAheadLog {
     return this.log.pin(group, from, to);
   }
 
+  settle(): void {
+    this.log.settle();
+  }
+
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
     this.waiting.push(...records);
     this.pump();
@@ -63,6 +67,10 @@ export class ForgetfulLog implements WriteAheadLog {
     return this.log.pin(group, from, to);
   }
 
+  settle(): void {
+    this.log.settle();
+  }
+
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
     this.log.flush(records, onDurable);
   }
@@ -89,6 +97,10 @@ export class BoastfulLog implements WriteAheadLog {
 
   pin(group: GroupId, from: number, to: number): PinnedExcerpt {
     return this.log.pin(group, from, to);
+  }
+
+  settle(): void {
+    this.log.settle();
   }
 
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
@@ -118,6 +130,10 @@ export class CarelessLog implements WriteAheadLog {
 
   pin(group: GroupId, from: number, to: number): PinnedExcerpt {
     return this.log.pin(group, from, to);
+  }
+
+  settle(): void {
+    this.log.settle();
   }
 
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {

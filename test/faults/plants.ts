@@ -10,12 +10,14 @@ import { BoastfulLog, CarelessLog, EarlyLog, ForgetfulLog } from "./logs.ts";
 import { diesUnseen, executingTwice, meansDeath, poisoned, skipping, withApply } from "./machines.ts";
 import { patch } from "./patch.ts";
 import type { Plant } from "./plant.ts";
+import { repairPlants } from "./repairs.ts";
 
 /** All logs of a run reach it, nearly always. */
 const POISON_INDEX = 30;
 
 /** Every planted fault by name: each must be found, or the checks are not worth their time. */
 export const plants: Readonly<Record<string, Plant>> = {
+  ...repairPlants,
   "lying-disk": {
     breaks: "D5: a sync returns before the disk has the bytes",
     volume: lyingVolume,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { openSync, readdirSync, readFileSync, closeSync, truncateSync, writeSync } from "node:fs";
+import { openSync, readdirSync, readFileSync, closeSync, rmSync, truncateSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { SEGMENT_HEAD_BYTES } from "../../src/wal/segment.ts";
 import { startThatEnds } from "../support/failed-start.ts";
@@ -48,11 +48,11 @@ async function killedFollower(cluster: ProcessCluster): Promise<string> {
   return follower;
 }
 
-async function hasCaughtUp(cluster: ProcessCluster, id: string, token: number): Promise<void> {
+async function hasCaughtUp(cluster: ProcessCluster, id: string, token: number, locks = 20): Promise<void> {
   cluster.startNode(id);
   await cluster.ready(id);
   const table = success(await cluster.client(id).locks()).locks;
-  expect(Object.keys(table)).toHaveLength(20);
+  expect(Object.keys(table)).toHaveLength(locks);
   expect(table["last"]).toMatchObject({ status: "held", fencing_token: token });
 }
 
@@ -97,32 +97,116 @@ describe("a node killed with -9 whose log then is damaged", () => {
     expect((await cluster.client("node1").inspect("more")).body.status).toBe("held");
   }, 60_000);
 
-  test("in the middle is refused in one sentence that names the file, while the others go on", async () => {
+  test("in the middle repairs itself from the others, says so, and is a node like them again", async () => {
+    await using cluster = await ProcessCluster.start({ size: 3 });
+    const { follower, token } = await withFlippedBit(cluster);
+    await hasCaughtUp(cluster, follower, token, 21);
+    await isRepaired(cluster, follower);
+    expect(cluster.node(follower).output).toMatch(
+      /The log is damaged in .*0000000001\.wal at offset \d+ .* is repaired/,
+    );
+    expect(cluster.node(follower).output).toContain("has again all that this node acknowledged");
+    // It counts: with one of the other two away nothing would be committed without it.
+    const [third = ""] = cluster.ids.filter((id) => id !== follower).slice(-1);
+    await cluster.kill(third);
+    const client = cluster.client(follower);
+    success(await client.acquire("after", { owner: "a", ttl: 3_600 }));
+    await cluster.kill(follower);
+    cluster.startNode(follower);
+    await cluster.ready(follower);
+    expect((await client.inspect("after")).body.status).toBe("held");
+    expect(await metric(cluster, follower, "repairs_total")).toBe(0);
+  }, 60_000);
+
+  test("by a lost log has its vote from the second copy, and repairs itself", async () => {
     await using cluster = await ProcessCluster.start({ size: 3 });
     const token = await fill(cluster, "a");
-    // A slow follower may have got all that in one flush: only with another behind it is that one's middle in the middle.
-    await everywhere(cluster, "last");
-    success(await cluster.client(await cluster.leader()).acquire("behind", { owner: "a", ttl: 3_600 }));
-    await everywhere(cluster, "behind");
     const follower = await killedFollower(cluster);
-    const { path } = lastSegment(cluster, follower);
-    // The name of a lock: within an entry, not in a mark or in padding, where a flipped bit harms nothing.
-    const middle = readFileSync(path).indexOf("a-10");
-    expect(middle).toBeGreaterThan(SEGMENT_HEAD_BYTES);
-    const flipped = readFileSync(path)[middle]! ^ 0x10;
-    overwrite(path, middle, Uint8Array.of(flipped));
-    const before = readFileSync(path);
+    rmSync(join(cluster.node(follower).dataDirectory, "wal"), { recursive: true });
+    await hasCaughtUp(cluster, follower, token);
+    await isRepaired(cluster, follower);
+  }, 60_000);
 
-    const start = await startThatEnds(cluster.command(follower));
-    expect(start).toMatchObject({
+  test("in the second copy of its vote alone writes that again", async () => {
+    await using cluster = await ProcessCluster.start({ size: 3 });
+    const token = await fill(cluster, "a");
+    const follower = await killedFollower(cluster);
+    const copy = join(cluster.node(follower).dataDirectory, "votes", "hard-state");
+    overwrite(copy, 0, crypto.getRandomValues(new Uint8Array(8_192)));
+    await hasCaughtUp(cluster, follower, token);
+    expect(await metric(cluster, follower, "repairs_total")).toBe(0);
+    await cluster.kill(follower);
+    rmSync(join(cluster.node(follower).dataDirectory, "wal"), { recursive: true });
+    await hasCaughtUp(cluster, follower, token);
+  }, 60_000);
+
+  test("and its second copy of its vote, too, is refused in one sentence, while the others go on", async () => {
+    await using cluster = await ProcessCluster.start({ size: 3 });
+    const { follower, path } = await withFlippedBit(cluster);
+    const directory = cluster.node(follower).dataDirectory;
+    // The first frames: the vote among them.
+    overwrite(path, SEGMENT_HEAD_BYTES, new Uint8Array(lastSegment(cluster, follower).end - SEGMENT_HEAD_BYTES - 200));
+    rmSync(join(directory, "votes"), { recursive: true });
+    const before = readFileSync(path);
+    expect(await startThatEnds(cluster.command(follower))).toMatchObject({
       code: 78,
-      sentence: expect.stringContaining(`The log is damaged in ${path} at offset`),
+      sentence: expect.stringContaining(
+        `: run "mufakat cluster replace ${follower}", then start the node with an empty --data and --join.`,
+      ),
     });
     // A refusal changes nothing: whoever looks into it finds what was there.
     expect(readFileSync(path).equals(before)).toBe(true);
+    success(await cluster.client(await cluster.leader()).release("last", { owner: "a" }));
+    // Nothing at all is no better: the others know this node.
+    rmSync(join(directory, "wal"), { recursive: true });
+    expect(await startThatEnds(cluster.command(follower))).toMatchObject({
+      code: 78,
+      sentence: expect.stringContaining("The node has lost its term and its vote (there is nothing in"),
+    });
+  }, 60_000);
 
-    const leader = await cluster.leader();
-    expect((await cluster.client(leader).inspect("last")).body).toMatchObject({ fencing_token: token });
-    success(await cluster.client(leader).release("last", { owner: "a" }));
+  test("without any other node is refused in one sentence that names the file", async () => {
+    await using cluster = await ProcessCluster.start({ size: 1 });
+    await fill(cluster, "a");
+    await cluster.kill("node1");
+    const { path } = lastSegment(cluster, "node1");
+    flipBit(path, readFileSync(path).indexOf("a-10"));
+    expect(await startThatEnds(cluster.command("node1"))).toMatchObject({
+      code: 78,
+      sentence: expect.stringMatching(
+        /The log is damaged in .* at offset \d+ .*: restore the data directory from a backup/,
+      ),
+    });
   }, 60_000);
 });
+
+/** A follower that was killed, and then a bit of an entry in the middle of its log flipped. */
+async function withFlippedBit(cluster: ProcessCluster) {
+  const token = await fill(cluster, "a");
+  // A slow follower may have got all that in one flush: only with another behind it is that one's middle in the middle.
+  await everywhere(cluster, "last");
+  success(await cluster.client(await cluster.leader()).acquire("behind", { owner: "a", ttl: 3_600 }));
+  await everywhere(cluster, "behind");
+  const follower = await killedFollower(cluster);
+  const { path } = lastSegment(cluster, follower);
+  // The name of a lock: within an entry, not in a mark or in padding, where a flipped bit harms nothing.
+  const middle = readFileSync(path).indexOf("a-10");
+  expect(middle).toBeGreaterThan(SEGMENT_HEAD_BYTES);
+  flipBit(path, middle);
+  return { follower, path, token };
+}
+
+function flipBit(path: string, offset: number): void {
+  overwrite(path, offset, Uint8Array.of(readFileSync(path)[offset]! ^ 0x10));
+}
+
+async function metric(cluster: ProcessCluster, id: string, name: string): Promise<number> {
+  const response = await fetch(`${cluster.url(id)}/metrics?format=json`);
+  return ((await response.json()) as Record<string, number>)[name] ?? Number.NaN;
+}
+
+async function isRepaired(cluster: ProcessCluster, id: string): Promise<void> {
+  expect(await metric(cluster, id, "repairing")).toBe(0);
+  expect(await metric(cluster, id, "repairs_total")).toBe(1);
+  expect(await metric(cluster, id, "repair_refilled_entries_total")).toBeGreaterThan(20);
+}

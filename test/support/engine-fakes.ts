@@ -51,6 +51,8 @@ export class FakeLog implements WriteAheadLog {
     return this.entries.slice(from, to + 1);
   }
 
+  settle(): void {}
+
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
     if (this.underWay !== undefined) throw new Error("a flush before the one before it is durable");
     this.trace.push("flush");
@@ -236,6 +238,7 @@ export class FakeNode {
   readonly stops: GroupStop[] = [];
   readonly longTurns: LongTurn[] = [];
   turnWanted = false;
+  readonly repairedTo: number[] = [];
 
   constructor(
     readonly self: ReplicaId,
@@ -251,6 +254,7 @@ export class FakeNode {
       leaderChanged: () => {},
       handingOver: (_group, _term, to) => this.handedTo.push(to),
       diskChanged: (state) => this.diskStates.push(state),
+      repaired: (_group, index) => this.repairedTo.push(index),
       turnTooLong: (turn) => this.longTurns.push(turn),
       groupStopped: (_group, stop) => this.stops.push(stop),
       snapshotNews: (_group, news) => this.news.push(news),

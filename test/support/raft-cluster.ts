@@ -6,7 +6,14 @@ import { RaftLog } from "../../src/raft/log.ts";
 import type { RaftOptions, SnapshotLimits } from "../../src/raft/options.ts";
 import type { Effects } from "../../src/raft/outbox.ts";
 import { type FlushMark, Raft } from "../../src/raft/raft.ts";
-import type { EntryKind, HardState, Message, ReplicaId, Snapshot } from "../../src/raft/types.ts";
+import {
+  type EntryKind,
+  type HardState,
+  type Message,
+  type ReplicaId,
+  type Snapshot,
+  UNKNOWN_INDEX,
+} from "../../src/raft/types.ts";
 import { LogDisk, SnapshotDisk } from "./raft-disk.ts";
 
 export const HEARTBEAT_MS = 50;
@@ -73,6 +80,17 @@ export class Replica {
     const payload = new Uint8Array(0);
     this.disk.entries = terms.map((term, i) => ({ index: i + 1, term, kind: "command", leaseTimeMs: 0, payload }));
     this.disk.hardState = hardState ?? { term: terms.at(-1) ?? 0, vote: 0 };
+    this.restart();
+  }
+
+  /** Its log is damaged and void: what is left is where it ended, if that is known, and term and vote (PROTOCOLS D7). */
+  loseLog(end: "known" | "unknown"): void {
+    const { entries, compacted, hardState } = this.disk;
+    const { index, term } = entries.at(-1) ?? compacted;
+    const lost = end === "known" ? { index, term } : { index: UNKNOWN_INDEX, term: hardState.term };
+    this.disk.hardState = { ...hardState, floor: hardState.floor ?? lost };
+    this.disk.entries = [];
+    this.disk.compacted = { index: 0, term: 0, leaseTimeMs: 0 };
     this.restart();
   }
 

@@ -68,6 +68,7 @@ export class ScriptedControlGroup implements ControlGroup {
     nextReplica: 4,
     transferringTo: undefined,
     ready: true,
+    repair: undefined,
     stopped: undefined,
     startedAtMs: 1_700_000_000_000,
   };
@@ -209,6 +210,8 @@ export const emptyStatistics: NodeStatistics = {
   proposals: 70,
   forwarded: 60,
   readRounds: 50,
+  repairs: 1,
+  refilledEntries: 51,
   framesSent: 40,
   framesReceived: 30,
   framesDropped: 20,

@@ -48,10 +48,13 @@ export function clusterOperations(register: Register, { group }: HandlerTools): 
   register(health, async () => ({ status: "ok" as const }));
 
   register(readiness, async () => {
-    const { ready, leader, stopped } = group.status();
+    const { ready, leader, stopped, repair } = group.status();
     if (ready) return { status: "ready" as const };
     if (stopped !== undefined) throw stoppedError(stopped);
-    const reasons = [leader === undefined ? "no leader is known" : "the node is not yet registered with the leader"];
+    const reasons: string[] = [];
+    if (repair !== undefined) reasons.push("the node gets back from the others what its damaged log lost");
+    if (leader === undefined) reasons.push("no leader is known");
+    else if (repair === undefined) reasons.push("the node is not yet registered with the leader");
     throw new ApiError("not_ready", { details: { reasons } });
   });
 }
@@ -114,6 +117,9 @@ function clusterView(status: NodeStatus) {
       {
         ...{ group: 0, role, leader: leader ?? null, term, commit_index: commitIndex, applied_index: appliedIndex },
         ...{ snapshot_index: snapshotIndex, compacted_index: compactedIndex },
+        ...(status.repair !== undefined && {
+          repair: { until_index: status.repair.untilIndex ?? null, until_term: status.repair.untilTerm },
+        }),
         ...(status.transferringTo !== undefined && { transferring_to: status.transferringTo }),
         ...(stopped !== undefined && {
           stopped: { reason: stopped.reason, index: stopped.index, message: stopped.message },

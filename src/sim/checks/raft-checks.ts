@@ -51,8 +51,8 @@ export class RaftChecks {
     return Math.max(0, ...this.leaders.keys());
   }
 
-  started(node: ReplicaId, log: GroupLog | undefined, snapshots: DurableSnapshots): void {
-    this.disk(node).recovered(log);
+  started(node: ReplicaId, log: GroupLog | undefined, snapshots: DurableSnapshots, rotten: boolean): void {
+    this.disk(node).recovered(log, rotten);
     this.snapshots[node] = snapshots;
     this.compared[node] = 0;
   }
@@ -100,6 +100,7 @@ export class RaftChecks {
     switch (message.type) {
       case "voteRequest":
         this.voted(from, term, from);
+        this.stands(from);
         break;
       case "voteReply":
         if (!message.granted) break;
@@ -114,12 +115,14 @@ export class RaftChecks {
         this.leads(from, term);
         break;
       case "appendReply":
-        if (message.success) this.acknowledges(from, message.index);
+        if (message.success) this.acknowledges(from, message.index, message.repairing === true);
         break;
       case "snapshotReply":
-        if (message.state === "installed") this.acknowledges(from, message.index);
+        if (message.state === "installed") this.acknowledges(from, message.index, message.repairing === true);
         break;
       case "preVoteRequest":
+        this.stands(from);
+        break;
       case "preVoteReply":
       case "heartbeatReply":
       case "timeoutNow":
@@ -127,6 +130,10 @@ export class RaftChecks {
       default:
         unreachable(message);
     }
+  }
+
+  private stands(node: ReplicaId): void {
+    check(!this.disk(node).repairing, "D7 a node under repair does not stand", () => `node${node} asks for votes`);
   }
 
   /** A node's turn is over. */
@@ -145,8 +152,11 @@ export class RaftChecks {
     this.compared[node] = log.commitIndex;
   }
 
-  private acknowledges(node: ReplicaId, index: number): void {
-    const { lastIndex } = this.disk(node);
+  private acknowledges(node: ReplicaId, index: number, repairing: boolean): void {
+    const { lastIndex, repairing: lacks } = this.disk(node);
+    check(repairing || !lacks, "D7 a node under repair says so", () => {
+      return `node${node} acknowledges ${index} as if it had lost nothing`;
+    });
     if (index <= lastIndex) return;
     const snapshot = this.snapshots[node]?.newestIndex ?? 0;
     check(index <= snapshot, "D2 a reply covers what is durable", () => {
@@ -198,7 +208,7 @@ export class RaftChecks {
     }
     check(index === this.committedIndex + 1, "commitment has no gap", () => `node${node} commits ${index}`);
     let holders = 0;
-    for (let other = 1; other <= this.nodes; other++) if (this.disk(other).termAt(index) === term) holders++;
+    for (let other = 1; other <= this.nodes; other++) if (this.disk(other).holds(index, term)) holders++;
     check(holders >= majority(this.nodes), "D2 committed is durable on a majority", () => {
       return `node${node} commits ${term}/${index} that is on the disks of ${holders} of ${this.nodes} nodes`;
     });

@@ -100,6 +100,18 @@ describe("status", () => {
     expect(stdout).toContain("no leader");
   });
 
+  test("says which nodes are being repaired", async () => {
+    const ports = { node1: freePort() };
+    const view = cluster("node1", "node1", ports);
+    const repair = { until_index: null, until_term: 6 };
+    const groups = view.groups.map((group) => ({ ...group, repair }));
+    const url = serve(ports.node1, () => Response.json({ ...view, groups }));
+    const { code, stdout } = await cli(["status", "--url", url]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/node1 .* repairing .* 7 .* 42 .* 41 /);
+    expect(stdout).toContain("node1 is being repaired: it gets back from the others what its damaged log lost\n");
+  });
+
   test.each([null, "node2"])("says of nodes that have stopped why, and exits 1 with leader %p", async (leader) => {
     const ports = { node1: freePort(), node2: freePort() };
     const message = "entry 60 of group 0 has ended this version of the program 3 times";

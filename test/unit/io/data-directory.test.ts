@@ -91,7 +91,7 @@ describe("openDataDirectory", () => {
 
   test("finishes a directory whose making was cut short", () => {
     using temporary = temporaryDirectory();
-    const late = ["snapshots", "wal"];
+    const late = ["snapshots", "votes", "wal"];
     for (const remove of [late, [...late, "identity.json"], [...late, "identity.json", "VERSION"]]) {
       const path = opened(join(temporary.path, String(remove.length)));
       for (const name of remove) rmSync(join(path, name), { recursive: true });

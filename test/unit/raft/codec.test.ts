@@ -59,6 +59,15 @@ const messageArbitrary: fc.Arbitrary<Message> = fc.oneof(
     hintTerm: whole,
     hintIndex: whole,
   }),
+  fc.record({
+    type: literal("appendReply"),
+    ...envelope,
+    success: fc.boolean(),
+    index: whole,
+    hintTerm: whole,
+    hintIndex: whole,
+    repairing: fc.constant(true as const),
+  }),
   fc.record({ type: literal("heartbeat"), ...envelope, round: whole, commitIndex: whole, leaseTimeMs: whole }),
   fc.record({ type: literal("heartbeatReply"), ...envelope, round: whole }),
   fc.record({ type: literal("timeoutNow"), ...envelope }),
@@ -83,6 +92,14 @@ const messageArbitrary: fc.Arbitrary<Message> = fc.oneof(
     index: whole,
     offset: whole,
     state: fc.constantFrom("receiving", "refused", "installed"),
+  }),
+  fc.record({
+    type: literal("snapshotReply"),
+    ...envelope,
+    index: whole,
+    offset: whole,
+    state: fc.constantFrom("receiving", "refused", "installed"),
+    repairing: fc.constant(true as const),
   }),
 );
 

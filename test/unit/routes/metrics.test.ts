@@ -56,6 +56,29 @@ test("the text is what Prometheus reads, with help, type and current values", as
   expect(samples.get("mufakat_http_requests_in_flight")).toBe(1);
 });
 
+test("a node that is being repaired says so, and is not ready", async () => {
+  const group = new ScriptedControlGroup();
+  const { app } = appOver(group);
+  const cluster = async () => ((await (await app.request("/cluster")).json()) as { groups: object[] }).groups[0];
+  expect(await cluster()).not.toHaveProperty("repair");
+  expect(parse(await (await app.request("/metrics")).text()).get("mufakat_repairing")).toBe(0);
+  const repair = { untilIndex: undefined, untilTerm: 6 };
+  group.nodeStatus = { ...group.nodeStatus, repair, ready: false };
+  expect(await cluster()).toMatchObject({ repair: { until_index: null, until_term: 6 } });
+  const ready = await app.request("/readyz");
+  expect(ready.status).toBe(503);
+  expect(await ready.json()).toMatchObject({
+    error: {
+      code: "not_ready",
+      details: { reasons: ["the node gets back from the others what its damaged log lost"] },
+    },
+  });
+  const samples = parse(await (await app.request("/metrics")).text());
+  expect(samples.get("mufakat_repairing")).toBe(1);
+  expect(samples.get("mufakat_repairs_total")).toBe(1);
+  expect(samples.get("mufakat_repair_refilled_entries_total")).toBe(51);
+});
+
 test("a client that went away is counted as such, and not as a time-out of the node", async () => {
   const group = new ScriptedControlGroup();
   const { app } = appOver(group);

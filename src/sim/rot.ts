@@ -1,0 +1,91 @@
+import type { Prng } from "../kernel/prng.ts";
+import { LogDamageError } from "../wal/errors.ts";
+import { MARK_BYTES, readMark } from "../wal/frame.ts";
+import { HARD_STATE_FILE, HardStateCopy } from "../wal/hard-state-copy.ts";
+import { type Scan, scanLog } from "../wal/scan.ts";
+import { type MemoryVolume, SECTOR_BYTES } from "./memory-volume.ts";
+
+/** What a disk did to the files of a node that is down. */
+export interface Rot {
+  readonly file: string;
+  readonly how: string;
+}
+
+/**
+ * Damages what stands on a node's disk, so that it can be known: what is left shows that something is missing. The last
+ * flush without a mark behind it looks torn when it is damaged, and nobody can tell; and of both copies of the hard
+ * state one stays whole.
+ *
+ * @returns undefined when there is nothing that may be damaged
+ */
+export function rot(random: Prng, log: MemoryVolume, votes: MemoryVolume): Rot | undefined {
+  const scan = scanOf(log);
+  const copy = HardStateCopy.open(votes).found;
+  if (scan?.last === undefined || copy === undefined) return undefined;
+  // After a crash in the middle of a write one of its slots may be torn.
+  if (!copy.isNewest || random.chance(0.2)) return rotVotes(random, votes);
+  return random.chance(0.6) ? flipBit(random, log, scan) : loseMore(random, log, scan);
+}
+
+function scanOf(log: MemoryVolume): Scan | undefined {
+  try {
+    return scanLog({ volume: log, pathOf: (name) => name, onFrame: () => {} });
+  } catch (error) {
+    if (error instanceof LogDamageError) return undefined;
+    throw error;
+  }
+}
+
+function rotVotes(random: Prng, votes: MemoryVolume): Rot {
+  const bytes = votes.size(HARD_STATE_FILE);
+  if (random.chance(0.3)) {
+    votes.lose(HARD_STATE_FILE);
+    return { file: HARD_STATE_FILE, how: "is lost" };
+  }
+  const bit = random.int(bytes * 8);
+  votes.flipBit(HARD_STATE_FILE, bit);
+  return { file: HARD_STATE_FILE, how: `bit ${bit} flips` };
+}
+
+function usedBytes(log: MemoryVolume, name: string): number {
+  return log.read(name, 0, log.size(name)).findLastIndex((byte) => byte !== 0) + 1;
+}
+
+/** One bit anywhere in what is used, but for a last flush without a mark. */
+function flipBit(random: Prng, log: MemoryVolume, { segments, last, end }: Scan): Rot | undefined {
+  const segment = random.pick(segments);
+  const isLast = segment.number === last?.segment.number;
+  const isMarked = isLast && readMark(log.read(segment.name, end, MARK_BYTES), 0, segment) !== undefined;
+  const limit = isLast ? (isMarked ? end : last.offset + MARK_BYTES) : usedBytes(log, segment.name);
+  if (limit === 0) return undefined;
+  const bit = random.int(limit * 8);
+  log.flipBit(segment.name, bit);
+  return { file: segment.name, how: `bit ${bit} flips` };
+}
+
+/** A file or its end, or a sector that reads as zeros or as another one. */
+function loseMore(random: Prng, log: MemoryVolume, { segments, last }: Scan): Rot | undefined {
+  const lastNumber = last?.segment.number ?? 0;
+  const before = segments.filter(({ number }) => number < lastNumber);
+  if (before.length > 0 && random.chance(0.4)) {
+    const { name } = random.pick(before);
+    log.lose(name);
+    return { file: name, how: "is lost" };
+  }
+  if (random.chance(0.3)) {
+    const { name } = random.pick(segments);
+    const size = random.int(log.size(name));
+    log.cut(name, size);
+    return { file: name, how: `ends at ${size}` };
+  }
+  const { name, number } = random.pick([...before, ...segments.filter((each) => each.number === lastNumber)]);
+  // Of the last flush and its mark none may go with the other.
+  const limit = number === lastNumber ? (last?.offset ?? 0) : usedBytes(log, name);
+  const sectors = Math.floor(limit / SECTOR_BYTES);
+  if (sectors === 0) return undefined;
+  const at = random.int(sectors) * SECTOR_BYTES;
+  const isMisdirected = random.chance(0.5);
+  const from = random.int(Math.floor(log.size(name) / SECTOR_BYTES)) * SECTOR_BYTES;
+  log.damage(name, at, isMisdirected ? log.read(name, from, SECTOR_BYTES) : new Uint8Array(SECTOR_BYTES));
+  return { file: name, how: isMisdirected ? `offset ${at} reads as ${from}` : `offset ${at} reads as zeros` };
+}

@@ -1,0 +1,42 @@
+import { Ballot } from "../../src/raft/ballot.ts";
+import { HardStateCopy } from "../../src/wal/hard-state-copy.ts";
+import { patch } from "./patch.ts";
+import type { Plant } from "./plant.ts";
+
+/** Faults in the repair of damaged disks (PROTOCOLS D7). */
+export const repairPlants: Readonly<Record<string, Plant>> = {
+  "stale-copy": {
+    breaks: "D7: the second copy of terms and votes is written once, and then no more",
+    patches: [
+      patch(HardStateCopy.prototype, HardStateCopy.prototype.write, (original) => {
+        return function write(this: HardStateCopy, states, flush, done): void {
+          if (this.found === undefined && this["sequence"] === 0) original.call(this, states, flush, done);
+          else done();
+        };
+      }),
+    ],
+  },
+  "votes-by-what-is-left": {
+    breaks: "D7: a replica that lost entries votes by what is left of its log",
+    patches: [
+      patch(Ballot.prototype, Ballot.prototype.favours, () => {
+        return function favours(this: Ballot, lastIndex: number, lastTerm: number): boolean {
+          return this["log"].isUpToDate(lastIndex, lastTerm);
+        };
+      }),
+    ],
+  },
+  "hasty-repair": {
+    breaks: "D7: a replica takes itself for repaired before it has again what it lost",
+    patches: [
+      patch(Ballot.prototype, Ballot.prototype.settle, () => {
+        return function settle(this: Ballot): void {
+          const { term, vote, floor } = this["hard"];
+          if (floor === undefined || this["log"].lastIndex === 0) return;
+          this["hard"] = { term, vote };
+          this["outbox"].setHardState(this["hard"]);
+        };
+      }),
+    ],
+  },
+};

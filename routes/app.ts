@@ -1,6 +1,7 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import { ApiError } from "../src/api/errors.ts";
 import type { ApplicationOptions } from "../src/server/application.ts";
+import { backupRoutes } from "./backup.ts";
 import { clusterRoutes } from "./cluster.ts";
 import type { EndpointTools, HttpEnv } from "./endpoint.ts";
 import { fenceRoutes } from "./fences.ts";
@@ -24,6 +25,7 @@ export function createApp(options: ApplicationOptions): Hono<HttpEnv> {
   sessionRoutes(api, tools);
   fenceRoutes(api, tools);
   clusterRoutes(api, tools);
+  backupRoutes(api, tools, options.backups);
   metricsRoutes(api, tools, options.metrics);
   refuseOtherMethods(api, tools);
 

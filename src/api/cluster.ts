@@ -135,3 +135,6 @@ export const readiness = operation({
 export const MetricsQuery = z.strictObject({
   format: z.enum(["prometheus", "json"], { error: 'must be "prometheus" or "json"' }).optional(),
 });
+
+/** `GET /cluster/backup`: its reply are the bytes of a file. */
+export const BackupQuery = z.strictObject({});

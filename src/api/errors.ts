@@ -58,6 +58,12 @@ export const errorCodes = {
     outcome: "definite",
     message: "Not every node runs a version that knows how: upgrade them first.",
   },
+  backup_under_way: {
+    status: 409,
+    outcome: "definite",
+    message: "This node is giving a backup already: wait for its end, or ask another node.",
+  },
+  backup_failed: { status: 503, outcome: "definite", message: "This node could not make a backup: ask another one." },
   not_ready: { status: 503, outcome: "definite", message: "The node does not take requests yet." },
   disk_full: {
     status: 507,

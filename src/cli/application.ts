@@ -2,6 +2,7 @@ import { buildApplication, buildRouteMap, ExitCode, type RouteMap, run, text_en 
 import { version } from "../server/version.ts";
 import { argumentErrorText, suggestion } from "./argument-error.ts";
 import { asCliError, CliError, errorText } from "./cli-error.ts";
+import { backupCommand } from "./backup.ts";
 import { clusterAddCommand } from "./cluster-add.ts";
 import { clusterRemoveCommand } from "./cluster-remove.ts";
 import { clusterReplaceCommand } from "./cluster-replace.ts";
@@ -36,6 +37,7 @@ export const commands = buildRouteMap({
       },
       docs: { brief: "Change the cluster" },
     }),
+    backup: backupCommand,
     restore: restoreCommand,
     recover: recoverCommand,
     healthcheck: healthcheckCommand,

@@ -7,6 +7,7 @@ import { Applier } from "./applier.ts";
 import type { ApplyJournal } from "./apply-journal.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { FeatureLevels } from "./feature-levels.ts";
+import type { SnapshotMade } from "./snapshot-maker.ts";
 import { GroupSnapshots, type SnapshotNews, type SnapshotPorts } from "./group-snapshots.ts";
 import type { GroupStop } from "./group-stop.ts";
 import { LeaderEntries } from "./leader-entries.ts";
@@ -238,6 +239,11 @@ export class GroupHost<Command, Result> {
 
   readBarrier(nowMs: number, done: BarrierDone): void {
     this.barriers.add(nowMs, done);
+  }
+
+  /** Wants a snapshot of all that is applied by now; `done` is called once, in a later turn. */
+  takeSnapshot(done: SnapshotMade): void {
+    this.snapshots.ask(done);
   }
 
   /**

@@ -4,7 +4,7 @@ import type { GroupId, Snapshot } from "../raft/types.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { SnapshotStore } from "../wal/snapshot-store.ts";
 import { SnapshotInstaller } from "./snapshot-installer.ts";
-import type { SnapshotFailure, SnapshotMaker } from "./snapshot-maker.ts";
+import type { SnapshotFailure, SnapshotMade, SnapshotMaker } from "./snapshot-maker.ts";
 import { type SnapshotPace, SnapshotTaker } from "./snapshot-taker.ts";
 import type { StateMachine } from "./state-machine.ts";
 import type { EngineStatistics } from "./statistics.ts";
@@ -64,7 +64,13 @@ export class GroupSnapshots {
   /** Every so often: takes one when it is due, if the group `serves`, and lets go of what nobody needs. */
   tick(nowMs: number, serves: boolean): void {
     if (serves) this.taker.tick(nowMs);
+    else this.taker.stop();
     this.installer.tidy();
+  }
+
+  /** Wants one of all that is applied by now: see {@link SnapshotTaker.ask}. */
+  ask(done: SnapshotMade): void {
+    this.taker.ask(done);
   }
 
   /** The state as of the entry that was applied last hashes so. */

@@ -1,8 +1,9 @@
+import { assert } from "../kernel/assert.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { GroupId, Snapshot } from "../raft/types.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { SnapshotStore } from "../wal/snapshot-store.ts";
-import type { SnapshotFailure, SnapshotMaker, SnapshotOrder } from "./snapshot-maker.ts";
+import type { SnapshotFailure, SnapshotMade, SnapshotMaker, SnapshotOrder } from "./snapshot-maker.ts";
 
 /** When a group's snapshot is due: what `limits` says, and smaller in tests. */
 export interface SnapshotPace {
@@ -51,6 +52,8 @@ export class SnapshotTaker {
   private retryMs = FIRST_RETRY_MS;
   /** The newest snapshot, when it could not be read: the one before it takes its place. */
   private damaged: Snapshot | undefined;
+  /** Somebody waits for one of that entry, or a later one. */
+  private asked: { readonly index: number; readonly done: SnapshotMade } | undefined;
 
   constructor(private readonly options: TakerOptions) {}
 
@@ -69,9 +72,25 @@ export class SnapshotTaker {
     this.snapshotBytes = this.options.present().appliedBytes;
   }
 
+  /** Wants one of all that is applied by now. `done` is called once, in a later turn. */
+  ask(done: SnapshotMade): void {
+    assert(this.asked === undefined, "one at a time asks for a snapshot");
+    this.asked = { index: this.options.present().index, done };
+  }
+
+  /** The group applies nothing any more. */
+  stop(): void {
+    this.answer({ reason: "died", message: "the group has stopped" }, undefined);
+  }
+
   tick(nowMs: number): void {
     const { raft, present } = this.options;
-    if (this.isMaking || nowMs < this.notBeforeMs || raft.snapshots.isInstalling) return;
+    if (this.isMaking || raft.snapshots.isInstalling) return;
+    if (this.asked !== undefined) {
+      this.makeAsked(this.asked.index, nowMs);
+      return;
+    }
+    if (nowMs < this.notBeforeMs) return;
     const { checkpoint } = this;
     if (checkpoint !== undefined && this.isDue(checkpoint, 1)) {
       this.make(checkpoint, nowMs);
@@ -80,6 +99,19 @@ export class SnapshotTaker {
     // Of large entries few make much log, and no checkpoint lies among them.
     const last = present();
     if (this.isDue(last, 2)) this.make(last, nowMs);
+  }
+
+  private makeAsked(index: number, nowMs: number): void {
+    const { raft, present } = this.options;
+    const newest = raft.log.snapshot;
+    if (newest === undefined || newest.index < index || newest === this.damaged) this.make(present(), nowMs);
+    else this.answer(undefined, newest);
+  }
+
+  private answer(failure: SnapshotFailure | undefined, snapshot: Snapshot | undefined): void {
+    const { asked } = this;
+    this.asked = undefined;
+    asked?.done(failure, snapshot);
   }
 
   private isDue({ index, appliedBytes }: Checkpoint, times: number): boolean {
@@ -136,5 +168,6 @@ export class SnapshotTaker {
     const found = failure ?? { reason: "died", message: "it ended without a word" };
     if (found.reason === "damaged") this.damaged = base;
     failed(point.index, found);
+    this.answer(found, undefined);
   }
 }

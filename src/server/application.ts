@@ -7,6 +7,10 @@ export interface ApplicationOptions {
   readonly run: Run;
   readonly metrics: Metrics;
   readonly statistics: HttpStatistics;
+  readonly backups: {
+    /** The bytes of one. @throws {ApiError} */
+    open(signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
+  };
   /** Names, without port, under which clients may reach this node beside IP literals and `localhost`. */
   readonly allowedHosts: readonly string[];
   /** Told of whatever was not expected; the client learns nothing of it. */

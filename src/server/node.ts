@@ -27,6 +27,7 @@ import type { SegmentedLog } from "../wal/log.ts";
 import type { SnapshotStore } from "../wal/snapshot-store.ts";
 import { SnapshotFormatError } from "../wal/errors.ts";
 import type { CreateApplication } from "./application.ts";
+import { Backups } from "./backups.ts";
 import { DEFAULT_CLUSTER_NAME, type NodeConfiguration } from "./configuration.ts";
 import { EngineControlGroup } from "./engine-control-group.ts";
 import { handOver } from "./hand-over.ts";
@@ -164,8 +165,13 @@ class Node implements RunningNode {
     const { nodeId } = this.configuration;
     const nodeIdOf = (replica: ReplicaId): string | undefined => host.followMembers().replicas.get(replica)?.nodeId;
     const group = new EngineControlGroup(nodeId, engine, host, machine, status, nodeIdOf);
+    const backups = new Backups({
+      ...{ group, store: snapshots.store, wallMs: () => systemClock.wallMs() },
+      take: (done) => host.takeSnapshot(done),
+      cluster: () => directory.identity,
+    });
     const metrics = new HttpStatistics();
-    const http = this.startHttp(group, metrics, () =>
+    const http = this.startHttp(group, backups, metrics, () =>
       nodeStatistics({
         engine,
         host,
@@ -436,6 +442,7 @@ class Node implements RunningNode {
 
   private startHttp(
     group: EngineControlGroup,
+    backups: Backups,
     statistics: HttpStatistics,
     nodeFigures: () => ReturnType<typeof nodeStatistics>,
   ): HttpServer {
@@ -445,7 +452,7 @@ class Node implements RunningNode {
     const app = this.parts.createApp({
       run: createRun({ group, randomId, loopbackOnly: !this.configuration.insecure }),
       metrics: new Metrics({ group, statistics: nodeFigures, http: statistics }),
-      statistics,
+      ...{ statistics, backups },
       allowedHosts: [advertise.host, listen.host],
       onInternalError: internalError,
     });

@@ -1,8 +1,8 @@
 import type { z } from "zod";
-import { ApiError } from "../api/errors.ts";
 import type { Operation, OperationInput, OperationOutput } from "../api/operation.ts";
 import { assert } from "../kernel/assert.ts";
-import { type ControlGroup, GroupError } from "./control-group.ts";
+import type { ControlGroup } from "./control-group.ts";
+import { apiErrorOf } from "./group-errors.ts";
 import { clusterOperations } from "./operations/cluster.ts";
 import { fenceOperations } from "./operations/fences.ts";
 import { memberOperations } from "./operations/members.ts";
@@ -70,23 +70,7 @@ export function createRun(tools: HandlerTools): Run {
     try {
       return (await handler(input, context)) as OperationOutput<typeof operation>;
     } catch (error) {
-      throw error instanceof GroupError ? groupError(error, tools.group) : error;
+      throw apiErrorOf(error, tools.group);
     }
   };
-}
-
-/** What a client is told when an operation has no result of the state machine. */
-function groupError(error: GroupError, group: ControlGroup): ApiError {
-  if (error.code === "disk_full") return diskFull(group);
-  // Nobody reads the reply to an aborted request; the group has proposed a cancel.
-  return new ApiError(error.code === "aborted" ? "outcome_unknown" : error.code);
-}
-
-/** Names the nodes that need room, as far as this one has heard. */
-function diskFull(group: ControlGroup): ApiError {
-  const full = group.status().members.filter(({ disk }) => disk === "full" || disk === "exhausted");
-  if (full.length === 0) return new ApiError("disk_full");
-  const nodes = full.map(({ nodeId }) => nodeId);
-  const message = `No room on the disk of ${nodes.join(", ")}: nothing has happened. Make room there.`;
-  return new ApiError("disk_full", { message, details: { nodes } });
 }

@@ -6,7 +6,7 @@ import { SNAPSHOT_HEAD_BYTES, encodeSnapshotHead } from "./snapshot-header.ts";
 
 /**
  * A backup is one file: a head, then of each group what a snapshot's file holds (its head, its content), then an end with a
- * CRC over all that stands before it. docs/operations.md has the bytes.
+ * CRC over all that stands before it. docs/architecture.md has the bytes.
  *
  * Magic, version, the length of the head's fields and the CRC behind them never change, so that every release can tell a
  * newer format from damage.

@@ -1,5 +1,7 @@
 import { createApp } from "../../routes/app.ts";
 import type { ErrorBody } from "../../src/api/errors.ts";
+import { ApiError } from "../../src/api/errors.ts";
+import type { ApplicationOptions } from "../../src/server/application.ts";
 import type { ControlGroup } from "../../src/server/control-group.ts";
 import { HttpStatistics } from "../../src/server/http-statistics.ts";
 import { Metrics } from "../../src/server/metrics.ts";
@@ -7,14 +9,17 @@ import { randomId } from "../../src/server/random-id.ts";
 import { createRun } from "../../src/server/run.ts";
 import { emptyStatistics } from "./scripted-control-group.ts";
 
+const NO_BACKUPS = { open: () => Promise.reject(new ApiError("backup_failed")) };
+
 /** The HTTP surface over a group, and what it found unexpected. */
-export function appOver(group: ControlGroup) {
+export function appOver(group: ControlGroup, backups: ApplicationOptions["backups"] = NO_BACKUPS) {
   const http = new HttpStatistics();
   const internalErrors: unknown[] = [];
   const app = createApp({
     run: createRun({ group, randomId }),
     metrics: new Metrics({ group, statistics: () => emptyStatistics, http }),
     statistics: http,
+    backups,
     allowedHosts: ["node1.example"],
     onInternalError: (error) => internalErrors.push(error),
   });

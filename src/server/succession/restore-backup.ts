@@ -1,14 +1,12 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { errorCode } from "../../io/durable-file.ts";
 import { NewDataDirectory, requireFree } from "../../io/new-data-directory.ts";
 import { assert } from "../../kernel/assert.ts";
 import { BackupError } from "../../kernel/backup-error.ts";
 import { DecodeError } from "../../kernel/bytes.ts";
-import { StartError } from "../../kernel/start-error.ts";
 import { LockMachine } from "../../locks/lock-machine.ts";
 import type { GroupId, Snapshot } from "../../raft/types.ts";
 import type { BackupHead } from "../../wal/backup-format.ts";
 import { BackupReader } from "../../wal/backup-reader.ts";
+import { forEachPiece } from "./file-pieces.ts";
 import { foundCluster, type Founded, type Legacy, type Progress, raise } from "./found-cluster.ts";
 
 export interface RestoreOptions {
@@ -30,8 +28,6 @@ export interface ReadBackup {
   readonly snapshot: Snapshot;
   readonly machine: LockMachine;
 }
-
-const PIECE_BYTES = 256 * 1024;
 
 /**
  * Makes a data directory of a backup, in which the only node of a new cluster can start (PROTOCOLS M2). Nothing is written
@@ -118,28 +114,5 @@ class BackupContents {
       if (!(error instanceof DecodeError)) throw error;
       this.refusal = error;
     }
-  }
-}
-
-/** @throws {StartError} when the file cannot be read */
-function forEachPiece(file: string, take: (bytes: Uint8Array, done: number, total: number) => void): void {
-  let descriptor: number | undefined;
-  try {
-    descriptor = openSync(file, "r");
-    const { size } = fstatSync(descriptor);
-    const piece = new Uint8Array(PIECE_BYTES);
-    for (let done = 0; ;) {
-      const count = readSync(descriptor, piece, 0, PIECE_BYTES, null);
-      if (count === 0) return;
-      done += count;
-      take(piece.subarray(0, count), done, Math.max(size, done));
-    }
-  } catch (error) {
-    const code = errorCode(error);
-    if (code === undefined || error instanceof BackupError) throw error;
-    const why = code === "ENOENT" ? "there is no such file" : `${code}`;
-    throw new StartError(`The backup ${file} cannot be read (${why}): name another file.`);
-  } finally {
-    if (descriptor !== undefined) closeSync(descriptor);
   }
 }

@@ -53,6 +53,7 @@ describe("every command", () => {
       "cluster remove",
       "cluster replace",
       "cluster transfer",
+      "backup",
       "restore",
       "recover",
       "healthcheck",

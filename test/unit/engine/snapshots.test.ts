@@ -136,6 +136,65 @@ describe("a node takes snapshots", () => {
   });
 });
 
+describe("a snapshot that is asked for", () => {
+  /** @returns what the asker was told: at most one end */
+  function ask(node: FakeNode): { failure?: string; index?: number }[] {
+    const ends: { failure?: string; index?: number }[] = [];
+    node.host.takeSnapshot((failure, snapshot) => {
+      ends.push(snapshot === undefined ? { failure: failure?.reason ?? "none" } : { index: snapshot.index });
+    });
+    return ends;
+  }
+
+  test("is made at once, of all that is applied, however little is behind the newest one", () => {
+    const { nodes, leader } = started();
+    run(nodes, leader, 3);
+    const ends = ask(leader);
+    const index = leader.host.raft.log.appliedIndex;
+    nodes.pass(10);
+    expect([ends, leader.maker.orders[0]?.order.point.index]).toEqual([[], index]);
+    leader.maker.complete();
+    nodes.pass(10);
+    expect(ends).toEqual([{ index }]);
+    // The next asker gets the same, while nothing else is applied.
+    const again = ask(leader);
+    nodes.pass(10);
+    expect([again, leader.maker.orders]).toEqual([[{ index }], []]);
+  });
+
+  test("is not one that was begun before it was asked for", () => {
+    const { nodes, leader } = started();
+    run(nodes, leader, 12);
+    nodes.pass(10);
+    const begun = leader.maker.orders[0]?.order.point.index ?? 0;
+    run(nodes, leader, 5);
+    const ends = ask(leader);
+    const index = leader.host.raft.log.appliedIndex;
+    leader.maker.complete();
+    nodes.pass(10);
+    expect(begun).toBeLessThan(index);
+    expect([ends, leader.maker.orders[0]?.order.point.index]).toEqual([[], index]);
+    leader.maker.complete();
+    nodes.pass(10);
+    expect(ends).toEqual([{ index }]);
+  });
+
+  test("is refused once with why there is none, and another may be asked for", () => {
+    const { nodes, leader } = started();
+    run(nodes, leader, 3);
+    const ends = ask(leader);
+    nodes.pass(10);
+    leader.maker.fail({ reason: "noRoom", message: "ENOSPC" });
+    nodes.pass(3_000);
+    expect([ends, leader.maker.orders]).toEqual([[{ failure: "noRoom" }], []]);
+    const again = ask(leader);
+    nodes.pass(10);
+    leader.maker.complete();
+    nodes.pass(10);
+    expect(again).toEqual([{ index: leader.host.raft.log.appliedIndex }]);
+  });
+});
+
 describe("a follower that is too far behind", () => {
   /** The leader has forgotten what the third node lacks. */
   function behind(): { nodes: FakeNodes; leader: FakeNode; late: FakeNode } {

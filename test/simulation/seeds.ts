@@ -33,6 +33,10 @@ export const recordedSeeds: readonly RecordedSeed[] = [
     found: "checks: what a place without a process was granted makes the next answer of the same step a re-entry",
   },
   { seed: 3285, found: "Q1: permits asked for again after a restoration were answered with another order of fields" },
+  {
+    seed: 44329,
+    found: "checks: a grant to a place without a process is given back by the cancel of who had joined it",
+  },
   { seed: 32642, found: "checks: a disk error of a node that did not run outlived the end of all faults" },
   { seed: 21208, found: "a piece of a snapshot came in the turn in which the disk had failed under it: an assertion" },
 ];

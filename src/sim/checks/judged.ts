@@ -9,6 +9,11 @@ export interface JudgedLease {
   deadlineMs: number;
   /** The acquire that alone was answered with this hold, or 0: a cancel of it gives the hold back. */
   operation: number;
+  /**
+   * The lock, if a place without a process was granted with this hold. Where that was the very place of the operation, a cancel
+   * gives the hold back; where it was another one, it does not: the table says which.
+   */
+  orphanOf?: string;
   /** When the entry that began or renewed the lease was appended, in real ms. */
   sinceMs: number;
   lengthMs: number;

@@ -70,7 +70,7 @@ export class LockJudge {
     this.leaseMs = Math.max(this.leaseMs, entry.leaseTimeMs);
     this.ingressEnds = false;
     if (entry.kind === "time") this.expire();
-    else if (entry.kind === "command") this.execute(decodeCommand(entry.payload), outcomes);
+    else if (entry.kind === "command") this.execute(decodeCommand(entry.payload), outcomes, machine);
     for (const outcome of outcomes) this.outcome(outcome);
     for (const [name, lock] of this.locks) this.compare(name, lock, machine);
     this.permits.compare(machine, this.sessions, appendedMs);
@@ -103,7 +103,7 @@ export class LockJudge {
   }
 
   /** What the command itself takes away comes before what its outcomes give. */
-  private execute(envelope: CommandEnvelope, outcomes: readonly LockOutcome[]): void {
+  private execute(envelope: CommandEnvelope, outcomes: readonly LockOutcome[], machine: LockMachine): void {
     const key = operationKey(envelope.ingress, envelope.sequence);
     if (this.executed.has(key)) return;
     const own = outcomes.find(
@@ -124,10 +124,10 @@ export class LockJudge {
     if (idempotencyKey !== undefined)
       this.keys.set(idempotencyKey, { place, result: undefined, waiting: waits ? 1 : 0 });
     if (isAcquire(command)) this.renew(command.principal);
-    if (own.result?.type !== "error") this.effect(envelope.ingress, command);
+    if (own.result?.type !== "error") this.effect(envelope.ingress, command, machine);
   }
 
-  private effect(ingress: number, command: LockCommand): void {
+  private effect(ingress: number, command: LockCommand, machine: LockMachine): void {
     switch (command.type) {
       case "registerIngress":
         this.activeIngress.set(command.node, ingress);
@@ -151,7 +151,7 @@ export class LockJudge {
         return;
       }
       case "cancel":
-        this.cancelled(command.ingress, operationKey(command.ingress, command.sequence));
+        this.cancelled(command.ingress, operationKey(command.ingress, command.sequence), machine);
         return;
       case "acquire":
       case "acquireAll":
@@ -289,7 +289,7 @@ export class LockJudge {
       const session = this.sessions.get(lease.session ?? "");
       const orphaned = session !== undefined && takeOrphans(session, grant.lock, mode);
       if (!orphaned) this.queues.granted(operation, principal, { name: grant.lock, mode });
-      lock.holds.push({ ...lease, mode, token, operation: orphaned ? 0 : lease.operation });
+      lock.holds.push({ ...lease, mode, token, ...(orphaned && { orphanOf: grant.lock }) });
     } else Object.assign(own, lease, { mode, token, operation: 0 });
   }
 
@@ -306,9 +306,13 @@ export class LockJudge {
     lock.holds.splice(index, 1);
   }
 
-  private cancelled(ingress: number, operation: number): void {
+  private cancelled(ingress: number, operation: number, machine: LockMachine): void {
     if (![...this.activeIngress.values()].includes(ingress)) return;
-    if (!this.endHolds((hold) => hold.operation === operation)) return;
+    const stays = ({ orphanOf, session = "" }: JudgedLease): boolean => {
+      const owner = this.sessions.get(session)?.name;
+      return orphanOf !== undefined && machine.view(orphanOf).holders.some((shown) => shown.owner === owner);
+    };
+    if (!this.endHolds((hold) => hold.operation === operation && !stays(hold))) return;
     const key = this.executed.get(operation)?.idempotencyKey;
     if (key !== undefined) this.keys.delete(key);
   }

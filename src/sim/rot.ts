@@ -3,6 +3,7 @@ import { LogDamageError } from "../wal/errors.ts";
 import { MARK_BYTES, readMark } from "../wal/frame.ts";
 import { HARD_STATE_FILE, HardStateCopy } from "../wal/hard-state-copy.ts";
 import { type Scan, scanLog } from "../wal/scan.ts";
+import type { MemorySnapshotFiles } from "./memory-snapshot-files.ts";
 import { type MemoryVolume, SECTOR_BYTES } from "./memory-volume.ts";
 
 /** What a disk did to the files of a node that is down. */
@@ -18,13 +19,32 @@ export interface Rot {
  *
  * @returns undefined when there is nothing that may be damaged
  */
-export function rot(random: Prng, log: MemoryVolume, votes: MemoryVolume): Rot | undefined {
+export function rot(
+  random: Prng,
+  log: MemoryVolume,
+  votes: MemoryVolume,
+  snapshots: MemorySnapshotFiles,
+): Rot | undefined {
+  if (random.chance(0.3)) return rotSnapshots(random, snapshots);
   const scan = scanOf(log);
   const copy = HardStateCopy.open(votes).found;
   if (scan?.last === undefined || copy === undefined) return undefined;
   // After a crash in the middle of a write one of its slots may be torn.
   if (!copy.isNewest || random.chance(0.2)) return rotVotes(random, votes);
   return random.chance(0.6) ? flipBit(random, log, scan) : loseMore(random, log, scan);
+}
+
+/** One bit of one of them, or of all: then the log begins anew, and without any. */
+function rotSnapshots(random: Prng, files: MemorySnapshotFiles): Rot | undefined {
+  const names = files.list().toSorted();
+  if (names.length === 0) return undefined;
+  const chosen = random.chance(0.5) ? names : [random.pick(names)];
+  for (const name of chosen) {
+    const at = random.int(files.size(name));
+    const [byte = 0] = files.read(name, at, 1);
+    files.damage(name, at, Uint8Array.of(byte ^ (1 << random.int(8))));
+  }
+  return { file: chosen.join(", "), how: "a bit flips" };
 }
 
 function scanOf(log: MemoryVolume): Scan | undefined {

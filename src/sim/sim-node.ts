@@ -131,7 +131,7 @@ export class SimNode {
 
   /** While it is down. */
   rot(random: Prng): void {
-    const done = rot(random, this.volume, this.votes);
+    const done = rot(random, this.volume, this.votes, this.snapshotFiles);
     if (done === undefined) return;
     this.rotten = true;
     this.world.trace.add(this.world.scheduler.nowMs, this.id, "rots", done);

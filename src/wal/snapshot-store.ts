@@ -93,7 +93,11 @@ export class SnapshotStore {
 
   /** A `SnapshotWriter` has made it durable. */
   adopt(group: GroupId, snapshot: Snapshot): void {
-    const { kept } = this.group(group);
+    const state = this.group(group);
+    const { kept } = state;
+    // ↯ Made again, it has the name of the damaged one, and would be deleted as that.
+    const name = snapshotName(group, snapshot, "snapshot");
+    state.damaged = state.damaged.filter((other) => other !== name);
     if (kept.some((other) => isSameSnapshot(other.snapshot, snapshot))) return;
     const at = kept.findIndex((other) => other.snapshot.index > snapshot.index);
     kept.splice(at < 0 ? kept.length : at, 0, { snapshot, readers: 0 });

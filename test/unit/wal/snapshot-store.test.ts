@@ -258,6 +258,15 @@ describe("a damaged snapshot", () => {
     expect(store.compactableIndex(0)).toBe(100);
   });
 
+  test("that is made again, with the same name, is not deleted as the damaged one", () => {
+    const { files, names } = two();
+    files.damage(names[1]!, SNAPSHOT_HEAD_BYTES + 88, Uint8Array.of(0));
+    const store = openStore(files);
+    const again = make(files, store, 200);
+    expect(files.list()).toContain(names[1]!);
+    expect(whole(store, again)).toEqual(content(200));
+  });
+
   test("is what a file under another's name is", () => {
     const { files, names } = two();
     files.rename(names[0]!, names[0]!.replace("100", "900"), () => {});

@@ -155,7 +155,8 @@ export class MemorySnapshotFiles implements SnapshotFiles {
   /** Overwrites on the disk and in the cache, as rot or a person with an editor would. */
   damage(name: string, offset: number, bytes: Uint8Array): void {
     const file = this.file(name);
-    file.durable.set(bytes, offset);
+    // What is in the cache alone has no place there yet.
+    if (offset + bytes.length <= file.durable.length) file.durable.set(bytes, offset);
     file.cache.set(bytes, offset);
   }
 

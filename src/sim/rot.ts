@@ -36,7 +36,10 @@ export function rot(
 
 /** One bit of one of them, or of all: then the log begins anew, and without any. */
 function rotSnapshots(random: Prng, files: MemorySnapshotFiles): Rot | undefined {
-  const names = files.list().toSorted();
+  const names = files
+    .list()
+    .filter((name) => files.size(name) > 0)
+    .toSorted();
   if (names.length === 0) return undefined;
   const chosen = random.chance(0.5) ? names : [random.pick(names)];
   for (const name of chosen) {

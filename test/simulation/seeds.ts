@@ -37,6 +37,7 @@ export const recordedSeeds: readonly RecordedSeed[] = [
     seed: 44329,
     found: "checks: a grant to a place without a process is given back by the cancel of who had joined it",
   },
+  { seed: 18, found: "a snapshot that was made again was deleted as the damaged one whose name it has" },
   { seed: 32642, found: "checks: a disk error of a node that did not run outlived the end of all faults" },
   { seed: 21208, found: "a piece of a snapshot came in the turn in which the disk had failed under it: an assertion" },
 ];

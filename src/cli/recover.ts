@@ -79,16 +79,25 @@ export const recoverCommand = buildCommand<RecoverFlags, [], CliContext>({
   },
 });
 
-function surveyText({ path, nodeId, clusterName, last, counts }: Survey): string {
+function surveyText({ path, nodeId, clusterName, last, missing, counts }: Survey): string {
+  const lacks =
+    missing === undefined
+      ? ""
+      : `lacks     entries that it had acknowledged${untilText(missing.index)}: its log was damaged, and is not repaired\n`;
   return (
     `survivor  ${nodeId} of cluster ${clusterName}, in ${path}\n` +
-    `has       ${countsText(counts)}, as of entry ${last.index} of term ${last.term}\n\n` +
+    `has       ${countsText(counts)}, as of entry ${last.index} of term ${last.term}\n${lacks}\n` +
     `${LOSS}\n` +
     "Nothing was changed. With --accept-loss this node becomes a new cluster.\n"
   );
 }
 
-function surveyJson({ path, nodeId, clusterName, clusterId, last, counts }: Survey): object {
+/** Where nobody knows how far it had come, its index is behind any entry. */
+function untilText(index: number): string {
+  return index === Number.MAX_SAFE_INTEGER ? "" : `, up to entry ${index}`;
+}
+
+function surveyJson({ path, nodeId, clusterName, clusterId, last, missing, counts }: Survey): object {
   return {
     cluster: clusterName,
     cluster_id: clusterId,
@@ -96,6 +105,7 @@ function surveyJson({ path, nodeId, clusterName, clusterId, last, counts }: Surv
     data: path,
     last_index: last.index,
     last_term: last.term,
+    is_damaged: missing !== undefined,
     ...counts,
   };
 }

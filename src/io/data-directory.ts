@@ -48,10 +48,10 @@ export interface DataDirectory {
 
 export const LOG = "wal";
 export const SNAPSHOTS = "snapshots";
-const VOTES = "votes";
+export const VOTES = "votes";
 /** What tells a directory that holds a node's state from one whose making was cut short. */
 const STATE = [IDENTITY_FILE, PEERS_FILE, LOG, SNAPSHOTS, VOTES];
-const OURS = new Set(["VERSION", "lock", "pid", MARK_FILE, SUSPECTS_FILE, ...STATE]);
+const OURS = new Set(["VERSION", "lock", "lock-journal", "pid", MARK_FILE, SUSPECTS_FILE, ...STATE]);
 
 /**
  * Opens the data directory or makes it.

@@ -47,7 +47,7 @@ export const limits = {
   maxOperationWindow: 65_536,
   /** Node names that have ever taken requests in. */
   maxIngressNodes: 1024,
-  /** Times that a cluster may be restored or recovered: tokens are generation · 2⁴⁰ + counter, exact integers. */
+  /** Of tokens, one for each time that a cluster is restored or recovered: generation · 2⁴⁰ + counter, exact integers. */
   maxGenerations: 8_192,
   /** Earlier processes of one node whose operations are known to be over. */
   maxRetiredIngresses: 8,

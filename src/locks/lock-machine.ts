@@ -126,15 +126,21 @@ export class LockMachine {
    * For a cluster that begins with the state of another one: restore it, raise, take the snapshot anew. Every replica must
    * begin with that one.
    *
+   * @param wallMs now: the same state, restored twice, gives out larger tokens the second time
    * @returns why not, or undefined
    */
-  raiseGeneration(): LockError | undefined {
-    return raiseGeneration(this.state);
+  raiseGeneration(wallMs: number): LockError | undefined {
+    return raiseGeneration(this.state, wallMs);
   }
 
-  /** Of tokens: how often the cluster was restored or recovered. */
+  /** Of tokens: rises each time that the cluster is restored or recovered. */
   get generation(): number {
     return this.state.generation;
+  }
+
+  /** Every later token is larger. */
+  get lastToken(): number {
+    return this.state.lastToken;
   }
 
   get appliedIndex(): number {

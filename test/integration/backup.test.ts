@@ -71,7 +71,8 @@ test("a backup under load, restored: all that was acknowledged before it is ther
 
   const { code, stdout } = await restore(cluster, "node1", file);
   const restored = JSON.parse(stdout) as Restored;
-  expect([code, restored]).toMatchObject([0, { generation: 1, sessions: 1 }]);
+  expect([code, restored]).toMatchObject([0, { sessions: 1 }]);
+  expect(restored.generation).toBeGreaterThan(0);
   expect(restored.cluster_id).not.toBe(saved[0]?.cluster_id ?? "");
   startAlone(cluster, "node1");
   await cluster.ready("node1");

@@ -8,7 +8,6 @@ import { SnapshotDirectory } from "../../io/snapshot-directory.ts";
 import { FEATURE_LEVEL } from "../../kernel/feature-level.ts";
 import { StartError } from "../../kernel/start-error.ts";
 import type { LockMachine } from "../../locks/lock-machine.ts";
-import { GENERATION_STEP } from "../../locks/state.ts";
 import type { Configuration, LogPoint, NodeAddress, ReplicaId, Snapshot } from "../../raft/types.ts";
 import type { SegmentedLog } from "../../wal/log.ts";
 import { openLog } from "../../wal/open-log.ts";
@@ -51,13 +50,13 @@ export interface Founded {
  *
  * @throws {StartError} when this program may not go on with the state
  */
-export function raise(machine: LockMachine): void {
+export function raise(machine: LockMachine, wallMs: number): void {
   if (machine.featureLevel > FEATURE_LEVEL) {
     throw new StartError(
       `The state has feature level ${machine.featureLevel} and this release knows levels up to ${FEATURE_LEVEL}: use the newer release.`,
     );
   }
-  if (machine.raiseGeneration() === undefined) return;
+  if (machine.raiseGeneration(wallMs) === undefined) return;
   throw new StartError(
     "The cluster was restored or recovered as often as its tokens allow: begin a new cluster without this state.",
   );
@@ -87,8 +86,8 @@ export async function foundCluster(directory: NewDataDirectory, legacy: Legacy, 
 
 /** @param machine as of `point` */
 export function foundedOf(path: string, identity: DirectoryIdentity, point: LogPoint, machine: LockMachine): Founded {
-  const { generation, counts } = machine;
-  return { path, identity, point, generation, tokenFloor: generation * GENERATION_STEP, counts };
+  const { generation, counts, lastToken: tokenFloor } = machine;
+  return { path, identity, point, generation, tokenFloor, counts };
 }
 
 /** Until the node says where it is: nobody else reads it. */

@@ -1,11 +1,12 @@
 import { existsSync, readdirSync } from "node:fs";
+import { systemClock } from "../../io/clocks.ts";
 import { cutShort, refuseDirectory, UNFINISHED_MARK } from "../../io/data-directory.ts";
 import { checkVersion } from "../../io/directory-identity.ts";
 import { lockDirectory } from "../../io/directory-lock.ts";
 import { finishDirectory, isSealed, moveDirectory, NewDataDirectory } from "../../io/new-data-directory.ts";
 import { StartError } from "../../kernel/start-error.ts";
 import type { LockMachine } from "../../locks/lock-machine.ts";
-import type { LogPoint } from "../../raft/types.ts";
+import type { Floor, LogPoint } from "../../raft/types.ts";
 import { foundCluster, type Founded, foundedOf, type Progress, raise } from "./found-cluster.ts";
 import { readSurvivor, type Survivor } from "./survivor.ts";
 
@@ -17,6 +18,8 @@ export interface Survey {
   readonly clusterId: string;
   /** Of survivors the one with the largest term has lost least, and of equal terms the one with the largest index. */
   readonly last: LogPoint;
+  /** Of what it had acknowledged, it has lost entries up to here: its log was damaged, and has not been repaired. */
+  readonly missing: Floor | undefined;
   readonly counts: LockMachine["counts"];
 }
 
@@ -37,9 +40,9 @@ const KEPT = ".before-recovery";
  */
 export function surveySurvivor(path: string, progress: Progress): Survey {
   return locked(path, () => {
-    const { identity, last, machine } = readSurvivor(path, progress);
+    const { identity, last, machine, missing } = readSurvivor(path, progress);
     const { nodeId, clusterName, clusterId } = identity;
-    return { path, nodeId, clusterName, clusterId, last, counts: machine.counts };
+    return { path, nodeId, clusterName, clusterId, last, missing, counts: machine.counts };
   });
 }
 
@@ -49,12 +52,16 @@ export function surveySurvivor(path: string, progress: Progress): Survey {
  *
  * @throws {StartError}
  */
-export async function recoverSurvivor(path: string, progress: Progress): Promise<Recovered> {
+export async function recoverSurvivor(
+  path: string,
+  progress: Progress,
+  wallMs = systemClock.wallMs(),
+): Promise<Recovered> {
   if (resume(path)) return { ...foundedBefore(path, progress), keptAt: undefined };
   const lock = lockSurvivor(path);
   try {
     const survivor = readSurvivor(path, progress);
-    raise(survivor.machine);
+    raise(survivor.machine, wallMs);
     const directory = new NewDataDirectory(path + ASIDE);
     try {
       const founded = await foundCluster(directory, legacyOf(survivor), progress);

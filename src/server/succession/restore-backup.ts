@@ -1,3 +1,4 @@
+import { systemClock } from "../../io/clocks.ts";
 import { NewDataDirectory, requireFree } from "../../io/new-data-directory.ts";
 import { assert } from "../../kernel/assert.ts";
 import { BackupError } from "../../kernel/backup-error.ts";
@@ -16,6 +17,8 @@ export interface RestoreOptions {
   readonly nodeId: string;
   /** Undefined: as it was. */
   readonly clusterName: string | undefined;
+  /** Absent: by the clock. */
+  readonly wallMs?: number;
 }
 
 export interface Restored extends Founded {
@@ -37,10 +40,10 @@ export interface ReadBackup {
  * @throws {StartError} for a directory that is not free, and a disk that does not take it
  */
 export async function restoreBackup(options: RestoreOptions, progress: Progress): Promise<Restored> {
-  const { file, dataDirectory, nodeId, clusterName } = options;
+  const { file, dataDirectory, nodeId, clusterName, wallMs = systemClock.wallMs() } = options;
   requireFree(dataDirectory);
   const { head, snapshot, machine } = readBackup(file, progress);
-  raise(machine);
+  raise(machine, wallMs);
   const directory = new NewDataDirectory(dataDirectory);
   try {
     const { index, term, leaseTimeMs, configuration, totalBytes: stateBytes } = snapshot;

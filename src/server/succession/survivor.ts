@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { LOG, SNAPSHOTS } from "../../io/data-directory.ts";
+import { LOG, SNAPSHOTS, VOTES } from "../../io/data-directory.ts";
 import { decodeIdentity, type DirectoryIdentity, IDENTITY_FILE } from "../../io/directory-identity.ts";
 import { DirectoryReads } from "../../io/directory-reads.ts";
 import { readFileIfThere } from "../../io/durable-file.ts";
@@ -10,8 +10,9 @@ import { limits } from "../../kernel/limits.ts";
 import { StartError } from "../../kernel/start-error.ts";
 import { LockMachine } from "../../locks/lock-machine.ts";
 import { RaftLog } from "../../raft/log.ts";
-import type { Configuration, LogPoint, Snapshot } from "../../raft/types.ts";
-import { SnapshotFormatError, SnapshotLostError } from "../../wal/errors.ts";
+import type { Configuration, Floor, LogPoint, Snapshot } from "../../raft/types.ts";
+import { LogDamageError, LogFormatError, SnapshotFormatError, SnapshotLostError } from "../../wal/errors.ts";
+import { HardStateCopy } from "../../wal/hard-state-copy.ts";
 import type { SegmentedLog } from "../../wal/log.ts";
 import { openLog } from "../../wal/open-log.ts";
 import { ScratchVolume } from "../../wal/scratch-volume.ts";
@@ -29,6 +30,8 @@ export interface Survivor {
   readonly machine: LockMachine;
   readonly last: LogPoint;
   readonly configuration: Configuration;
+  /** It lost entries that it had acknowledged, up to here, and has not been repaired. */
+  readonly missing: Floor | undefined;
   /** About so many bytes. */
   readonly stateBytes: number;
 }
@@ -45,10 +48,11 @@ export function readSurvivor(path: string, progress: Progress): Survivor {
   const directory = join(path, SNAPSHOTS);
   const snapshots = new DirectoryReads(directory);
   const segments = new DirectoryReads(join(path, LOG));
+  const votes = new DirectoryReads(join(path, VOTES));
   try {
     const { whole, damaged } = scanSnapshots(snapshots, (name) => join(directory, name)).get(GROUP) ?? NONE;
     const newest = whole.at(-1);
-    const log = openUnchanged(segments, join(path, LOG));
+    const log = openUnchanged(segments, votes, path);
     const recovered = log.recovered.get(GROUP);
     if ((recovered?.compacted?.index ?? 0) > (newest?.index ?? 0)) {
       const index = recovered?.compacted?.index ?? 0;
@@ -65,12 +69,12 @@ export function readSurvivor(path: string, progress: Progress): Survivor {
     const last = { index: entries.lastIndex, term: entries.lastTerm, leaseTimeMs: entries.lastLeaseTimeMs };
     const { current } = entries.configurations;
     const configuration = current.index === 0 ? (identity.membership ?? current.configuration) : current.configuration;
-    return { identity, machine, last, configuration, stateBytes: newest?.totalBytes ?? 0 };
+    const missing = recovered?.hardState.floor;
+    return { identity, machine, last, configuration, missing, stateBytes: newest?.totalBytes ?? 0 };
   } catch (error) {
     throw refusal(error);
   } finally {
-    snapshots.close();
-    segments.close();
+    for (const reads of [snapshots, segments, votes]) reads.close();
   }
 }
 
@@ -87,11 +91,13 @@ function identityOf(path: string): DirectoryIdentity {
   throw new StartError(`The file ${file} is damaged: recover from another node that survived, or restore a backup.`);
 }
 
-/** Completes at once: nothing is written to a disk. */
-function openUnchanged(files: DirectoryReads, directory: string): SegmentedLog {
+/** Completes at once: nothing is written to a disk. The second copy of terms and votes tells of a log that has lost its end. */
+function openUnchanged(segments: DirectoryReads, votes: DirectoryReads, path: string): SegmentedLog {
   let opened: SegmentedLog | Error | undefined;
+  const copy = HardStateCopy.open(new ScratchVolume(votes), (name) => join(path, VOTES, name));
   // No salt of it reaches a disk.
-  openLog(new ScratchVolume(files), { identity: () => 1, directory }, (error, log) => {
+  const options = { identity: () => 1, directory: join(path, LOG), copy };
+  openLog(new ScratchVolume(segments), options, (error, log) => {
     opened = log ?? error;
   });
   assert(opened !== undefined, "a log that nothing is written for opens at once");
@@ -126,8 +132,11 @@ function replay(machine: LockMachine, log: RaftLog, progress: Progress): void {
   }
 }
 
-/** What log and snapshots say is a sentence already. */
 function refusal(error: unknown): unknown {
-  if (error instanceof StartError || !(error instanceof Error) || "code" in error) return error;
-  return /^(Log|Snapshot)\w*Error$/.test(error.name) ? new StartError(error.message) : error;
+  if (error instanceof LogDamageError) {
+    return new StartError(`${error.damage}: recover from another node that survived, or restore a backup.`);
+  }
+  // These say it in a sentence already.
+  const isOfNewer = error instanceof LogFormatError || error instanceof SnapshotFormatError;
+  return isOfNewer ? new StartError(error.message) : error;
 }

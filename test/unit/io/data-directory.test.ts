@@ -105,6 +105,8 @@ describe("openDataDirectory", () => {
     using temporary = temporaryDirectory();
     mkdirSync(join(temporary.path, "lost+found"));
     writeFileSync(join(temporary.path, ".gitignore"), "*");
+    // And what a process that was killed at once left of its lock.
+    writeFileSync(join(temporary.path, "lock-journal"), "");
     openDataDirectory(temporary.path, IDENTITY).close();
   });
 });

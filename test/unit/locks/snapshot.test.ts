@@ -218,7 +218,7 @@ describe("a piece", () => {
 function raised(h: Harness): void {
   for (const machine of [h.machine, h.twin]) {
     const restored = restoreInto(new LockMachine(), contentOf(machine));
-    restored.raiseGeneration();
+    restored.raiseGeneration(0);
     restoreInto(machine, contentOf(restored));
   }
 }
@@ -252,7 +252,7 @@ describe("a generation", () => {
     const before = h.token("x", owner("a"));
     const [made, again] = [0, 1].map(() => {
       const machine = restoreInto(new LockMachine(), contentOf(h.machine));
-      expect(machine.raiseGeneration()).toBeUndefined();
+      expect(machine.raiseGeneration(0)).toBeUndefined();
       return machine;
     });
     expect(contentOf(made!)).toEqual(contentOf(again!));
@@ -265,11 +265,23 @@ describe("a generation", () => {
     expect(h.token("x", owner("b"))).toBe(2 ** 40 + 2);
   });
 
+  test("is that of the day, or one more than it was, and no clock uses all of them up", () => {
+    const generation = (wallMs: number, before = 0): number => {
+      const machine = new LockMachine();
+      for (let i = 0; i < before; i++) machine.raiseGeneration(0);
+      machine.raiseGeneration(wallMs);
+      return machine.generation;
+    };
+    const day = Date.UTC(2026, 11, 31, 23, 59);
+    expect([generation(day), generation(day, 500), generation(0), generation(-1)]).toEqual([364, 501, 1, 1]);
+    expect(generation(Date.UTC(9_999, 0, 1))).toBe(limits.maxGenerations - 1_024);
+  });
+
   test("is refused where tokens would cease to be exact integers", () => {
     const machine = new LockMachine();
-    for (let i = 1; i < limits.maxGenerations; i++) expect(machine.raiseGeneration()).toBeUndefined();
+    for (let i = 1; i < limits.maxGenerations; i++) expect(machine.raiseGeneration(0)).toBeUndefined();
     const before = machine.stateHash();
-    expect(machine.raiseGeneration()).toEqual({ type: "error", code: "limit", limit: "maxGenerations" });
+    expect(machine.raiseGeneration(0)).toEqual({ type: "error", code: "limit", limit: "maxGenerations" });
     expect(machine.generation).toBe(limits.maxGenerations - 1);
     expect(machine.stateHash()).toBe(before);
     expect(Number.isSafeInteger(limits.maxGenerations * 2 ** 40 - 1)).toBe(true);

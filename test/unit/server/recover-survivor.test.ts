@@ -31,7 +31,7 @@ describe("recovering from a survivor", () => {
   test("keeps every entry of its log, known as committed or not, and raises the tokens", async () => {
     await writeNodeData({ path, records: [hardState(0, 6, 1), entries(0, ...log)] });
     const before = folderDigest(path);
-    const { identity, generation, point, keptAt, tokenFloor } = await recoverSurvivor(path, silent);
+    const { identity, generation, point, keptAt, tokenFloor } = await recoverSurvivor(path, silent, 0);
     expect([generation, tokenFloor, keptAt]).toEqual([1, 2 ** 40, kept]);
     expect(point).toEqual({ index: 3, term: 4, leaseTimeMs: 30 });
     expect(identity).toMatchObject({ clusterName: "orders", nodeId: "node2", replica: 9 });
@@ -40,7 +40,7 @@ describe("recovering from a survivor", () => {
     expect(folderDigest(kept)).toEqual(before);
     const { machine } = readSurvivor(path, silent);
     const expected = stateAfter(log);
-    expected.raiseGeneration();
+    expected.raiseGeneration(0);
     expect(machine.digest()).toBe(expected.digest());
   });
 
@@ -49,7 +49,7 @@ describe("recovering from a survivor", () => {
     const later = commandEntries(4, 5, [exclusive("z", "c")]);
     const records = [hardState(0, 5, 2), logStart(0, 3, 4, false), entries(0, ...later)];
     await writeNodeData({ path, records, snapshot: { machine, point: { index: 3, term: 4, leaseTimeMs: 30 } } });
-    const { counts, point } = await recoverSurvivor(path, silent);
+    const { counts, point } = await recoverSurvivor(path, silent, 0);
     expect([counts.holds, point.index, point.term]).toEqual([3, 4, 5]);
   });
 
@@ -65,10 +65,22 @@ describe("recovering from a survivor", () => {
     expect(readdirSync(folder)).toEqual(["node2"]);
   });
 
+  test("says that a node lacks what it had acknowledged, while its damaged log is not repaired", async () => {
+    const damaged = {
+      type: "hardState",
+      group: 0,
+      hardState: { term: 6, vote: 0, floor: { index: 9, term: 5 } },
+    } as const;
+    await writeNodeData({ path, records: [damaged, entries(0, ...log)] });
+    expect(surveySurvivor(path, silent)).toMatchObject({ last: { index: 3 }, missing: { index: 9, term: 5 } });
+    const { generation } = await recoverSurvivor(path, silent, 0);
+    expect([generation, readSurvivor(path, silent).missing]).toEqual([1, undefined]);
+  });
+
   test("twice makes two clusters, one after the other, and keeps all that was there", async () => {
     await writeNodeData({ path, records: [hardState(0, 6, 1), entries(0, ...log)] });
-    const first = await recoverSurvivor(path, silent);
-    const second = await recoverSurvivor(path, silent);
+    const first = await recoverSurvivor(path, silent, 0);
+    const second = await recoverSurvivor(path, silent, 0);
     expect([first.generation, second.generation]).toEqual([1, 2]);
     expect(second.keptAt).toBe(`${kept}-2`);
     expect(readSurvivor(kept, silent).identity.clusterId).toBe("c0");
@@ -81,17 +93,17 @@ describe("a recovery that was cut short", () => {
     await writeNodeData({ path, records: [hardState(0, 6, 1), entries(0, ...log)] });
     await writeNodeData({ path: `${path}.recovered`, records: [] });
     renameSync(join(`${path}.recovered`, "VERSION"), join(`${path}.recovered`, "unfinished"));
-    const { generation } = await recoverSurvivor(path, silent);
+    const { generation } = await recoverSurvivor(path, silent, 0);
     expect(generation).toBe(1);
     expect(readdirSync(folder).sort()).toEqual(["node2", "node2.before-recovery"]);
   });
 
   test.each(["between the two renames", "before the new directory was let loose"])("%s, is finished", async (when) => {
     await writeNodeData({ path, records: [hardState(0, 6, 1), entries(0, ...log)] });
-    const { identity } = await recoverSurvivor(path, silent);
+    const { identity } = await recoverSurvivor(path, silent, 0);
     renameSync(join(path, "VERSION"), join(path, "unfinished"));
     if (when === "between the two renames") renameSync(path, `${path}.recovered`);
-    const finished = await recoverSurvivor(path, silent);
+    const finished = await recoverSurvivor(path, silent, 0);
     expect(finished).toMatchObject({ identity, generation: 1, keptAt: undefined });
     expect(readdirSync(folder).sort()).toEqual(["node2", "node2.before-recovery"]);
     expect(readdirSync(path)).toContain("VERSION");
@@ -101,7 +113,7 @@ describe("a recovery that was cut short", () => {
 describe("a recovery is refused, and changes nothing", () => {
   const refused = async (sentence: string): Promise<void> => {
     const before = folderDigest(folder);
-    await expect(recoverSurvivor(path, silent)).rejects.toThrow(sentence);
+    await expect(recoverSurvivor(path, silent, 0)).rejects.toThrow(sentence);
     expect(() => surveySurvivor(path, silent)).toThrow(sentence);
     expect(folderDigest(folder)).toEqual(before);
   };
@@ -119,7 +131,7 @@ describe("a recovery is refused, and changes nothing", () => {
   test("when the node runs", async () => {
     await writeNodeData({ path, records: [hardState(0, 6, 1), entries(0, ...log)] });
     const lock = lockDirectory(path);
-    await expect(recoverSurvivor(path, silent)).rejects.toThrow("is in use by another process");
+    await expect(recoverSurvivor(path, silent, 0)).rejects.toThrow("is in use by another process");
     lock.release();
   });
 
@@ -139,7 +151,7 @@ describe("a recovery is refused, and changes nothing", () => {
   test("when somebody's files are where the new directory is made", async () => {
     await writeNodeData({ path, records: [hardState(0, 6, 1), entries(0, ...log)] });
     await writeNodeData({ path: `${path}.recovered`, records: [] });
-    await expect(recoverSurvivor(path, silent)).rejects.toThrow("holds the data of node");
+    await expect(recoverSurvivor(path, silent, 0)).rejects.toThrow("holds the data of node");
     expect(readdirSync(folder).sort()).toEqual(["node2", "node2.recovered"]);
   });
 });

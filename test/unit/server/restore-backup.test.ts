@@ -44,8 +44,8 @@ function fileOf(bytes: Uint8Array): string {
   return file;
 }
 
-function restored(bytes: Uint8Array, dataDirectory = join(folder, `data-${++made}`)): Promise<Restored> {
-  const options = { file: fileOf(bytes), dataDirectory, nodeId: "node1", clusterName: undefined };
+function restored(bytes: Uint8Array, dataDirectory = join(folder, `data-${++made}`), wallMs = 0): Promise<Restored> {
+  const options = { file: fileOf(bytes), dataDirectory, nodeId: "node1", clusterName: undefined, wallMs };
   return restoreBackup(options, () => {});
 }
 
@@ -74,7 +74,7 @@ describe("restoring a backup", () => {
     expect(survivor.last).toEqual({ index: LAST_INDEX, term: 4, leaseTimeMs: 60 });
     expect([survivor.configuration.voters, survivor.configuration.facts?.nextReplica]).toEqual([[9], 10]);
     for (const lock of ["x", "y", "z"]) expect(survivor.machine.view(lock)).toEqual(machine.view(lock));
-    machine.raiseGeneration();
+    machine.raiseGeneration(0);
     expect(survivor.machine.digest()).toBe(machine.digest());
   });
 
@@ -102,12 +102,24 @@ describe("restoring a backup", () => {
     expect([first > tokenFloor, Math.max(...grants) <= tokenFloor]).toEqual([true, true]);
   });
 
+  test("twice, of the same backup, gives larger tokens the second time than the first cluster ever gave out", async () => {
+    const file = backupFile([contentOf(machineWithLocks())], place);
+    const day = Date.UTC(2026, 10, 27);
+    const first = await restored(file, undefined, day + 3_600_000);
+    const second = await restored(file, undefined, day + 7_200_000);
+    const nextDay = await restored(file, undefined, day + 86_400_000);
+    expect([first, second, nextDay].map(({ generation }) => generation)).toEqual([330, 330, 331]);
+    // An hour at 500 grants a second lies between the first two.
+    expect(second.tokenFloor - first.tokenFloor).toBeGreaterThan(3_600 * 500);
+    expect(nextDay.tokenFloor - second.tokenFloor).toBeGreaterThan(GENERATION_STEP / 2);
+  });
+
   test("raises the tokens each time, and says so when they cannot be raised any more", async () => {
     const machine = machineWithLocks();
-    machine.raiseGeneration();
+    machine.raiseGeneration(0);
     const second = await restored(backupFile([contentOf(machine)], place));
     expect(second.generation).toBe(2);
-    while (machine.raiseGeneration() === undefined);
+    while (machine.raiseGeneration(0) === undefined);
     const error = await refusal(restored(backupFile([contentOf(machine)], place)));
     expect(error.message).toContain("as often as its tokens allow");
   });

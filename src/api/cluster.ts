@@ -77,6 +77,8 @@ export const clusterStatus = operation({
           snapshot_index: z.int(),
           /** Entries up to here are in snapshots alone. */
           compacted_index: z.int(),
+          /** Files that were snapshots, found when the node started; absent: none, or others are in their place. */
+          damaged_snapshots: z.int().optional(),
           /** On a leader that is handing leadership over: to whom. */
           transferring_to: z.string().optional(),
           /**

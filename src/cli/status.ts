@@ -31,6 +31,7 @@ interface NodeRow {
   readonly version: string | null;
   /** The others are giving it back what its damaged log lost. */
   readonly repairing: boolean;
+  readonly damaged_snapshots: number;
   /** Why the node serves nothing, if it does not. */
   readonly stopped: string | null;
 }
@@ -98,6 +99,7 @@ function row(
     disk: status?.members.find((member) => member.node_id === nodeId)?.disk ?? null,
     version: status?.version ?? null,
     repairing: group?.repair !== undefined,
+    damaged_snapshots: group?.damaged_snapshots ?? 0,
     stopped: group?.stopped?.message ?? null,
   };
 }
@@ -135,7 +137,13 @@ function statusText(asked: ClusterStatus, leader: string | null, nodes: readonly
   const repair = repairing
     .map((id) => `${id} is being repaired: it gets back from the others what its damaged log lost\n`)
     .join("");
-  return `${table.toString()}\ncluster ${asked.cluster_name}: ${up} of ${nodes.length} nodes answer, ${led}\n${behind}${repair}${why}`;
+  const damaged = nodes
+    .filter((node) => node.damaged_snapshots > 0)
+    .map(
+      ({ node_id: id }) => `${id} found a damaged snapshot on its disk, and makes new ones: its log names the file\n`,
+    )
+    .join("");
+  return `${table.toString()}\ncluster ${asked.cluster_name}: ${up} of ${nodes.length} nodes answer, ${led}\n${behind}${repair}${damaged}${why}`;
 }
 
 function state({ role, membership, stopped, repairing }: NodeRow): string | null {

@@ -127,6 +127,8 @@ export interface NodeStatus extends Leadership {
   readonly snapshotIndex: number;
   /** Entries up to here are in snapshots alone. */
   readonly compactedIndex: number;
+  /** Files that were snapshots, found when the node started, and that are not replaced yet. */
+  readonly damagedSnapshots: number;
   readonly leaseTimeMs: number;
   readonly disk: DiskReport;
   readonly members: readonly MemberStatus[];

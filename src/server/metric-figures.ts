@@ -139,6 +139,12 @@ export const figures: readonly Figure[] = [
     (s) => s.statistics().snapshotsRefused,
   ],
   [
+    "mufakat_snapshots_damaged",
+    "gauge",
+    "Snapshots that were found damaged at the start, until two good ones are in their place.",
+    (s) => s.group.status().damagedSnapshots,
+  ],
+  [
     "mufakat_snapshot_bytes_sent_total",
     "counter",
     "Bytes of snapshots sent to other nodes.",

@@ -22,6 +22,7 @@ export interface ReportSources {
   readonly raft: Raft;
   readonly registered: boolean;
   readonly disk: Pick<DiskWatch, "report" | "peerReport">;
+  readonly damagedSnapshots: number;
   readonly stopped: StoppedGroup | undefined;
   isConnected(replica: ReplicaId): boolean;
 }
@@ -42,6 +43,7 @@ export function nodeStatus(sources: ReportSources): NodeStatus {
     appliedIndex: raft.log.appliedIndex,
     snapshotIndex: raft.log.snapshot?.index ?? 0,
     compactedIndex: raft.log.compacted.index,
+    damagedSnapshots: sources.damagedSnapshots,
     leaseTimeMs: raft.leaseTime.nowMs,
     disk: sources.disk.report,
     members: members.map((member) => memberStatus(sources, member)),

@@ -4,7 +4,6 @@ import { createGroup } from "../engine/create-group.ts";
 import { Engine } from "../engine/engine.ts";
 import { SyncTimes } from "../engine/sync-times.ts";
 import type { DiskState } from "../engine/disk-report.ts";
-import type { DiskWatch } from "../engine/disk-watch.ts";
 import type { GroupHost } from "../engine/group-host.ts";
 import { replicaOf } from "../engine/members.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
@@ -161,7 +160,7 @@ class Node implements RunningNode {
     const options = { ...this.groupOptions(machine), configuration: membership, journal };
     const host = this.explaining(directory, () => createGroup(options, engine, log, systemRandom));
     engine.addGroup(host);
-    const status = () => nodeStatus(this.reportSources(directory, network, host, engine.disk));
+    const status = () => nodeStatus(this.reportSources(directory, network, host, engine));
     const { nodeId } = this.configuration;
     const nodeIdOf = (replica: ReplicaId): string | undefined => host.followMembers().replicas.get(replica)?.nodeId;
     const group = new EngineControlGroup(nodeId, engine, host, machine, status, nodeIdOf);
@@ -386,7 +385,9 @@ class Node implements RunningNode {
   }
 
   private async openStorage(directory: DataDirectory) {
-    const snapshots = this.explaining(directory, () => openSnapshots(directory, (close) => this.opened.push(close)));
+    const snapshots = this.explaining(directory, () =>
+      openSnapshots(directory, (close) => this.opened.push(close), this.parts.log),
+    );
     const log = await this.openLog(directory, snapshots.store);
     return { snapshots, log };
   }
@@ -425,7 +426,7 @@ class Node implements RunningNode {
     };
   }
 
-  private reportSources(directory: DataDirectory, network: TcpPeerNetwork, host: Started["host"], disk: DiskWatch) {
+  private reportSources(directory: DataDirectory, network: TcpPeerNetwork, host: Started["host"], engine: Engine) {
     return {
       identity: directory.identity,
       members: membersOf(host.followMembers()),
@@ -434,7 +435,8 @@ class Node implements RunningNode {
       startedAtMs: this.startedAtMs,
       raft: host.raft,
       registered: host.ingress.isRegistered,
-      disk,
+      disk: engine.disk,
+      damagedSnapshots: engine.snapshots.store.damaged(0).length,
       stopped: this.stoppedGroup,
       isConnected: (replica: number) => network.isConnected(replica),
     };

@@ -10,16 +10,26 @@ import { WorkerSnapshotMaker } from "./worker-snapshot-maker.ts";
  * The snapshots of a data directory: checks every byte of those that count.
  *
  * @param opened takes what must be closed again
+ * @param log is told of files that are damaged
  * @throws {SnapshotFormatError} and what the operating system says
  */
 export function openSnapshots(
   { logDirectory, snapshotDirectory }: DataDirectory,
   opened: (close: () => Promise<void>) => void,
+  log: Logger,
 ): SnapshotPorts {
   const files = new SnapshotDirectory(snapshotDirectory);
   opened(() => files.close());
   files.sweep();
   const store = new SnapshotStore(files, (name) => `${snapshotDirectory}/${name}`);
+  for (const group of store.recovered.keys()) {
+    for (const file of store.damaged(group)) {
+      log.warn(
+        { group, file },
+        "a snapshot is damaged, and not used: the one before it takes its place, or the other nodes'",
+      );
+    }
+  }
   const maker = new WorkerSnapshotMaker({ logDirectory, snapshotDirectory, files });
   opened(() => maker.close());
   return { store, maker };

@@ -78,16 +78,16 @@ export class SnapshotStore {
     return kept.length < KEPT ? 0 : (kept.at(-KEPT)?.snapshot.index ?? 0);
   }
 
+  /** How a person finds the files that were snapshots and cannot be used. They go when two good ones are there. */
+  damaged(group: GroupId): readonly string[] {
+    return (this.groups.get(group)?.damaged ?? []).map((name) => this.pathOf(name));
+  }
+
   /** @throws {SnapshotLostError} when a group's log begins behind the newest snapshot that can be read */
   requireFor(logs: ReadonlyMap<GroupId, GroupLog>): void {
     for (const [group, { compacted }] of logs) {
       if (compacted === undefined || compacted.index <= (this.newest(group)?.index ?? 0)) continue;
-      const damaged = this.groups.get(group)?.damaged ?? [];
-      throw new SnapshotLostError(
-        group,
-        compacted.index,
-        damaged.map((name) => this.pathOf(name)),
-      );
+      throw new SnapshotLostError(group, compacted.index, this.damaged(group));
     }
   }
 

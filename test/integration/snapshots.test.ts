@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HttpConnection } from "../../bench/load/http-connection.ts";
 import { limits } from "../../src/kernel/limits.ts";
@@ -62,8 +62,21 @@ function sizeOf(cluster: ProcessCluster, id: string, folder: string): number {
   return readdirSync(path).reduce((sum, name) => sum + statSync(join(path, name)).size, 0);
 }
 
+/** Flips a bit in the middle of it. */
+function damageNewest(cluster: ProcessCluster, id: string): void {
+  const name = filesOf(cluster, id, "snapshots")
+    .filter((each) => each.endsWith(".snapshot"))
+    .toSorted()
+    .at(-1);
+  const path = join(cluster.node(id).dataDirectory, "snapshots", name ?? "");
+  const bytes = readFileSync(path);
+  const at = bytes.length - 20;
+  bytes[at] = (bytes[at] ?? 0) ^ 4;
+  writeFileSync(path, bytes);
+}
+
 describe("snapshots of a cluster under load", () => {
-  test("keep its log short; nodes that were away too long or are new get one, and all have the same locks after kill -9", async () => {
+  test("keep its log short; nodes that were away too long or are new get one, and all have the same locks after kill -9 and flipped bits", async () => {
     await using cluster = await ProcessCluster.start({ size: 4, founders: 3 });
     const leader = await cluster.leader();
     const [late = "", other = ""] = cluster.others(leader).filter((id) => cluster.isFounder(id));
@@ -90,9 +103,16 @@ describe("snapshots of a cluster under load", () => {
     expect(await figure(cluster, leader, "mufakat_snapshot_bytes_sent_total")).toBeGreaterThan(0);
 
     for (const id of cluster.ids) await cluster.kill(id);
+    // One has another snapshot to fall back on, the other has not, and gets all from its peers again (PROTOCOLS D7, D8).
+    damageNewest(cluster, other);
+    damageNewest(cluster, late);
     for (const id of cluster.ids) cluster.startNode(id);
+    for (const id of cluster.ids) await cluster.ready(id);
+    expect(await figure(cluster, other, "mufakat_snapshots_damaged")).toBe(1);
+    expect(await figure(cluster, other, "mufakat_repairs_total")).toBe(0);
+    expect(await figure(cluster, late, "mufakat_repairs_total")).toBe(1);
+    expect(await figure(cluster, late, "mufakat_snapshots_installed_total")).toBe(1);
     for (const id of cluster.ids) {
-      await cluster.ready(id);
       expect(success(await cluster.client(id).inspect("held")).fencing_token).toBe(held.fencing_token);
       expect(await figure(cluster, id, "mufakat_raft_snapshot_index")).toBeGreaterThan(0);
     }

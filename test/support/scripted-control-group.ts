@@ -53,6 +53,7 @@ export class ScriptedControlGroup implements ControlGroup {
     appliedIndex: 43,
     snapshotIndex: 40,
     compactedIndex: 30,
+    damagedSnapshots: 0,
     leaseTimeMs: 1000,
     disk: { state: "ok", medianSyncUs: 800 },
     members: ["node1", "node2", "node3"].map((nodeId, i) => ({

@@ -117,6 +117,7 @@ function clusterView(status: NodeStatus) {
       {
         ...{ group: 0, role, leader: leader ?? null, term, commit_index: commitIndex, applied_index: appliedIndex },
         ...{ snapshot_index: snapshotIndex, compacted_index: compactedIndex },
+        ...(status.damagedSnapshots > 0 && { damaged_snapshots: status.damagedSnapshots }),
         ...(status.repair !== undefined && {
           repair: { until_index: status.repair.untilIndex ?? null, until_term: status.repair.untilTerm },
         }),

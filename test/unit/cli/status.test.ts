@@ -112,6 +112,19 @@ describe("status", () => {
     expect(stdout).toContain("node1 is being repaired: it gets back from the others what its damaged log lost\n");
   });
 
+  test("says which nodes found a damaged snapshot", async () => {
+    const ports = { node1: freePort() };
+    const view = cluster("node1", "node1", ports);
+    const groups = view.groups.map((group) => ({ ...group, damaged_snapshots: 1 }));
+    const url = serve(ports.node1, () => Response.json({ ...view, groups }));
+    const { stdout } = await cli(["status", "--url", url]);
+    expect(stdout).toContain(
+      "node1 found a damaged snapshot on its disk, and makes new ones: its log names the file\n",
+    );
+    const json = JSON.parse((await cli(["status", "--url", url, "--json"])).stdout);
+    expect(json.nodes[0].damaged_snapshots).toBe(1);
+  });
+
   test.each([null, "node2"])("says of nodes that have stopped why, and exits 1 with leader %p", async (leader) => {
     const ports = { node1: freePort(), node2: freePort() };
     const message = "entry 60 of group 0 has ended this version of the program 3 times";

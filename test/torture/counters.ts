@@ -5,7 +5,9 @@ import type { CountersRecord, History } from "./history.ts";
 const INTERVAL_MS = 700;
 const PATIENCE_MS = 1_000;
 /** Of the many that a node has, those that say what a run went through. */
-const told = /^configuration_.*_total$/;
+const told = /^(configuration|repairs?|snapshots)_.*total$/;
+/** Differs from process to process of a node. */
+const STARTED = "process_start_time_seconds";
 
 /** Sums up what nodes count, over all their processes: what one counted just before it was killed may be missing. */
 export class Counters {
@@ -16,7 +18,7 @@ export class Counters {
   private stopping = false;
 
   constructor(
-    private readonly cluster: ProcessCluster,
+    private readonly cluster: Pick<ProcessCluster, "ids" | "url">,
     private readonly history: History,
   ) {
     this.running = Promise.all(cluster.ids.map((id) => this.watch(id)));
@@ -40,14 +42,16 @@ export class Counters {
   }
 
   private take(id: string, metrics: Readonly<Record<string, unknown>>): void {
-    const before = this.last.get(id) ?? {};
+    const known = this.last.get(id) ?? {};
+    // A new process begins at nothing, and may have counted as much already: a repair, say, is done before it can be asked.
+    const before = known[STARTED] === metrics[STARTED] ? known : {};
     const now: Record<string, number> = {};
     for (const [name, value] of Object.entries(metrics)) {
-      if (typeof value !== "number" || !told.test(name)) continue;
+      if (typeof value !== "number") continue;
+      if (name === STARTED) now[name] = value;
+      if (!told.test(name)) continue;
       now[name] = value;
-      const known = before[name] ?? 0;
-      // A new process begins at nothing.
-      this.totals[name] = (this.totals[name] ?? 0) + (value < known ? value : value - known);
+      this.totals[name] = (this.totals[name] ?? 0) + value - (before[name] ?? 0);
     }
     this.last.set(id, now);
   }

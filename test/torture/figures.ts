@@ -23,7 +23,7 @@ export interface Figures {
   /** While a majority of the members ran and heard each other. */
   readonly longest_unavailable_with_majority_ms: number;
   readonly longest_unavailable_with_majority_from_ms: number;
-  /** Changes of the configuration: by their metrics, over all processes of all nodes. */
+  /** Changes of the configuration, snapshots, installs, repairs: by their metrics, over all processes of all nodes. */
   readonly counters: Counts;
   readonly violations: Counts;
 }

@@ -2,7 +2,7 @@
  * `npm run torture -- --minutes M`: a cluster of real processes under load and faults, whose history is then judged.
  * Ends with 0 only without a violation. docs/testing.md says what is done, what is judged, how to read a history.
  */
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { defaultProgram, sourceProgram } from "../support/process-cluster.ts";
 import { namespacesMissing } from "../support/namespace-network.ts";
@@ -17,8 +17,10 @@ import { verdictOn } from "./verdict.ts";
 const USAGE = `npm run torture -- [--minutes 2] [--nodes 3] [--clients 16] [--seed N]
                    [--faults ${everyFault.join(",")}]
                    [--network proxy|namespaces] [--program source|PATH] [--keep DIR]
-                   [--plant FILE]
+                   [--small-snapshots] [--plant FILE]
 npm run torture -- --judge DIR/history.jsonl      judge a history once more`;
+
+const smallSnapshots = join(import.meta.dir, "../support/small-snapshots.ts");
 
 const options = readOptions();
 if (typeof options === "string") rejudge(options);
@@ -37,6 +39,7 @@ function readOptions(): Omit<TortureOptions, "signal" | "log"> | string {
         program: { type: "string" },
         keep: { type: "string" },
         judge: { type: "string" },
+        "small-snapshots": { type: "boolean", default: false },
         plant: { type: "string" },
       },
     });
@@ -48,10 +51,13 @@ function readOptions(): Omit<TortureOptions, "signal" | "log"> | string {
     const faults = known.filter((kind) => kind !== "disk-full" || SmallDisk.available);
     if (faults.length < known.length) console.warn("SKIPPED disk-full: needs root and the right to mount a tmpfs.");
     if (network !== "proxy" && network !== "namespaces") return refuseUsage("--network: proxy or namespaces");
-    const preloads = values.plant === undefined ? [] : [resolve(values.plant)];
+    const preloads = [
+      ...(values["small-snapshots"] ? [smallSnapshots] : []),
+      ...(values.plant === undefined ? [] : [resolve(values.plant)]),
+    ];
     // What is loaded before the program changes its modules, which an executable keeps to itself.
     if (preloads.length > 0 && program !== undefined && program !== "source") {
-      return refuseUsage("--plant needs the sources: --program source");
+      return refuseUsage("--small-snapshots and --plant need the sources: --program source");
     }
     const programs = { source: sourceProgram, default: preloads.length > 0 ? sourceProgram : defaultProgram() };
     return {

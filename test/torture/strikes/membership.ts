@@ -68,11 +68,16 @@ export async function replaced(striker: Striker, prng: Prng, id: string): Promis
     members.join(id, prng);
     await striker.wait(prng.int(2_000));
   }
-  await amid(striker, prng, async () => {
-    await demand(striker, `${id}, wiped, is replaced`, () => members.replace(id, prng));
-    if (way !== "join first") members.join(id, prng);
-    await demand(striker, `${id}, replaced, joins and votes`, () => members.joined(id));
-  });
+  await amid(
+    striker,
+    prng,
+    async () => {
+      await demand(striker, `${id}, wiped, is replaced`, () => members.replace(id, prng));
+      if (way !== "join first") members.join(id, prng);
+      await demand(striker, `${id}, replaced, joins and votes`, () => members.joined(id));
+    },
+    id,
+  );
   await demand(striker, `${id}, replaced, has everything`, () => members.whole(id, TOLD_MS));
 }
 
@@ -85,12 +90,16 @@ async function refusedAsBefore(striker: Striker, id: string): Promise<void> {
   await members.wipe(id);
 }
 
-/** Every other time another node is killed meanwhile, and starts again. */
-async function amid(striker: Striker, prng: Prng, work: () => Promise<unknown>): Promise<void> {
+/**
+ * Every other time the leader is killed meanwhile, and starts again.
+ *
+ * @param spared may seem to lead still, and would start without being told to join
+ */
+async function amid(striker: Striker, prng: Prng, work: () => Promise<unknown>, spared?: string): Promise<void> {
   const working = work();
   const { members, cluster, observer } = striker.tools;
   const { leader } = observer;
-  const victim = leader !== undefined && members.ids.includes(leader) ? leader : undefined;
+  const victim = leader !== undefined && leader !== spared && members.ids.includes(leader) ? leader : undefined;
   if (prng.chance(0.5)) {
     await Promise.race([working, Bun.sleep(prng.int(400))]);
     const runs = victim !== undefined && members.ids.includes(victim) && cluster.runningIds.includes(victim);

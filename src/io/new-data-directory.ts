@@ -38,6 +38,9 @@ export class NewDataDirectory {
       requireFree(at);
       const mark = join(at, UNFINISHED_MARK);
       if (!existsSync(mark)) writeFileDurably(mark, VERSION_TEXT);
+      // First: while it is there, all else is.
+      rmSync(join(at, IDENTITY_FILE), { force: true });
+      syncDirectory(at);
       for (const name of readdirSync(at)) {
         if (isOurs(name)) rmSync(join(at, name), { recursive: true });
       }

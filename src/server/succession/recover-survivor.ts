@@ -114,7 +114,8 @@ function locked<Value>(path: string, work: () => Value): Value {
 
 /** @throws {StartError} when there is no survivor, when it runs, or is of a newer format */
 function lockSurvivor(path: string): { release(): void } {
-  if (!existsSync(path)) throw nobody(path);
+  // Killed between the two renames: nothing is lost, and who only asks is told so.
+  if (!existsSync(path)) throw isSealed(path + ASIDE) ? new StartError(cutShort(path)) : nobody(path);
   try {
     const names = readdirSync(path);
     if (!names.includes("VERSION")) {

@@ -103,6 +103,7 @@ describe("a recovery that was cut short", () => {
     const { identity } = await recoverSurvivor(path, silent, 0);
     renameSync(join(path, "VERSION"), join(path, "unfinished"));
     if (when === "between the two renames") renameSync(path, `${path}.recovered`);
+    expect(() => surveySurvivor(path, silent)).toThrow("was cut short there: run that again");
     const finished = await recoverSurvivor(path, silent, 0);
     expect(finished).toMatchObject({ identity, generation: 1, keptAt: undefined });
     expect(readdirSync(folder).sort()).toEqual(["node2", "node2.before-recovery"]);

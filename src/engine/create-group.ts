@@ -14,6 +14,9 @@ import { ReadBarriers } from "./read-barriers.ts";
 import type { StateMachine } from "./state-machine.ts";
 import { Transfers } from "./transfers.ts";
 
+type GroupBound = "maxLogCacheBytes" | "maxUncommittedBytes" | "maxAppendBytes" | "maxInflightAppends";
+type Bounds = { readonly [Bound in GroupBound]: number };
+
 export interface GroupOptions<Command, Result> {
   readonly group: GroupId;
   /** The first: see {@link RaftOptions}. */
@@ -21,8 +24,8 @@ export interface GroupOptions<Command, Result> {
   /** Election time-outs are drawn from [this, 2 × this) in ms. */
   readonly electionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
-  /** The simulator's is small, so that entries are read back from the log. */
-  readonly maxLogCacheBytes?: number;
+  /** As of `limits`; the simulator's are smaller, so that they are met. */
+  readonly bounds?: Partial<Bounds>;
   /** Replicas compare their states after every so many entries; the simulator's is small. */
   readonly stateHashEvery?: number;
   readonly machine: StateMachine<Result>;
@@ -48,6 +51,7 @@ export function createGroup<Command, Result>(
   const recovered = log.recovered.get(group);
   const { newest, incoming } = services.snapshots.store.recovered.get(group) ?? {};
   if (newest !== undefined) restoreNewest(machine, services.snapshots.store, group, newest);
+  const bounds: Bounds = { ...limits, ...options.bounds };
   const raft = new Raft(
     {
       group,
@@ -56,13 +60,13 @@ export function createGroup<Command, Result>(
       electionTimeoutMs: options.electionTimeoutMs,
       heartbeatIntervalMs: options.heartbeatIntervalMs,
       random: () => random.next(),
-      maxUncommittedBytes: limits.maxUncommittedBytes,
-      maxAppendBytes: limits.maxAppendBytes,
-      maxInflightAppends: limits.maxInflightAppends,
+      maxUncommittedBytes: bounds.maxUncommittedBytes,
+      maxAppendBytes: bounds.maxAppendBytes,
+      maxInflightAppends: bounds.maxInflightAppends,
       room: services.disk,
       snapshotLimits,
     },
-    new RaftLog(group, log, recovered, options.maxLogCacheBytes ?? limits.maxLogCacheBytes, newest),
+    new RaftLog(group, log, recovered, bounds.maxLogCacheBytes, newest),
     recovered?.hardState ?? { term: 0, vote: 0 },
     recovered?.leaseTimeMs ?? 0,
     services.nowMs(),

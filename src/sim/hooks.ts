@@ -6,11 +6,12 @@ import type { LockResult } from "../locks/types.ts";
 import type { ReplicaId } from "../raft/types.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { Volume } from "../wal/volume.ts";
+import type { MemoryVolume } from "./memory-volume.ts";
 
 /** What whoever runs a simulation may come between, at the simulator's edges: production code has no such place. */
 export interface SimHooks {
   /** Between the log and the disk. */
-  readonly volume?: (volume: Volume) => Volume;
+  readonly volume?: (volume: MemoryVolume) => Volume;
   /** Between the engine and the log. */
   readonly log?: (log: WriteAheadLog) => WriteAheadLog;
   /** Every message as it leaves. */

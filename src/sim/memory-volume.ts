@@ -49,6 +49,11 @@ export class MemoryVolume implements Volume {
   /** Since the start. */
   writes = 0;
   syncs = 0;
+  powerCuts = 0;
+  /** Where files were read last, for a read that goes astray. */
+  private readonly lastRead = new Map<string, number>();
+  private misdirects = false;
+  misreads = 0;
 
   constructor(private readonly options: MemoryVolumeOptions = {}) {}
 
@@ -61,7 +66,14 @@ export class MemoryVolume implements Volume {
   }
 
   read(name: string, offset: number, length: number): Uint8Array {
-    return this.file(name).cache.slice(offset, offset + length);
+    const { cache } = this.file(name);
+    const elsewhere = this.misdirects ? this.lastRead.get(name) : undefined;
+    // At their beginnings files differ by name alone, and are read whole.
+    if (offset > 0) this.lastRead.set(name, offset);
+    if (elsewhere === undefined || elsewhere === offset) return cache.slice(offset, offset + length);
+    this.misdirects = false;
+    this.misreads++;
+    return cache.slice(elsewhere, elsewhere + length);
   }
 
   write(name: string, offset: number, bytes: Uint8Array): void {
@@ -107,6 +119,7 @@ export class MemoryVolume implements Volume {
 
   /** Every sector that was not synced is kept or lost on its own; so is a file being created. */
   crashPower(random: () => number): void {
+    this.powerCuts++;
     for (const [name, file] of this.removed) if (random() < 0.5) this.bringBack(name, file);
     this.removed.clear();
     for (const file of this.files.values()) {
@@ -133,6 +146,14 @@ export class MemoryVolume implements Volume {
    */
   failNextSync(error: Error | undefined): void {
     this.syncFailure = error;
+  }
+
+  /**
+   * The next read that can will return, once, what stands where its file was read before: sound bytes, and not those that were
+   * asked for.
+   */
+  misdirectNextRead(): void {
+    this.misdirects = true;
   }
 
   failNextCreate(error: Error): void {
@@ -234,6 +255,7 @@ export class MemoryVolume implements Volume {
   }
 
   private dropPending(random: () => number): void {
+    this.misdirects = false;
     for (const operation of this.queue) {
       if (operation.type === "sync" || random() >= 0.5) continue;
       if (operation.type === "remove") this.completeRemove(operation.name, () => {});

@@ -1,7 +1,11 @@
 import type { Prng } from "../kernel/prng.ts";
+import { Duel } from "./duel.ts";
 import { type FaultKind, faultKinds } from "./profile.ts";
 import type { CrashKind, SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";
+
+/** How often a leader falls at its first steps, in runs with duels. */
+const EARLY_FALLS = 0.2;
 
 /** Breaks things at random, and mends them after a while. Stops when told to. */
 export class Nemesis {
@@ -10,12 +14,20 @@ export class Nemesis {
   /** Transfers after which another node led. */
   handovers = 0;
   private stopped = false;
+  readonly duel: Duel;
 
   constructor(
     private readonly world: World,
     private readonly nodes: readonly SimNode[],
     private readonly random: Prng,
   ) {
+    this.duel = new Duel(
+      world,
+      nodes,
+      random,
+      Number.isFinite(world.profile.everyMs.duel) ? EARLY_FALLS : 0,
+      () => this.stopped,
+    );
     this.counts = Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as Record<FaultKind, number>;
     for (const kind of faultKinds) this.plan(kind);
   }
@@ -68,14 +80,16 @@ export class Nemesis {
         this.pause(node);
         return;
       case "partition":
-        this.partition();
+        this.partition(node);
         return;
       case "disconnect":
         network.disconnect(node.id, this.random.pick(this.nodes).id);
         return;
       case "clog":
-        network.clog(node.id, this.random.pick(this.nodes).id, 400 * this.random.next());
-        this.after(1000 * this.random.next(), () => network.heal());
+        this.after(
+          1000 * this.random.next(),
+          network.clog(node.id, this.random.pick(this.nodes).id, 400 * this.random.next()),
+        );
         return;
       case "clockJump":
         this.note(node.id, "clock jumps");
@@ -89,6 +103,9 @@ export class Nemesis {
       case "diskError":
         node.failDisk();
         return;
+      case "misread":
+        node.misdirectRead();
+        return;
       case "diskFull":
         this.fillDisks(node);
         return;
@@ -97,6 +114,9 @@ export class Nemesis {
         return;
       case "rot":
         this.rot(node);
+        return;
+      case "duel":
+        this.duel.begin();
         return;
     }
   }
@@ -159,27 +179,28 @@ export class Nemesis {
   }
 
   /** One node or a random half is cut off, both ways or one; or a single link is. */
-  private partition(): void {
+  private partition(node: SimNode): void {
     const { network } = this.world;
     const shape = this.random.pick(["isolate", "halves", "link"]);
     const oneWay = this.random.chance(0.4);
     const cut = new Set<number>();
     if (shape === "halves") for (const { id } of this.nodes) if (this.random.chance(0.5)) cut.add(id);
-    if (shape === "isolate") cut.add(this.random.pick(this.nodes).id);
-    const from = this.random.pick(this.nodes).id;
+    if (shape === "isolate") cut.add(node.id);
+    const from = this.random.chance(0.5) ? node.id : this.random.pick(this.nodes).id;
     const to = this.random.pick(this.nodes).id;
     this.note(0, "partition", { shape, oneWay, cut: [...cut], from, to });
+    const blocks: (() => void)[] = [];
     for (const a of this.nodes) {
       for (const b of this.nodes) {
         if (a === b) continue;
         const crosses = shape === "link" ? a.id === from && b.id === to : cut.has(a.id) && !cut.has(b.id);
         const back = shape !== "link" && !oneWay && !cut.has(a.id) && cut.has(b.id);
-        if (crosses || back) network.block(a.id, b.id);
+        if (crosses || back) blocks.push(network.block(a.id, b.id));
       }
     }
     this.after(this.world.profile.partitionMs * this.random.next(), () => {
       this.note(0, "partition heals");
-      network.heal();
+      for (const unblock of blocks) unblock();
     });
   }
 

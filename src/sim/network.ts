@@ -12,7 +12,8 @@ interface Link {
   /** Of this connection: frames of an earlier one never arrive. */
   generation: number;
   connecting: boolean;
-  blocked: boolean;
+  /** Faults that block it now; it is open without one. */
+  blocks: number;
   extraLatencyMs: number;
   /** Frames that wait for the block to end. */
   held: Uint8Array[];
@@ -29,6 +30,8 @@ export interface Endpoint {
 export type Tap = (from: ReplicaId, to: ReplicaId, frame: Uint8Array) => Uint8Array | undefined;
 
 const RECONNECT_MS = 60;
+/** A straggler comes so late at most, in ms: meanwhile leaders change, and change again. */
+const STRAGGLER_MS = 3_000;
 
 function nodeFactsOf(replica: ReplicaId): NodeFacts {
   const peerAddress = { host: `node${replica}`, port: 1 };
@@ -41,8 +44,7 @@ export class SimNetwork {
   private readonly endpoints = new Map<ReplicaId, Endpoint>();
   framesSent = 0;
   framesLost = 0;
-  /** The longest way of a frame that was not held up by a block, in ms. */
-  slowestMs = 0;
+  private heals = 0;
   /** Until the last fault. Then one request must not be lost five times in a row. */
   losesFrames = true;
 
@@ -60,7 +62,7 @@ export class SimNetwork {
           up: false,
           generation: 0,
           connecting: false,
-          blocked: false,
+          blocks: 0,
           extraLatencyMs: 0,
           held: [],
           lastArrivalMs: 0,
@@ -90,12 +92,25 @@ export class SimNetwork {
     for (const link of this.of(node)) this.break(link);
   }
 
-  block(from: ReplicaId, to: ReplicaId): void {
-    this.link(from, to).blocked = true;
+  /** @returns ends it, unless all has been healed meanwhile */
+  block(from: ReplicaId, to: ReplicaId): () => void {
+    const link = this.link(from, to);
+    const { heals } = this;
+    link.blocks++;
+    return () => {
+      if (heals !== this.heals) return;
+      link.blocks--;
+      if (link.blocks === 0) this.reopen(link);
+    };
   }
 
-  clog(from: ReplicaId, to: ReplicaId, extraLatencyMs: number): void {
-    this.link(from, to).extraLatencyMs = extraLatencyMs;
+  /** @returns ends it */
+  clog(from: ReplicaId, to: ReplicaId, extraLatencyMs: number): () => void {
+    const link = this.link(from, to);
+    link.extraLatencyMs = extraLatencyMs;
+    return () => {
+      link.extraLatencyMs = 0;
+    };
   }
 
   /** The connection breaks and is made again. */
@@ -105,14 +120,19 @@ export class SimNetwork {
 
   /** Ends blocks and clogs: what was held goes on its way. */
   heal(): void {
+    this.heals++;
     for (const link of this.links) {
-      link.blocked = false;
+      link.blocks = 0;
       link.extraLatencyMs = 0;
-      const held = link.held;
-      link.held = [];
-      for (const frame of held) this.carry(link, frame);
-      if (!link.up) this.connectLater(link);
+      this.reopen(link);
     }
+  }
+
+  private reopen(link: Link): void {
+    const held = link.held;
+    link.held = [];
+    for (const frame of held) this.carry(link, frame);
+    if (!link.up) this.connectLater(link);
   }
 
   private link(from: ReplicaId, to: ReplicaId): Link {
@@ -134,7 +154,7 @@ export class SimNetwork {
     const from = this.endpoints.get(link.from);
     if (link.up || from === undefined || !this.endpoints.has(link.to)) return;
     // A handshake needs both ways.
-    if (link.blocked || this.link(link.to, link.from).blocked) {
+    if (link.blocks > 0 || this.link(link.to, link.from).blocks > 0) {
       this.connectLater(link);
       return;
     }
@@ -166,27 +186,28 @@ export class SimNetwork {
     if (tapped === undefined) return true;
     const { profile, random } = this;
     if (profile.network === "datagrams") {
-      if (link.blocked || (this.losesFrames && random.chance(profile.loss))) {
+      if (link.blocks > 0 || (this.losesFrames && random.chance(profile.loss))) {
         this.framesLost++;
         return true;
       }
-      if (random.chance(profile.duplication)) this.carry(link, tapped);
-      this.carry(link, tapped);
-    } else if (link.blocked) link.held.push(tapped);
+      const copies = random.chance(profile.duplication) ? 2 : 1;
+      for (let copy = 0; copy < copies; copy++) {
+        this.carry(link, tapped, random.chance(profile.stragglers) ? STRAGGLER_MS * random.next() : 0);
+      }
+    } else if (link.blocks > 0) link.held.push(tapped);
     else this.carry(link, tapped);
     return true;
   }
 
-  private carry(link: Link, frame: Uint8Array): void {
+  private carry(link: Link, frame: Uint8Array, lateMs = 0): void {
     const { random, profile, scheduler } = this;
     const { min, max } = profile.latencyMs;
     const slow = random.chance(profile.slowFrames) ? 10 : 1;
-    let arrivalMs = scheduler.nowMs + (min + (max - min) * random.next()) * slow + link.extraLatencyMs;
+    let arrivalMs = scheduler.nowMs + (min + (max - min) * random.next()) * slow + link.extraLatencyMs + lateMs;
     if (profile.network === "connections") {
       arrivalMs = Math.max(arrivalMs, link.lastArrivalMs);
       link.lastArrivalMs = arrivalMs;
     }
-    this.slowestMs = Math.max(this.slowestMs, arrivalMs - scheduler.nowMs);
     const { generation } = link;
     const endpoint = this.endpoints.get(link.to);
     if (endpoint === undefined) return;

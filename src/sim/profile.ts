@@ -1,4 +1,5 @@
 import type { SnapshotPace } from "../engine/snapshot-taker.ts";
+import { limits } from "../kernel/limits.ts";
 import type { SnapshotLimits } from "../raft/options.ts";
 import type { Prng } from "../kernel/prng.ts";
 
@@ -16,15 +17,25 @@ export interface Profile {
   /** Of a frame between datagram nodes. */
   readonly loss: number;
   readonly duplication: number;
+  /** Share of frames between datagram nodes that come when nobody thinks of them any more. */
+  readonly stragglers: number;
   readonly diskDelayed: boolean;
   readonly diskMs: { readonly min: number; readonly max: number };
   readonly segmentBytes: number;
+  /** Entries of one append, in bytes: with few of them an entry and the one before it come in two messages. */
+  readonly maxAppendBytes: number;
+  /** Appends on their way to one follower. */
+  readonly maxInflightAppends: number;
+  /** Proposed and not committed, in bytes. */
+  readonly maxUncommittedBytes: number;
   readonly tickMs: number;
   readonly heartbeatIntervalMs: number;
   readonly electionTimeoutMs: number;
   /** Clocks run at 1 ± this. */
   readonly clockSkew: number;
   readonly clients: number;
+  /** Share of their requests that only look. */
+  readonly reads: number;
   readonly locks: number;
   readonly thinkMs: number;
   /** Mean time between two faults of a kind, in ms; infinite: none. */
@@ -52,6 +63,8 @@ export const faultKinds = [
   "diskFull",
   "transfer",
   "rot",
+  "duel",
+  "misread",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -68,6 +81,8 @@ const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   diskFull: 1500,
   transfer: 500,
   rot: 1500,
+  duel: 1000,
+  misread: 1500,
 };
 
 export function drawProfile(random: Prng, nodes: number | undefined): Profile {
@@ -79,22 +94,28 @@ export function drawProfile(random: Prng, nodes: number | undefined): Profile {
   const drawnNodes = random.pick([3, 3, 3, 5, 5]);
   const datagrams = random.chance(0.3);
   const minLatencyMs = random.pick([0.05, 0.2, 1]);
-  const minDiskMs = random.pick([0.1, 0.5, 3]);
+  const minDiskMs = random.pick([0.1, 0.5, 3, 20]);
   return {
     nodes: nodes ?? drawnNodes,
     network: datagrams ? "datagrams" : "connections",
     latencyMs: { min: minLatencyMs, max: minLatencyMs * random.pick([2, 5, 30]) },
     slowFrames: random.pick([0, 0.01, 0.1]),
     loss: random.pick([0, 0.02, 0.15]),
-    duplication: random.pick([0, 0.02, 0.1]),
+    duplication: random.pick([0, 0.02, 0.1, 0.3]),
+    stragglers: random.pick([0, 0.005, 0.03]),
     diskDelayed: random.chance(0.85),
-    diskMs: { min: minDiskMs, max: minDiskMs * random.pick([2, 10]) },
+    // Where a write takes as long as an election time-out, elections end by luck alone (Raft §5.6).
+    diskMs: { min: minDiskMs, max: Math.min(minDiskMs * random.pick([2, 10]), 50) },
     segmentBytes: random.pick([2048, 4096, 16_384]),
+    maxAppendBytes: random.pick([limits.maxAppendBytes, 200, 1]),
+    maxInflightAppends: random.pick([limits.maxInflightAppends, 4, 1]),
+    maxUncommittedBytes: random.pick([limits.maxUncommittedBytes, 2000, 400]),
     tickMs: 15,
     heartbeatIntervalMs: random.pick([15, 40]),
     electionTimeoutMs: random.pick([120, 200]),
     clockSkew: random.pick([0, 0.01, 0.05]),
     clients: 3 + random.int(14),
+    reads: random.pick([0.1, 0.2, 0.6]),
     locks: 1 + random.int(4),
     thinkMs: random.pick([5, 20, 60, 500]),
     everyMs,

@@ -42,7 +42,11 @@ export class Recovery {
     this.until(`the feature level is ${known}`, () =>
       this.processes().every(({ locks }) => locks.featureLevel === known),
     );
+    this.until("nothing is on its way to the log", () =>
+      this.processes().every(({ host }) => host.ingress.outstandingCount === 0),
+    );
     this.until("all nodes have applied the same", () => this.isLevel());
+    simulation.workload.checkLeft((operation) => simulation.judge.isCleared(operation));
     const { checks } = simulation;
     for (const node of simulation.nodes) {
       if (node.process !== undefined)

@@ -33,6 +33,8 @@ export interface SimFigures {
   readonly snapshots: SimNode["snapshots"];
   /** Logs that were damaged and began anew. */
   readonly repairs: number;
+  /** Reads that came from elsewhere on a disk. */
+  readonly misreads: number;
   /** Comparisons of states by the nodes that run at the end. */
   readonly stateChecks: number;
   readonly faults: Readonly<Record<FaultKind, number>>;
@@ -60,7 +62,7 @@ export interface SimFailure {
   readonly replay: string;
 }
 
-const DEFAULT_EVENTS = 3_000;
+const DEFAULT_EVENTS = 5_000;
 
 export function runSeed(options: SimOptions, hooks?: SimHooks): SimResult {
   const simulation = new Simulation(options.seed, options.nodes, hooks);
@@ -106,6 +108,7 @@ function figures(simulation: Simulation): SimFigures {
     handovers: nemesis.handovers,
     snapshots: sumOf(nodes.map(({ snapshots }) => snapshots)),
     repairs: nodes.reduce((sum, node) => sum + node.repairs, 0),
+    misreads: nodes.reduce((sum, node) => sum + node.misreads, 0),
     stateChecks: nodes.reduce((sum, { process }) => sum + (process?.host.stateChecks.checks ?? 0), 0),
     faults: nemesis.counts,
     ends: workload.ends,

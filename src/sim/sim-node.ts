@@ -4,6 +4,7 @@ import { Engine } from "../engine/engine.ts";
 import type { SnapshotNews } from "../engine/group-snapshots.ts";
 import { SyncTimes } from "../engine/sync-times.ts";
 import type { GroupHost } from "../engine/group-host.ts";
+import type { PeerEvents } from "../engine/ports.ts";
 import { ApplyError, type GroupStop } from "../engine/group-stop.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
 import { FEATURE_LEVEL } from "../kernel/feature-level.ts";
@@ -13,6 +14,7 @@ import type { ReplicaId } from "../raft/types.ts";
 import type { Prng } from "../kernel/prng.ts";
 import { HardStateCopy } from "../wal/hard-state-copy.ts";
 import type { SegmentedLog } from "../wal/log.ts";
+import { LogCorruptError } from "../wal/errors.ts";
 import { SnapshotStore } from "../wal/snapshot-store.ts";
 import { openLog } from "../wal/open-log.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
@@ -40,6 +42,14 @@ export interface SimProcess {
 const STATE_HASH_EVERY = 4;
 const DISK_ERROR = "simulated error of the disk";
 
+export interface SimNodeEvents {
+  /** The process died. */
+  crashed(node: SimNode): void;
+  /** In the turn that is over it began to lead, or committed something as a leader. */
+  elected(node: SimNode): void;
+  committed(node: SimNode): void;
+}
+
 export type CrashKind = "process" | "power";
 
 /** One machine: its disk and its clock stay, processes come and go on it. */
@@ -63,21 +73,20 @@ export class SimNode {
   private turnRequested = false;
   private readonly backlog: SimEvent[] = [];
   private crashAtWrite: CrashKind | undefined;
-  /** What one sync took longest, in ms of virtual time. */
-  slowestDiskMs = 0;
   private diskFactor = 1;
   private diskFails = false;
+  /** Before its process began. */
+  private misreadsBefore = 0;
   private syncTimes = new SyncTimes();
   /** Of its program: a node that comes back has a new one, where the run has those. */
   private featureLevel = FEATURE_LEVEL;
   /** When it was asked or ended last. */
   private repairing = false;
 
-  /** @param crashed told when the process died */
   constructor(
     private readonly world: World,
     readonly id: ReplicaId,
-    private readonly crashed: (node: SimNode) => void,
+    private readonly events: SimNodeEvents,
   ) {
     const { profile, random, scheduler } = world;
     this.name = `node${id}`;
@@ -109,6 +118,7 @@ export class SimNode {
     if (this.life > 0) this.upgrade();
     this.alive = true;
     this.turnRequested = false;
+    this.misreadsBefore = this.volume.misreads;
     const life = ++this.life;
     world.trace.add(world.scheduler.nowMs, this.id, "starts");
     const hooked = (volume: MemoryVolume): Volume => world.hooks.volume?.(volume) ?? volume;
@@ -159,7 +169,7 @@ export class SimNode {
     }
     if (kind === "power") this.snapshotFiles.crashPower(next);
     else this.snapshotFiles.crashProcess();
-    this.crashed(this);
+    this.events.crashed(this);
   }
 
   /** Crashes between the next write and its sync. */
@@ -206,6 +216,15 @@ export class SimNode {
     this.snapshotFiles.roomBytes = bytes;
   }
 
+  misdirectRead(): void {
+    if (this.process !== undefined) this.volume.misdirectNextRead();
+  }
+
+  /** Reads that came from elsewhere on the disk. */
+  get misreads(): number {
+    return this.volume.misreads;
+  }
+
   failDisk(): void {
     this.diskFails = true;
     // Snapshots are synced seldom, votes less often than entries.
@@ -217,7 +236,12 @@ export class SimNode {
   later(delayMs: number, work: () => void): void {
     const { life } = this;
     this.world.scheduler.after(delayMs, this.id, () => {
-      if (life === this.life) work();
+      if (life !== this.life) return;
+      try {
+        work();
+      } catch (error) {
+        this.died(error);
+      }
     });
   }
 
@@ -275,22 +299,31 @@ export class SimNode {
       },
     );
     const { electionTimeoutMs, heartbeatIntervalMs } = profile;
+    const { maxAppendBytes, maxInflightAppends, maxUncommittedBytes } = profile;
+    const bounds = { maxLogCacheBytes: 500, maxAppendBytes, maxInflightAppends, maxUncommittedBytes };
     const voters = Array.from({ length: profile.nodes }, (_, i) => i + 1);
     const configuration = { voters, learners: [] };
     const timing = { electionTimeoutMs, heartbeatIntervalMs, stateHashEvery: STATE_HASH_EVERY };
     const { snapshotLimits } = profile;
     const options = { group: 0, configuration, ...timing, machine, journal: this.openJournal(), snapshotLimits };
     const source = { next: () => random.next(), identity: () => world.identity() };
-    const host = createGroup(
-      { ...options, maxLogCacheBytes: 500, protocol: lockProtocol(this.name) },
-      engine,
-      log,
-      source,
-    );
+    const host = createGroup({ ...options, bounds, protocol: lockProtocol(this.name) }, engine, log, source);
     engine.addGroup(host);
     this.process = { engine, host, locks };
-    world.network.attach(id, { events: engine, isAlive: () => life === this.life });
+    world.network.attach(id, { events: this.heardBy(engine), isAlive: () => life === this.life });
     this.tick();
+  }
+
+  /** What arrives, with the checks looking on. */
+  private heardBy(engine: Engine): PeerEvents {
+    return {
+      onFrame: (peer, frame) => {
+        this.world.checks.lonely.heard(this.id, peer);
+        return engine.onFrame(peer, frame);
+      },
+      onConnected: (peer, node) => engine.onConnected(peer, node),
+      onDisconnected: (peer) => engine.onDisconnected(peer),
+    };
   }
 
   /** The highest that its program knows. */
@@ -303,6 +336,7 @@ export class SimNode {
   }
 
   private tick(): void {
+    this.world.checks.lonely.ticked(this.id, this.process?.host.raft);
     this.process?.engine.tick();
     this.later(this.world.profile.tickMs * (0.8 + 0.4 * this.world.random.next()), () => this.tick());
   }
@@ -312,7 +346,11 @@ export class SimNode {
     this.turnRequested = false;
     if (process === undefined) return;
     const { raft } = process.host;
-    const before = `${raft.role} ${raft.term}`;
+    const { role } = raft;
+    const before = `${role} ${raft.term}`;
+    const { lastIndex, commitIndex } = raft.log;
+    const start = { role, term: raft.term, lastIndex, commitIndex };
+    world.checks.reserved.turnBegins(id, raft);
     try {
       process.engine.turn();
     } catch (error) {
@@ -321,9 +359,14 @@ export class SimNode {
       this.died(error);
       return;
     }
+    world.checks.appended.observe(raft, start);
     world.checks.raft.observe(id, raft);
     world.checks.lease.observe(id, raft, this.clock, world.scheduler.nowMs);
     const after = `${raft.role} ${raft.term}`;
+    if (raft.role === "leader") {
+      if (role !== "leader") this.events.elected(this);
+      if (raft.log.commitIndex > commitIndex) this.events.committed(this);
+    }
     if (after !== before) world.trace.add(world.scheduler.nowMs, id, after);
   }
 
@@ -355,7 +398,9 @@ export class SimNode {
 
   private died(error: unknown): void {
     const cause = error instanceof ApplyError ? error.cause : error;
-    if (this.world.hooks.meansDeath?.(cause) !== true) throw cause;
+    // A sound frame of another place must not pass for the one that was asked for: its node ends, and reads again.
+    const isMisread = cause instanceof LogCorruptError && this.volume.misreads > this.misreadsBefore;
+    if (!isMisread && this.world.hooks.meansDeath?.(cause) !== true) throw cause;
     this.crash("process");
   }
 
@@ -416,7 +461,6 @@ export class SimNode {
     this.crashAtWrite = undefined;
     if (kind !== undefined) this.later(0, () => this.crash(kind));
     const delayMs = (min + (max - min) * random.next()) * this.diskFactor;
-    this.slowestDiskMs = Math.max(this.slowestDiskMs, delayMs);
     this.later(delayMs, pump);
   }
 }

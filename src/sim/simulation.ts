@@ -4,13 +4,17 @@ import { Prng } from "../kernel/prng.ts";
 import { readPeerMessages, writePeerMessage } from "../engine/peer-messages.ts";
 import { ByteWriter } from "../kernel/bytes.ts";
 import type { ReplicaId } from "../raft/types.ts";
+import { AppendedEntries } from "./checks/appended-entries.ts";
 import { AppliedLog } from "./checks/applied-log.ts";
+import { Candidacies } from "./checks/candidacies.ts";
 import { ClientChecks } from "./checks/client-checks.ts";
 import { LeaseChecks } from "./checks/lease-checks.ts";
 import { checkLinearizability } from "./checks/linearizability.ts";
 import { LockJudge } from "./checks/lock-judge.ts";
 import { MAX_IDENTITY } from "./checks/operation-key.ts";
+import { LonelyLeaders } from "./checks/lonely-leaders.ts";
 import { RaftChecks } from "./checks/raft-checks.ts";
+import { ReservedShare } from "./checks/reserved-share.ts";
 import type { SimHistory } from "./client-records.ts";
 import { hashBytes } from "./hash-bytes.ts";
 import type { SimHooks } from "./hooks.ts";
@@ -19,7 +23,7 @@ import { SimNetwork } from "./network.ts";
 import { drawProfile, type Profile } from "./profile.ts";
 import { Recovery } from "./recovery.ts";
 import { Scheduler } from "./scheduler.ts";
-import { SimNode } from "./sim-node.ts";
+import { SimNode, type SimNodeEvents } from "./sim-node.ts";
 import { Trace } from "./trace.ts";
 import { Violation } from "./violation.ts";
 import { Workload } from "./workload.ts";
@@ -35,7 +39,7 @@ export class Simulation implements World {
   readonly network: SimNetwork;
   readonly checks: Checks;
   readonly trace = new Trace(TRACE_LINES);
-  readonly judge = new LockJudge((lengthMs, lastedMs) => this.checks.lease.ended(lengthMs, lastedMs, this.lagMs));
+  readonly judge = new LockJudge((lengthMs, lastedMs) => this.checks.lease.ended(lengthMs, lastedMs, this.jumpedMs));
   readonly nodes: readonly SimNode[];
   readonly nemesis: Nemesis;
   readonly workload: Workload;
@@ -59,19 +63,28 @@ export class Simulation implements World {
     this.profile = drawProfile(stream(0), nodes);
     this.random = stream(1);
     this.network = new SimNetwork(this.scheduler, stream(2), this.profile, this.tap);
-    const raft = new RaftChecks(this.profile.nodes, () => this.scheduler.nowMs);
-    const applied = new AppliedLog(this.judge, (entry) => raft.writtenMs(entry), hooks.comparesNothing !== true);
+    const { nodes: size, heartbeatIntervalMs, clockSkew, maxUncommittedBytes } = this.profile;
+    const appended = new AppendedEntries(() => this.scheduler.nowMs);
+    const applied = new AppliedLog(this.judge, (entry) => appended.atMs(entry), hooks.comparesNothing !== true);
     this.checks = {
-      raft,
-      lease: new LeaseChecks(2 * this.profile.heartbeatIntervalMs, this.profile.clockSkew),
+      raft: new RaftChecks(size, maxUncommittedBytes, appended, 2 * heartbeatIntervalMs),
+      appended,
+      candidacies: new Candidacies(size),
+      lonely: new LonelyLeaders(this.profile.electionTimeoutMs, this.profile.tickMs),
+      reserved: new ReservedShare(maxUncommittedBytes),
+      lease: new LeaseChecks(size, 2 * heartbeatIntervalMs, clockSkew),
       applied,
       clients: new ClientChecks(applied),
     };
-    const died = (node: SimNode): void => {
-      this.nemesis.restartLater(node);
-      this.workload.nodeCrashed(node);
+    const events: SimNodeEvents = {
+      crashed: (node) => {
+        this.nemesis.restartLater(node);
+        this.workload.nodeCrashed(node);
+      },
+      elected: (node) => this.nemesis.duel.elected(node),
+      committed: (node) => this.nemesis.duel.committed(node),
     };
-    this.nodes = Array.from({ length: this.profile.nodes }, (_, i) => new SimNode(this, i + 1, died));
+    this.nodes = Array.from({ length: this.profile.nodes }, (_, i) => new SimNode(this, i + 1, events));
     this.nemesis = new Nemesis(this, this.nodes, stream(3));
     this.workload = new Workload(this, this.nodes, stream(4));
     for (const node of this.nodes) node.start();
@@ -82,15 +95,10 @@ export class Simulation implements World {
     return this.hash.finish().toString(16).padStart(14, "0");
   }
 
-  /**
-   * How far lease time may be behind: what rounds take, and a step for every jump of a clock. And what an entry takes to
-   * be durable: its lease runs from when it was proposed, and a sync may have to wait for the one before it.
-   */
-  private get lagMs(): number {
+  /** What jumps of clocks may have taken from leases: a step for each. */
+  private get jumpedMs(): number {
     const jumps = this.nodes.reduce((sum, { clock }) => sum + clock.jumps, 0);
-    const { electionTimeoutMs, heartbeatIntervalMs } = this.profile;
-    const diskMs = 2 * Math.max(...this.nodes.map(({ slowestDiskMs }) => slowestDiskMs));
-    return 2 * electionTimeoutMs + 2 * this.network.slowestMs + diskMs + 2 * heartbeatIntervalMs * jumps;
+    return 2 * this.profile.heartbeatIntervalMs * jumps;
   }
 
   get history(): SimHistory {
@@ -98,7 +106,7 @@ export class Simulation implements World {
     return {
       ...{ nodes: nodes.map(({ name }) => name), clients: profile.clients, faults: nemesis.counts },
       ...{ records: workload.recorded(), clockSkew: profile.clockSkew, healedMs, endMs: scheduler.nowMs },
-      shortensMs: -this.checks.lease.leastMs(0, this.lagMs),
+      shortensMs: -this.checks.lease.leastMs(0, this.jumpedMs),
     };
   }
 
@@ -117,9 +125,9 @@ export class Simulation implements World {
     while (this.events < events) this.step();
     this.healedMs = this.scheduler.nowMs;
     new Recovery(this).demand();
-    const { lagMs } = this;
+    const { jumpedMs } = this;
     this.undecided = checkLinearizability(
-      this.workload.history.operations((ttlMs) => this.checks.lease.leastMs(ttlMs, lagMs)),
+      this.workload.history.operations((ttlMs) => this.checks.lease.leastMs(ttlMs, jumpedMs)),
     );
   }
 
@@ -152,7 +160,11 @@ export class Simulation implements World {
     for (const message of messages) {
       const beat = message.type === "raft" && message.message.type.startsWith("heartbeat");
       if (!beat) trace.add(scheduler.nowMs, from, `→ node${to}`, message.type === "raft" ? message.message : message);
-      if (message.type === "raft") checks.raft.sent(message.message);
+      checks.reserved.sent(from, message);
+      if (message.type !== "raft") continue;
+      checks.candidacies.sent(message.message);
+      checks.raft.sent(message.message);
+      checks.lease.sent(message.message, scheduler.nowMs);
     }
     return bytes;
   };

@@ -9,6 +9,7 @@ import { Client, isAcquire, semaphores } from "./client.ts";
 import { type Asked, ClientHistory } from "./client-history.ts";
 import type { AttemptEnd, AttemptRecord, ClientRecord } from "./client-records.ts";
 import type { SimNode, SimProcess } from "./sim-node.ts";
+import { check } from "./violation.ts";
 import type { World } from "./world.ts";
 
 /** One request of a client to one node. */
@@ -42,6 +43,7 @@ export class Workload {
   private readonly records: ClientRecord[] = [];
   private readonly clients: Client[] = [];
   private readonly attempts = new Set<Attempt>();
+  private readonly left: { readonly node: SimNode; readonly process: SimProcess; readonly sequence: number }[] = [];
   private reads = 0;
   private asksToRead = 0;
   private stopped = false;
@@ -68,6 +70,17 @@ export class Workload {
     return [...this.records, ...[...this.attempts].map((attempt) => this.recordOf(attempt, { type: "cut" }))];
   }
 
+  /** Nothing is left of requests whose clients have gone, unless the process that they asked has, too (PROTOCOLS L7). */
+  checkLeft(isCleared: (operation: number) => boolean): void {
+    for (const { node, process, sequence } of this.left) {
+      if (node.process !== process) continue;
+      const cleared = isCleared(operationKey(process.host.ingress.identity, sequence));
+      check(cleared, "L7 who goes away leaves nothing behind", () => {
+        return `operation ${process.host.ingress.identity}:${sequence} of ${node.name} has not been cancelled`;
+      });
+    }
+  }
+
   /** Nothing new is asked. */
   stop(): void {
     this.stopped = true;
@@ -90,7 +103,7 @@ export class Workload {
   private act(client: Client): void {
     if (this.stopped) return;
     const node = this.random.chance(0.7) ? this.home(client) : this.random.pick(this.nodes);
-    if (this.random.chance(0.15)) {
+    if (this.random.chance(this.world.profile.reads)) {
       this.read(client, node);
       return;
     }
@@ -149,6 +162,7 @@ export class Workload {
       attempt.process.host.ingress.abandon(attempt.sequence, attempt.process.engine.nowMs());
       attempt.process.engine.wake();
       this.unknown(attempt);
+      this.leave(attempt);
       this.end(attempt, "abandoned", { type: "gone" }, false);
     });
   }
@@ -159,6 +173,7 @@ export class Workload {
     if (isAcquire(command) && result.type !== "error" && this.random.chance(LOST_ANSWERS)) {
       process.host.ingress.undelivered(attempt.sequence, process.engine.nowMs());
       this.unknown(attempt);
+      this.leave(attempt);
       this.end(attempt, "answer lost", { type: "gone" }, false);
       return;
     }
@@ -175,8 +190,10 @@ export class Workload {
   }
 
   private failed(attempt: Attempt, failure: OperationFailure): void {
-    if (failure === "outcome_unknown") this.unknown(attempt);
-    else this.refused(attempt);
+    if (failure === "outcome_unknown") {
+      this.unknown(attempt);
+      if (isAcquire(attempt.command)) this.leave(attempt);
+    } else this.refused(attempt);
     this.end(attempt, failure, { type: "failed", failure }, true);
   }
 
@@ -184,6 +201,11 @@ export class Workload {
   private refused({ process, sequence }: Attempt): void {
     if (process === undefined || sequence === 0) return;
     this.world.checks.clients.refused(operationKey(process.host.ingress.identity, sequence));
+  }
+
+  /** The client has gone, and its node knows. */
+  private leave({ node, process, sequence }: Attempt): void {
+    if (process !== undefined) this.left.push({ node, process, sequence });
   }
 
   private unknown({ asked, askedMs }: Attempt): void {

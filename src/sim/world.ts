@@ -1,8 +1,12 @@
 import type { Prng } from "../kernel/prng.ts";
+import type { AppendedEntries } from "./checks/appended-entries.ts";
 import type { AppliedLog } from "./checks/applied-log.ts";
+import type { Candidacies } from "./checks/candidacies.ts";
 import type { ClientChecks } from "./checks/client-checks.ts";
 import type { LeaseChecks } from "./checks/lease-checks.ts";
+import type { LonelyLeaders } from "./checks/lonely-leaders.ts";
 import type { RaftChecks } from "./checks/raft-checks.ts";
+import type { ReservedShare } from "./checks/reserved-share.ts";
 import type { SimHooks } from "./hooks.ts";
 import type { SimNetwork } from "./network.ts";
 import type { Profile } from "./profile.ts";
@@ -11,6 +15,10 @@ import type { Trace } from "./trace.ts";
 
 export interface Checks {
   readonly raft: RaftChecks;
+  readonly appended: AppendedEntries;
+  readonly candidacies: Candidacies;
+  readonly lonely: LonelyLeaders;
+  readonly reserved: ReservedShare;
   readonly lease: LeaseChecks;
   readonly applied: AppliedLog;
   readonly clients: ClientChecks;

@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { buildCommand, buildRouteMap } from "@stricli/core";
 import type { CliContext } from "../../src/cli/context.ts";
 import { exitCode } from "../../src/cli/exit-code.ts";
@@ -6,12 +8,15 @@ import { type SimFlags, simFlags } from "../../src/cli/sim/flags.ts";
 import { runSeeds } from "../../src/cli/sim/run-seeds.ts";
 import { StartError } from "../../src/kernel/start-error.ts";
 import { runSeed } from "../../src/sim/run-seed.ts";
-import { type Plant, runPlanted } from "./plant.ts";
+import { findPlanted, PLANT_SEEDS } from "./find-planted.ts";
+import { type Plant, type Plants, runPlanted } from "./plant.ts";
 import { plants } from "./plants.ts";
+import { lineOf, readTable, writeTable } from "./table.ts";
 
 interface PlantFlags extends SimFlags {
   readonly plant?: NamedPlant;
   readonly list: boolean;
+  readonly table: boolean;
 }
 
 interface NamedPlant {
@@ -19,8 +24,7 @@ interface NamedPlant {
   readonly plant: Plant;
 }
 
-/** Seeds that must be enough to find a planted fault, where nothing else is said. */
-const PLANT_SEEDS = 2_000;
+const TESTING_PAGE = join(import.meta.dir, "..", "..", "docs", "testing.md");
 
 /** `mufakat sim`, and what only a checkout has: planted faults. */
 const simulateCommand = buildCommand<PlantFlags, [], CliContext>({
@@ -35,13 +39,25 @@ const simulateCommand = buildCommand<PlantFlags, [], CliContext>({
       ...simFlags,
       seeds: { ...simFlags.seeds, brief: `How many, one after the other (default 1, with --plant ${PLANT_SEEDS})` },
       plant: { kind: "parsed", parse: parsePlant, optional: true, brief: "Plant a fault, to see that it is found" },
+      table: {
+        kind: "boolean",
+        default: false,
+        brief: "Find every planted fault, or the one of --plant, and write docs/testing.md anew",
+        withNegated: false,
+      },
       list: { kind: "boolean", default: false, brief: "Print the planted faults", withNegated: false },
     },
   },
-  func({ plant: planted, list, ...flags }) {
+  func({ plant: planted, list, table, ...flags }) {
     const write = (line: string): void => this.process.stdout.write(`${line}\n`);
     if (list) {
       this.process.stdout.write(flags.json ? plantsJson() : plantsText());
+      return;
+    }
+    if (table) {
+      if (!tabulate(planted === undefined ? plants : { [planted.name]: planted.plant }, write)) {
+        this.process.exitCode = exitCode.failure;
+      }
       return;
     }
     const command = "npm run sim --";
@@ -65,14 +81,32 @@ export const simRoutes = buildRouteMap({
   docs: { brief: "The simulator and what is planted in it" },
 });
 
+/** Measures each, and keeps the lines of the others. @returns whether all were found */
+function tabulate(measured: Plants, write: (line: string) => void): boolean {
+  const lines = readTable(readFileSync(TESTING_PAGE, "utf8"));
+  let foundAll = true;
+  for (const [name, plant] of Object.entries(measured)) {
+    const seeds = plant.harmless === true ? undefined : findPlanted(name, plant);
+    const line = lineOf(name, plant, seeds);
+    foundAll &&= seeds !== undefined || plant.harmless === true;
+    lines.set(name, line);
+    write(`${name}: ${line.check}, ${seeds ?? "not found"}`);
+    writeFileSync(TESTING_PAGE, writeTable(readFileSync(TESTING_PAGE, "utf8"), lines, plants));
+  }
+  return foundAll;
+}
+
 function plantsText(): string {
-  const lines = Object.entries(plants).map(([name, { breaks }]) => `${name.padEnd(24)} ${breaks}\n`);
+  const lines = Object.entries(plants).map(([name, { rules, breaks }]) => {
+    return `${name.padEnd(28)} ${rules.join(", ")}: ${breaks}\n`;
+  });
   return lines.join("");
 }
 
 function plantsJson(): string {
-  const shown = Object.entries(plants).map(([name, { breaks, harmless }]) => ({
+  const shown = Object.entries(plants).map(([name, { rules, breaks, harmless }]) => ({
     name,
+    rules,
     breaks,
     harmless: harmless === true,
   }));

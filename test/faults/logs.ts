@@ -53,7 +53,7 @@ export class ForgetfulLog implements WriteAheadLog {
   constructor(private readonly log: WriteAheadLog) {
     const recovered = new Map<GroupId, GroupLog>();
     for (const [group, found] of log.recovered) {
-      recovered.set(group, { ...found, hardState: { term: found.hardState.term, vote: 0 } });
+      recovered.set(group, { ...found, hardState: { ...found.hardState, vote: 0 } });
     }
     this.recovered = recovered;
     this.room = log.room;
@@ -138,5 +138,48 @@ export class CarelessLog implements WriteAheadLog {
 
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
     this.log.flush(records, onDurable);
+  }
+}
+
+/** Writes a term first, with the vote that there was before, and then who was voted for in it. */
+export class ApartLog implements WriteAheadLog {
+  readonly recovered: ReadonlyMap<GroupId, GroupLog>;
+  readonly room: LogRoom;
+  private vote = 0;
+
+  constructor(private readonly log: WriteAheadLog) {
+    this.recovered = log.recovered;
+    this.room = log.room;
+    for (const { hardState } of log.recovered.values()) this.vote = hardState.vote;
+  }
+
+  read(group: GroupId, from: number, to: number, maxBytes: number): Entry[] {
+    return this.log.read(group, from, to, maxBytes);
+  }
+
+  pin(group: GroupId, from: number, to: number): PinnedExcerpt {
+    return this.log.pin(group, from, to);
+  }
+
+  settle(): void {
+    this.log.settle();
+  }
+
+  flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
+    const { vote } = this;
+    const votes = records.filter((record) => record.type === "hardState");
+    const last = votes.at(-1);
+    if (last === undefined || last.hardState.vote === vote) {
+      this.log.flush(records, onDurable);
+      return;
+    }
+    this.vote = last.hardState.vote;
+    const terms = records.map((record) => {
+      return record.type === "hardState" ? { ...record, hardState: { ...record.hardState, vote } } : record;
+    });
+    this.log.flush(terms, (error) => {
+      if (error === undefined) this.log.flush(votes, onDurable);
+      else onDurable(error);
+    });
   }
 }

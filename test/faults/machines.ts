@@ -1,7 +1,10 @@
 import type { ApplyJournal } from "../../src/engine/apply-journal.ts";
 import type { StateMachine } from "../../src/engine/state-machine.ts";
 import { decodeCommand, encodeCommand } from "../../src/locks/codec.ts";
-import type { LockResult } from "../../src/locks/types.ts";
+import type { Deadlines } from "../../src/locks/deadlines.ts";
+import type { LockMachine } from "../../src/locks/lock-machine.ts";
+import { changes } from "../../src/locks/transitions.ts";
+import type { LockResult, LockWish } from "../../src/locks/types.ts";
 
 /** What a copy of an operation is renumbered by. */
 const COPY = 20_000;
@@ -86,4 +89,47 @@ export function diesUnseen(journal: ApplyJournal): ApplyJournal {
     },
     cleared: (group) => journal.cleared(group),
   };
+}
+
+/** Of what is due at one moment the last ends first. */
+export function unordered(machine: LockMachine): Machine {
+  return withApply(machine, (entry, emit) => {
+    // No production code may reach in here. A restored machine has another state.
+    const { deadlines } = machine["state"];
+    if (!Object.hasOwn(deadlines, "popDue")) deadlines.popDue = (nowMs) => popLast(deadlines, nowMs);
+    machine.apply(entry, emit);
+  });
+}
+
+function popLast(deadlines: Deadlines, nowMs: number): ReturnType<Deadlines["popDue"]> {
+  const due = deadlines["heap"]["elements"].filter(({ deadlineMs }) => deadlineMs <= nowMs);
+  const last = due.toSorted((a, b) => b.serial - a.serial)[0];
+  if (last === undefined) return undefined;
+  deadlines["transitions"].note(changes.due, last.serial);
+  deadlines["heap"].remove(last);
+  return last;
+}
+
+/** Takes the first lock of several, and says that all are taken. */
+export function firstLockAlone(machine: LockMachine): Machine {
+  return withApply(machine, (entry, emit) => {
+    const cut = entry.kind === "command" ? firstLockOnly(entry.payload) : undefined;
+    machine.apply(cut === undefined ? entry : { ...entry, payload: cut.payload }, (outcome) => {
+      const { result } = outcome;
+      if (result?.type !== "grantedAll" || cut === undefined) return emit(outcome);
+      const grants = cut.locks.flatMap((lock) => result.grants.map((grant) => ({ ...grant, ...lock })));
+      emit({ ...outcome, result: { ...result, grants } });
+    });
+  });
+}
+
+/** The multi-lock as if its first lock were all of it; undefined for any other command. */
+function firstLockOnly(
+  payload: Uint8Array,
+): { readonly payload: Uint8Array; readonly locks: readonly LockWish[] } | undefined {
+  const envelope = decodeCommand(payload);
+  const { command } = envelope;
+  if (command.type !== "acquireAll") return undefined;
+  const locks = command.locks.slice(0, 1);
+  return { payload: encodeCommand({ ...envelope, command: { ...command, locks } }), locks: command.locks };
 }

@@ -26,6 +26,23 @@ export function patch<Instance extends object, Inputs extends readonly unknown[]
   };
 }
 
+/** As {@link patch}, of a getter. */
+export function patchGetter<Instance extends object, Output>(
+  prototype: Instance,
+  name: string,
+  make: (original: (this: Instance) => Output) => (this: Instance) => Output,
+): Patch {
+  return {
+    apply() {
+      const original = Object.getOwnPropertyDescriptor(prototype, name);
+      if (original?.get === undefined) throw new Error(`the class has no getter ${name} of its own`);
+      const { get } = original;
+      Object.defineProperty(prototype, name, { ...original, get: make(get as (this: Instance) => Output) });
+      return () => Object.defineProperty(prototype, name, original);
+    },
+  };
+}
+
 /** Runs `work` with the patches in place. */
 export function withPatches<Output>(patches: readonly Patch[], work: () => Output): Output {
   const undo: (() => void)[] = [];

@@ -1,6 +1,7 @@
 import { Hash } from "../../kernel/hash.ts";
 import type { LockMachine } from "../../locks/lock-machine.ts";
 import type { LockOutcome } from "../../locks/state.ts";
+import type { LockResult } from "../../locks/types.ts";
 import type { Entry, ReplicaId } from "../../raft/types.ts";
 import { hashBytes } from "../hash-bytes.ts";
 import { check } from "../violation.ts";
@@ -106,10 +107,20 @@ export class AppliedLog {
       check(!this.refused.has(operation), "Q2 a refusal is definite", () => {
         return `operation ${ingress}:${sequence} is executed at ${entry.index} after its client was told that it never will`;
       });
-      if (result === undefined || this.results.has(operation)) continue;
-      this.results.set(operation, { index: entry.index, hash: this.hash.reset().value(result).finish() });
+      if (result !== undefined) this.ended(operation, result, entry.index);
     }
     this.judge.apply(entry, outcomes, machine, this.appendedMs(entry));
+  }
+
+  private ended(operation: number, result: LockResult, index: number): void {
+    const hash = this.hash.reset().value(result).finish();
+    const known = this.results.get(operation);
+    if (known === undefined) this.results.set(operation, { index, hash });
+    else {
+      check(known.hash === hash, "Q1 an operation has one result", () => {
+        return `operation ${operation} ends at ${index} as ${JSON.stringify(result)}, and had ended at ${known.index}`;
+      });
+    }
   }
 
   private hashOutcomes(outcomes: readonly LockOutcome[]): number {

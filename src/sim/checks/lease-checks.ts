@@ -1,7 +1,8 @@
 import type { Raft } from "../../raft/raft.ts";
-import type { ReplicaId } from "../../raft/types.ts";
+import type { Message, ReplicaId } from "../../raft/types.ts";
 import type { SimClock } from "../sim-clock.ts";
 import { check } from "../violation.ts";
+import { ConfirmedRounds } from "./confirmed-rounds.ts";
 
 interface Reign {
   readonly term: number;
@@ -21,31 +22,42 @@ export class LeaseChecks {
   /** A reign is noticed at the end of the turn in which it began, or not at all if it ended there: one step is unseen. */
   private readonly slackMs: number;
 
+  private readonly rounds: ConfirmedRounds;
+
   constructor(
+    nodes: number,
     private readonly maxStepMs: number,
     private readonly clockSkew: number,
   ) {
+    this.rounds = new ConfirmedRounds(nodes);
     this.slackMs = maxStepMs + ROUNDING_MS;
   }
 
   /**
-   * A lease ran out. Lease time lags behind real time by the rounds that are not yet confirmed, so a lease may seem
-   * shorter by that much, and by no more: no failure shortens it.
+   * A lease ran out: not before its time, counted from when its entry was appended. No failure shortens it.
+   *
+   * @param jumpedMs what jumps of clocks may have taken from it
    */
-  ended(lengthMs: number, lastedMs: number, lagMs: number): void {
-    const leastMs = this.leastMs(lengthMs, lagMs);
+  ended(lengthMs: number, lastedMs: number, jumpedMs: number): void {
+    const leastMs = this.leastMs(lengthMs, jumpedMs);
     check(lastedMs >= leastMs, "T1 no failure shortens a lease", () => {
       return `a lease of ${lengthMs} ms ended after ${lastedMs.toFixed(0)} ms, ${leastMs.toFixed(0)} ms is the least`;
     });
   }
 
   /** How long a lease of `lengthMs` lasts at least, in real time. */
-  leastMs(lengthMs: number, lagMs: number): number {
-    return (lengthMs - lagMs - this.slackMs) / (1 + this.clockSkew);
+  leastMs(lengthMs: number, jumpedMs: number): number {
+    return (lengthMs - jumpedMs - ROUNDING_MS) / (1 + this.clockSkew);
   }
 
   stopped(node: ReplicaId): void {
     this.reigns[node] = undefined;
+  }
+
+  /** A message leaves a node. */
+  sent(message: Message, nowMs: number): void {
+    if (message.type === "heartbeat") this.rounds.beat(message.term, message.round, nowMs);
+    else if (message.type === "heartbeatReply") this.rounds.answered(message.from, message.term, message.round);
   }
 
   observe(node: ReplicaId, raft: Raft, clock: SimClock, nowMs: number): void {
@@ -56,6 +68,9 @@ export class LeaseChecks {
       // One that ended in this turn may have heard its successor in it, too.
       this.checkReign(node, before, leaseMs, clock, nowMs, running ? 0 : this.highestMs);
     } else {
+      check(!running || raft.established, "T1 lease time runs once the no-op has committed", () => {
+        return `node${node} lets it run in term ${raft.term}, of which nothing has committed`;
+      });
       check(leaseMs <= this.highestMs + this.slackMs, "T1 lease time runs only under a leader", () => {
         return `node${node} has ${leaseMs} ms in term ${raft.term}, no leader came beyond ${this.highestMs} ms`;
       });
@@ -74,10 +89,11 @@ export class LeaseChecks {
     nowMs: number,
     heardMs: number,
   ): void {
-    const elapsedMs = (nowMs - reign.startMs) * (1 + this.clockSkew);
+    const confirmedMs = Math.max(reign.startMs, this.rounds.confirmedMs(reign.term, nowMs) ?? 0);
+    const elapsedMs = (confirmedMs - reign.startMs) * (1 + this.clockSkew);
     const jumpedMs = (clock.jumps - reign.jumps) * this.maxStepMs;
     const boundMs = Math.max(heardMs, reign.startLeaseMs + elapsedMs + jumpedMs) + this.slackMs;
-    check(leaseMs <= boundMs, "T1 lease time runs no faster than the leader's clock", () => {
+    check(leaseMs <= boundMs, "T1 lease time runs no faster than a majority confirms", () => {
       return `node${node}, leader of term ${reign.term}, is at ${leaseMs} ms, ${boundMs.toFixed(0)} ms is the most`;
     });
   }

@@ -10,6 +10,7 @@ import type {
   LockView,
   PermitGrant,
   Principal,
+  ShownMode,
 } from "../../locks/types.ts";
 import type { Entry } from "../../raft/types.ts";
 import { type AnyAcquire, isAcquire } from "../client.ts";
@@ -17,7 +18,8 @@ import { check } from "../violation.ts";
 import { type JudgedLease, type JudgedSession, takeOrphans } from "./judged.ts";
 import { operationKey } from "./operation-key.ts";
 import { PermitJudge } from "./permit-judge.ts";
-import { type Place, QueueJudge } from "./queue-judge.ts";
+import { type Place, QueueJudge, whoIs } from "./queue-judge.ts";
+import type { JudgedClaim, JudgedResource } from "./stuck-waiters.ts";
 
 interface JudgedHold extends JudgedLease {
   mode: LockMode;
@@ -46,6 +48,8 @@ export class LockJudge {
   private readonly sessions = new Map<string, JudgedSession>();
   private readonly executed = new Map<number, CommandEnvelope>();
   private readonly finished = new Set<number>();
+  private readonly refused = new Set<number>();
+  private readonly cancelledOperations = new Set<number>();
   private readonly keys = new Map<string, JudgedKey>();
   private readonly permits = new PermitJudge();
   private readonly queues = new QueueJudge();
@@ -55,6 +59,8 @@ export class LockJudge {
   private appendedMs = 0;
   /** The entry being read registers a new process of a node. */
   private ingressEnds = false;
+  /** In the entry being read a reader became exclusive. */
+  private upgraded = false;
   grants = 0;
   readonly errors = new Map<string, number>();
 
@@ -74,6 +80,14 @@ export class LockJudge {
     for (const outcome of outcomes) this.outcome(outcome);
     for (const [name, lock] of this.locks) this.compare(name, lock, machine);
     this.permits.compare(machine, this.sessions, appendedMs);
+    this.queues.checkWaits(this.resource, this.upgraded);
+    this.upgraded = false;
+  }
+
+  /** Whether the operation, of which its client has gone, has left nothing behind (PROTOCOLS L7). */
+  isCleared(operation: number): boolean {
+    const isOpen = this.executed.has(operation) && !this.refused.has(operation);
+    return !isOpen || this.cancelledOperations.has(operation);
   }
 
   private expire(): void {
@@ -110,8 +124,9 @@ export class LockJudge {
       ({ ingress, sequence }) => ingress === envelope.ingress && sequence === envelope.sequence,
     );
     if (own === undefined || (own.result?.type === "error" && own.result.code === "stale_operation")) return;
-    this.executed.set(key, envelope);
     const { command } = envelope;
+    this.checkIngress(envelope);
+    this.executed.set(key, envelope);
     // A keepalive is executed each time: its key means nothing.
     const idempotencyKey = command.type === "keepalive" ? undefined : envelope.idempotencyKey;
     const known = idempotencyKey === undefined ? undefined : this.keys.get(idempotencyKey);
@@ -120,12 +135,47 @@ export class LockJudge {
       return;
     }
     const waits = own.result === undefined;
+    if (isAcquire(command)) this.checkAnswer(command, own.result);
     const place = waits ? this.queues.waits(key, command) : undefined;
     if (idempotencyKey !== undefined)
       this.keys.set(idempotencyKey, { place, result: undefined, waiting: waits ? 1 : 0 });
     if (isAcquire(command)) this.renew(command.principal);
     if (own.result?.type !== "error") this.effect(envelope.ingress, command, machine);
   }
+
+  /** What is not of the process of its node that registered last is never executed (PROTOCOLS Q1). */
+  private checkIngress({ ingress, sequence, command }: CommandEnvelope): void {
+    if (command.type === "registerIngress") return;
+    check(this.isActive(ingress), "Q1 operations of an unknown process are refused", () => {
+      return `${ingress}:${sequence} is executed: ${JSON.stringify(command)}`;
+    });
+  }
+
+  private isActive(ingress: number): boolean {
+    for (const active of this.activeIngress.values()) if (active === ingress) return true;
+    return false;
+  }
+
+  /** Of what holds and waits before the command. */
+  private checkAnswer(command: AnyAcquire, result: LockResult | undefined): void {
+    const who = whoIs(command.principal);
+    if (result === undefined && command.type === "acquire") {
+      const holds = this.lock(command.lock).holds.some(({ holder }) => holder === who);
+      check(!holds, "L5 a re-entry goes past all waiters", () => `${who} waits for ${command.lock}, which it holds`);
+    }
+    if (result?.type !== "error" || result.code !== "deadlock") return;
+    this.queues.checkDeadlock(command, this.resource, (name, mode) => {
+      const { holds, limit } = this.resource(name, mode);
+      const isUpgraded = mode !== "semaphore" && wantedOf(command).some((wanted) => wanted.name === name);
+      const upgraded = (hold: JudgedClaim): JudgedClaim => ({ ...hold, mode: "exclusive" });
+      return { limit, holds: holds.map((hold) => (isUpgraded && hold.holder === who ? upgraded(hold) : hold)) };
+    });
+  }
+
+  private readonly resource = (name: string, mode: ShownMode): JudgedResource => {
+    if (mode === "semaphore") return this.permits.resource(name);
+    return { limit: 0, holds: this.lock(name).holds.map((hold) => ({ ...hold, permits: 0 })) };
+  };
 
   private effect(ingress: number, command: LockCommand, machine: LockMachine): void {
     switch (command.type) {
@@ -192,7 +242,10 @@ export class LockJudge {
     const envelope = this.executed.get(key);
     if (result === undefined || envelope === undefined || this.finished.has(key)) return;
     this.finished.add(key);
-    if (result.type === "error") this.errors.set(result.code, (this.errors.get(result.code) ?? 0) + 1);
+    if (result.type === "error") {
+      this.errors.set(result.code, (this.errors.get(result.code) ?? 0) + 1);
+      this.refused.add(key);
+    }
     const { idempotencyKey, command } = envelope;
     if (idempotencyKey !== undefined) this.keyAnswered(idempotencyKey, result);
     if (result.type === "sessionOpened") this.session(result.session, (session) => (session.name = result.name));
@@ -290,7 +343,10 @@ export class LockJudge {
       const orphaned = session !== undefined && takeOrphans(session, grant.lock, mode);
       if (!orphaned) this.queues.granted(operation, principal, { name: grant.lock, mode });
       lock.holds.push({ ...lease, mode, token, ...(orphaned && { orphanOf: grant.lock }) });
-    } else Object.assign(own, lease, { mode, token, operation: 0 });
+    } else {
+      this.upgraded ||= own.mode === "shared" && mode === "exclusive";
+      Object.assign(own, lease, { mode, token, operation: 0 });
+    }
   }
 
   private released({ lock: name, holder, fencingToken }: Extract<LockCommand, { type: "release" }>): void {
@@ -307,7 +363,8 @@ export class LockJudge {
   }
 
   private cancelled(ingress: number, operation: number, machine: LockMachine): void {
-    if (![...this.activeIngress.values()].includes(ingress)) return;
+    this.cancelledOperations.add(operation);
+    if (!this.isActive(ingress)) return;
     const stays = ({ orphanOf, session = "" }: JudgedLease): boolean => {
       const owner = this.sessions.get(session)?.name;
       return orphanOf !== undefined && machine.view(orphanOf).holders.some((shown) => shown.owner === owner);

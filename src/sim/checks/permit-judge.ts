@@ -2,6 +2,7 @@ import type { LockMachine } from "../../locks/lock-machine.ts";
 import type { PermitGrant, SemaphoreView } from "../../locks/types.ts";
 import { check } from "../violation.ts";
 import { type JudgedLease, type JudgedSession, takeOrphans } from "./judged.ts";
+import type { JudgedResource } from "./stuck-waiters.ts";
 
 interface JudgedPermits extends JudgedLease {
   readonly slots: readonly number[];
@@ -63,6 +64,13 @@ export class PermitJudge {
   /** Takes away what `isOver` says of each hold. */
   end(isOver: (hold: JudgedLease) => boolean): void {
     for (const semaphore of this.semaphores.values()) semaphore.holds = semaphore.holds.filter((hold) => !isOver(hold));
+  }
+
+  /** What is held of it now. */
+  resource(name: string): JudgedResource {
+    const { holds, limit } = this.semaphore(name);
+    const claims = holds.map(({ holder, slots }) => ({ holder, mode: "semaphore" as const, permits: slots.length }));
+    return { holds: claims, limit };
   }
 
   /** The retry of a request whose grant this is was answered, too. */

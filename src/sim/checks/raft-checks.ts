@@ -1,13 +1,17 @@
 import { unreachable } from "../../kernel/assert.ts";
 import { majority } from "../../raft/quorum.ts";
+import type { RaftLog } from "../../raft/log.ts";
 import type { Raft } from "../../raft/raft.ts";
 import type { GroupLog } from "../../raft/storage.ts";
 import type { Entry, Message, ReplicaId } from "../../raft/types.ts";
 import type { LogRecord } from "../../wal/records.ts";
 import { hashBytes } from "../hash-bytes.ts";
 import { check } from "../violation.ts";
+import type { AppendedEntries } from "./appended-entries.ts";
 import { DurableNode } from "./durable-state.ts";
+import { LeaseOrigins } from "./lease-origins.ts";
 import type { DurableSnapshots } from "./snapshot-checks.ts";
+import { ToldEntries } from "./told-entries.ts";
 
 /** Terms stay below this in every run. */
 const TERMS = 65_536;
@@ -16,12 +20,16 @@ const TERMS = 65_536;
 export class RaftChecks {
   /** By term. */
   private readonly leaders = new Map<number, ReplicaId>();
+  /** Terms whose leader was looked at. */
+  private readonly judged = new Set<number>();
   /** By node and term. */
   private readonly votes = new Map<number, ReplicaId>();
   /** Hash of the entry and of the term before it, by index and term. */
   private readonly entries = new Map<number, number>();
   /** Term of every entry that some node held to be committed, by index. */
   private readonly committedTerms: number[] = [0];
+  /** The term in which that was, by index. */
+  private readonly committedIn: number[] = [0];
   /** How far each process has been compared, by node. */
   private readonly compared: number[] = [];
   private readonly disks: DurableNode[] = [];
@@ -30,13 +38,16 @@ export class RaftChecks {
   private readonly flushes: (readonly LogRecord[])[] = [];
   elections = 0;
 
-  /** When each entry was first written somewhere, by index and term, in real ms. */
-  private readonly firstWrittenMs = new Map<number, number>();
+  private readonly origins: LeaseOrigins;
+  private readonly told = new ToldEntries();
 
   constructor(
     private readonly nodes: number,
-    private readonly nowMs: () => number,
+    private readonly maxUncommittedBytes: number,
+    private readonly appended: AppendedEntries,
+    maxStepMs: number,
   ) {
+    this.origins = new LeaseOrigins(maxStepMs);
     for (let node = 0; node <= nodes; node++) {
       this.disks.push(new DurableNode(node));
       this.compared.push(0);
@@ -62,16 +73,8 @@ export class RaftChecks {
     this.flushes[node] = records;
     for (const record of records) {
       if (record.type !== "entries") continue;
-      for (const { index, term } of record.entries) {
-        const key = index * TERMS + term;
-        if (!this.firstWrittenMs.has(key)) this.firstWrittenMs.set(key, this.nowMs());
-      }
+      for (const entry of record.entries) this.appended.written(entry);
     }
-  }
-
-  /** When the entry was first written. */
-  writtenMs({ index, term }: Entry): number {
-    return this.firstWrittenMs.get(index * TERMS + term) ?? this.nowMs();
   }
 
   /** Only now does what was written count: a lone node may lead a term, die, and lead it again without having shown it. */
@@ -110,12 +113,21 @@ export class RaftChecks {
         });
         break;
       case "append":
+        this.told.append(message);
+        this.leads(from, term);
+        this.origins.said(term, message.leaseTimeMs);
+        break;
       case "heartbeat":
       case "snapshotChunk":
         this.leads(from, term);
+        if (message.type === "heartbeat") this.origins.said(term, message.leaseTimeMs);
         break;
       case "appendReply":
         if (message.success) this.acknowledges(from, message.index, message.repairing === true);
+        check(term >= disk.term, "D2 an answer to an earlier leader is void", () => {
+          return `node${from} acknowledges ${message.index} in term ${term}, durable is ${disk.term}`;
+        });
+        this.told.acknowledged(message, disk.termAt(message.index));
         break;
       case "snapshotReply":
         if (message.state === "installed") this.acknowledges(from, message.index, message.repairing === true);
@@ -138,30 +150,42 @@ export class RaftChecks {
 
   /** A node's turn is over. */
   observe(node: ReplicaId, raft: Raft): void {
-    if (raft.role === "leader" && this.leads(node, raft.term)) this.checkComplete(node, raft);
     const { log } = raft;
+    if (raft.role === "leader") {
+      this.leads(node, raft.term);
+      this.origins.said(raft.term, raft.leaseTime.nowMs);
+      if (!this.judged.has(raft.term)) this.checkElected(node, raft);
+      this.checkBound(node, raft);
+    }
+    check(this.isDurable(node, log.appliedIndex), "D3 what is applied is durable here", () => {
+      return `node${node} has applied ${log.appliedIndex}, durable is ${this.disk(node).lastIndex}`;
+    });
     const { index: compacted, term } = log.compacted;
     const compared = this.compared[node] ?? 0;
     check(log.commitIndex >= compared, "the commit index never falls", () => {
       return `node${node} had committed ${compared}, and now ${log.commitIndex}`;
     });
-    if (compacted > compared) this.committed(node, compacted, term);
+    if (compacted > compared) this.committed(node, compacted, term, raft.term);
     for (let index = Math.max(compared, compacted) + 1; index <= log.commitIndex; index++) {
-      this.committed(node, index, log.term(index) ?? 0);
+      this.committed(node, index, log.term(index) ?? 0, raft.term);
     }
     this.compared[node] = log.commitIndex;
   }
 
   private acknowledges(node: ReplicaId, index: number, repairing: boolean): void {
-    const { lastIndex, repairing: lacks } = this.disk(node);
-    check(repairing || !lacks, "D7 a node under repair says so", () => {
+    check(repairing || !this.disk(node).repairing, "D7 a node under repair says so", () => {
       return `node${node} acknowledges ${index} as if it had lost nothing`;
     });
-    if (index <= lastIndex) return;
-    const snapshot = this.snapshots[node]?.newestIndex ?? 0;
-    check(index <= snapshot, "D2 a reply covers what is durable", () => {
+    check(this.isDurable(node, index), "D2 a reply covers what is durable", () => {
+      const { lastIndex } = this.disk(node);
+      const snapshot = this.snapshots[node]?.newestIndex ?? 0;
       return `node${node} acknowledges ${index}, durable are entries up to ${lastIndex} and a snapshot of ${snapshot}`;
     });
+  }
+
+  /** By entries, or a snapshot in their place. */
+  private isDurable(node: ReplicaId, index: number): boolean {
+    return index <= this.disk(node).lastIndex || index <= (this.snapshots[node]?.newestIndex ?? 0);
   }
 
   private disk(node: ReplicaId): DurableNode {
@@ -178,27 +202,57 @@ export class RaftChecks {
     this.votes.set(key, vote);
   }
 
-  /** @returns whether this is the first sign of it */
-  private leads(node: ReplicaId, term: number): boolean {
+  private leads(node: ReplicaId, term: number): void {
     const known = this.leaders.get(term);
     check(known === undefined || known === node, "election safety", () => {
       return `term ${term} has two leaders: node${known} and node${node}`;
     });
-    if (known !== undefined) return false;
+    if (known !== undefined) return;
     this.leaders.set(term, node);
     this.elections++;
-    return true;
   }
 
+  private checkElected(node: ReplicaId, raft: Raft): void {
+    this.judged.add(raft.term);
+    let votes = 1;
+    for (let other = 1; other <= this.nodes; other++) {
+      if (other !== node && this.votes.get(other * TERMS + raft.term) === node) votes++;
+    }
+    check(votes >= majority(this.nodes), "R2 a leader has the votes of a majority", () => {
+      return `node${node} leads term ${raft.term} with ${votes} votes of ${this.nodes}`;
+    });
+    this.checkComplete(node, raft);
+    const { log, term } = raft;
+    let first = log.lastIndex;
+    while (first > 1 && log.term(first - 1) === term) first--;
+    const [before, noop] = first > 1 ? [entryAt(log, first - 1), entryAt(log, first)] : [];
+    if (noop?.kind !== "noop" || before === undefined) return;
+    this.origins.opened(noop, before, this.leaders.get(before.term) === node);
+  }
+
+  /** What this term has brought and is not committed stays in memory. */
+  private checkBound(node: ReplicaId, { log, term }: Raft): void {
+    let first = log.lastIndex + 1;
+    while (first - 1 > log.commitIndex && log.term(first - 1) === term) first--;
+    if (first > log.lastIndex) return;
+    const bytes = log.payloadBytes(first, log.lastIndex);
+    check(bytes <= this.maxUncommittedBytes, "R9 what is not committed is bounded", () => {
+      return `node${node} holds ${bytes} bytes that are not committed, ${this.maxUncommittedBytes} is the most`;
+    });
+  }
+
+  /** What was committed in an earlier term. A candidate may win late, when the next term has its leader already. */
   private checkComplete(node: ReplicaId, raft: Raft): void {
     for (let index = Math.max(1, raft.log.compacted.index); index <= this.committedIndex; index++) {
+      if ((this.committedIn[index] ?? 0) >= raft.term) continue;
       check(raft.log.term(index) === this.committedTerms[index], "leader completeness", () => {
         return `node${node} leads term ${raft.term} without entry ${this.committedTerms[index]}/${index}`;
       });
     }
   }
 
-  private committed(node: ReplicaId, index: number, term: number): void {
+  /** @param inTerm the node's term as it holds the entry to be committed */
+  private committed(node: ReplicaId, index: number, term: number, inTerm: number): void {
     const known = this.committedTerms[index];
     if (known !== undefined) {
       check(known === term, "committed entries never change", () => {
@@ -213,6 +267,7 @@ export class RaftChecks {
       return `node${node} commits ${term}/${index} that is on the disks of ${holders} of ${this.nodes} nodes`;
     });
     this.committedTerms.push(term);
+    this.committedIn.push(inTerm);
   }
 
   /** Log matching: an index and a term name one entry with one history. */
@@ -224,4 +279,8 @@ export class RaftChecks {
     if (known === undefined) this.entries.set(key, hash);
     else check(known === hash, "log matching", () => `node${node} has another entry ${entry.term}/${entry.index}`);
   }
+}
+
+function entryAt(log: RaftLog, index: number): Entry | undefined {
+  return index > log.compacted.index ? log.slice(index, index, 0)[0] : undefined;
 }

@@ -36,7 +36,8 @@ describe("the simulator of a checkout", () => {
     const { plants } = JSON.parse((await sim("--list", "--json")).stdout) as { plants: object[] };
     expect(plants).toContainEqual({
       name: "lying-disk",
-      breaks: "D5: a sync returns before the disk has the bytes",
+      rules: ["D5"],
+      breaks: "a sync returns before the disk has the bytes",
       harmless: false,
     });
   });

@@ -1,12 +1,14 @@
-import { Ballot } from "../../src/raft/ballot.ts";
-import { HardStateCopy } from "../../src/wal/hard-state-copy.ts";
-import { patch } from "./patch.ts";
-import type { Plant } from "./plant.ts";
+import { Ballot } from "../../../src/raft/ballot.ts";
+import { HardStateCopy } from "../../../src/wal/hard-state-copy.ts";
+import { patch } from "../patch.ts";
+import type { Plants } from "../plant.ts";
 
 /** Faults in the repair of damaged disks (PROTOCOLS D7). */
-export const repairPlants: Readonly<Record<string, Plant>> = {
+export const repairPlants: Plants = {
   "stale-copy": {
-    breaks: "D7: the second copy of terms and votes is written once, and then no more",
+    rules: ["D7"],
+    breaks: "the second copy of terms and votes is written once, and then no more",
+    check: "D7 a damaged log forgets no vote",
     patches: [
       patch(HardStateCopy.prototype, HardStateCopy.prototype.write, (original) => {
         return function write(this: HardStateCopy, states, flush, done): void {
@@ -17,7 +19,9 @@ export const repairPlants: Readonly<Record<string, Plant>> = {
     ],
   },
   "votes-by-what-is-left": {
-    breaks: "D7: a replica that lost entries votes by what is left of its log",
+    rules: ["D7"],
+    breaks: "a replica that lost entries votes by what is left of its log",
+    check: "leader completeness",
     patches: [
       patch(Ballot.prototype, Ballot.prototype.favours, () => {
         return function favours(this: Ballot, lastIndex: number, lastTerm: number): boolean {
@@ -27,7 +31,9 @@ export const repairPlants: Readonly<Record<string, Plant>> = {
     ],
   },
   "hasty-repair": {
-    breaks: "D7: a replica takes itself for repaired before it has again what it lost",
+    rules: ["D7"],
+    breaks: "a replica takes itself for repaired before it has again what it lost",
+    check: "D7 a floor stays until it is reached",
     patches: [
       patch(Ballot.prototype, Ballot.prototype.settle, () => {
         return function settle(this: Ballot): void {

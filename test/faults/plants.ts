@@ -8,6 +8,7 @@ import { repairPlants } from "./plants/repair.ts";
 import { replicaPlants } from "./plants/replicas.ts";
 import { replicationPlants } from "./plants/replication.ts";
 import { requestPlants } from "./plants/requests.ts";
+import { snapshotPlants } from "./plants/snapshots.ts";
 
 /** Every planted fault by name: each must be found, or the checks are not worth their time. */
 export const plants: Plants = {
@@ -20,4 +21,5 @@ export const plants: Plants = {
   ...leaseTimePlants,
   ...lockPlants,
   ...requestPlants,
+  ...snapshotPlants,
 };

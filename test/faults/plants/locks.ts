@@ -65,7 +65,7 @@ export const lockPlants: Plants = {
   "shared-slot-token": {
     rules: ["L2"],
     breaks: "two grants of one slot share a token",
-    check: "a node stops: SnapshotFormatError",
+    check: "L2 tokens rise for each slot",
     machine: (machine) => meddling(machine, reusesPermitTokens()),
   },
   "fence-forgets": {

@@ -44,5 +44,11 @@ function lineText({ name, rules, breaks, check, seeds }: FoundLine): string {
 
 function parseLine(line: string): FoundLine {
   const [, name = "", rules = "", breaks = "", check = "", after = ""] = line.split("|").map((cell) => cell.trim());
-  return { name: name.replaceAll("`", ""), rules, breaks, check, seeds: /^\d+$/.test(after) ? Number(after) : undefined };
+  return {
+    name: name.replaceAll("`", ""),
+    rules,
+    breaks,
+    check,
+    seeds: /^\d+$/.test(after) ? Number(after) : undefined,
+  };
 }

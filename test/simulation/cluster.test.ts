@@ -12,7 +12,7 @@ import { recordedSeeds } from "./seeds.ts";
 setDefaultTimeout(120_000);
 
 const quick = process.env["MUFAKAT_TEST_QUICK"] === "1";
-const seeds = Number(process.env["MUFAKAT_SIM_SEEDS"] ?? (quick ? 100 : 800));
+const seeds = Number(process.env["MUFAKAT_SIM_SEEDS"] ?? (quick ? 100 : 1_000));
 /** So many must not find a harmless one. */
 const HARMLESS_SEEDS = 100;
 /** Seeds of one test: a failure then says at once where. */

@@ -126,13 +126,19 @@ export const requestPlants: Plants = {
   },
   "takes-what-it-refused": {
     rules: ["Q2"],
-    breaks: "a second copy of a proposal is taken after the first was refused",
+    breaks: "a second copy of a proposal, which comes late, is taken after the first was refused",
     check: "Q2 a refusal is definite",
     patches: [
       patch(GroupHost.prototype, GroupHost.prototype["proposeForwarded"], (original) => {
+        let before: { readonly host: object; readonly again: () => void } | undefined;
         return function proposeForwarded(peer, proposals) {
-          this["attempts"].clear();
-          original.call(this, peer, proposals);
+          if (before?.host === this) before.again();
+          const propose = (): void => {
+            this["attempts"].clear();
+            original.call(this, peer, proposals);
+          };
+          before = { host: this, again: propose };
+          propose();
         };
       }),
     ],

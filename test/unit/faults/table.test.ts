@@ -21,7 +21,9 @@ describe("planted faults", () => {
   });
 
   test("name the check that must find them, unless they are harmless", () => {
-    const wrong = Object.entries(plants).filter(([, { check, harmless }]) => (check === undefined) !== (harmless === true));
+    const wrong = Object.entries(plants).filter(
+      ([, { check, harmless }]) => (check === undefined) !== (harmless === true),
+    );
     expect(wrong.map(([name]) => name)).toEqual([]);
   });
 
@@ -41,7 +43,8 @@ describe("planted faults", () => {
 });
 
 describe("the table of planted faults", () => {
-  const empty = "before\n\n| planted fault | rules | what it breaks | found by | after seeds |\n| --- | --- | --- | --- | --- |\n\nafter\n";
+  const empty =
+    "before\n\n| planted fault | rules | what it breaks | found by | after seeds |\n| --- | --- | --- | --- | --- |\n\nafter\n";
   const few = {
     "lost-vote": { rules: ["D1"], breaks: "a vote is lost", check: "one vote a term" },
     "odd-look": { rules: ["R1", "R2"], breaks: "it looks odd", harmless: true },

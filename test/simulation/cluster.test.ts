@@ -77,7 +77,7 @@ describe("a simulated cluster", () => {
     }
     expect(elections).toBeGreaterThan(150);
     expect(crashes).toBeGreaterThan(150);
-    expect(handovers).toBeGreaterThan(75);
+    expect(handovers).toBeGreaterThan(40);
     expect(stateChecks).toBeGreaterThan(500);
     expect(snapshots).toBeGreaterThan(500);
     expect(installs).toBeGreaterThan(30);

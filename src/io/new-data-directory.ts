@@ -30,9 +30,7 @@ export class NewDataDirectory {
    * @throws {StartError} when anything else is there, or another process is at it
    */
   constructor(private at: string) {
-    requireFree(at);
-    makeDirectory(at);
-    this.lock = lockDirectory(at);
+    this.lock = lockFree(at);
     try {
       // Again, now that nobody else can.
       requireFree(at);
@@ -77,6 +75,16 @@ export class NewDataDirectory {
   /** Lets another process have it. What is not finished stays so. */
   close(): void {
     this.lock.release();
+  }
+}
+
+function lockFree(path: string): DirectoryLock {
+  requireFree(path);
+  try {
+    makeDirectory(path);
+    return lockDirectory(path);
+  } catch (error) {
+    throw refuseDirectory(path, error);
   }
 }
 

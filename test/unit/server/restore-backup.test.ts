@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDataDirectory } from "../../../src/io/data-directory.ts";
+import { NewDataDirectory } from "../../../src/io/new-data-directory.ts";
 import { BackupError } from "../../../src/kernel/backup-error.ts";
 import { LockMachine } from "../../../src/locks/lock-machine.ts";
 import { restoreBackup, type Restored } from "../../../src/server/succession/restore-backup.ts";
@@ -189,6 +190,19 @@ describe("a restoration is refused, and changes nothing", () => {
     writeFileSync(join(home, "letter.txt"), "dear");
     expect((await refusal(restored(file, home))).message).toContain("it has letter.txt");
     expect(readdirSync(home)).toEqual(["letter.txt"]);
+  });
+
+  test("where no directory can be, or another process is making one", async () => {
+    const file = backupFile([contentOf(machineWithLocks())], place);
+    writeFileSync(join(folder, "file"), "");
+    for (const path of [join(folder, "file"), join(folder, "file", "below")]) {
+      expect((await refusal(restored(file, path))).message).toContain("is not a directory");
+    }
+    const path = join(folder, "busy");
+    const busy = new NewDataDirectory(path);
+    expect((await refusal(restored(file, path))).message).toContain("is in use by another process");
+    busy.close();
+    await restored(file, path);
   });
 
   test("and none that was cut short is started: it is begun anew", async () => {

@@ -18,7 +18,11 @@ import { SnapshotWriter } from "../../wal/snapshot-writer.ts";
 const GROUP = 0;
 
 /** Told how far a step has come; `total` is a guess where nobody can know. */
-export type Progress = (step: "saving" | "checking" | "reading" | "writing", done: number, total: number) => void;
+export type Progress = (
+  step: "waiting" | "saving" | "checking" | "reading" | "writing",
+  done: number,
+  total: number,
+) => void;
 
 /** What a cluster begins with that takes another one's place (PROTOCOLS M2). */
 export interface Legacy {

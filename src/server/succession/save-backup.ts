@@ -41,7 +41,6 @@ export class NoBackupError extends Error {
   }
 }
 
-/** A node makes a snapshot before the first byte comes. */
 const SILENCE_MS = 300_000;
 
 /**
@@ -91,6 +90,8 @@ async function download({ url, silenceMs }: SaveOptions, descriptor: number, pro
       done += bytes.length;
       progress("saving", done, Math.max(done, total));
     };
+    // The node makes a snapshot first.
+    progress("waiting", 0, 1);
     const answer = await asked(url, silenceMs ?? SILENCE_MS, take);
     if (answer.status !== 200) throw new NoBackupError(`${url} answered ${answer.status}`, answer);
     if (done === 0) throw new NoBackupError(`${url} answered nothing: it is none of our nodes`);

@@ -10,7 +10,6 @@ const EARLY_FALLS = 0.2;
 /** Breaks things at random, and mends them after a while. Stops when told to. */
 export class Nemesis {
   readonly counts: Record<FaultKind, number>;
-  powerCrashes = 0;
   /** Transfers after which another node led. */
   handovers = 0;
   private stopped = false;
@@ -73,7 +72,6 @@ export class Nemesis {
         return;
       case "rackPower":
         this.note(0, "power cut of the whole rack");
-        this.powerCrashes += this.nodes.length;
         for (const each of this.nodes) each.crash("power");
         return;
       case "pause":
@@ -123,7 +121,6 @@ export class Nemesis {
 
   private crash(node: SimNode): void {
     const kind: CrashKind = this.random.chance(this.world.profile.powerShare) ? "power" : "process";
-    if (kind === "power") this.powerCrashes++;
     if (this.random.chance(0.5)) node.crashSoon(kind);
     else node.crash(kind);
   }

@@ -2,7 +2,9 @@ import type { SimHistory } from "./client-records.ts";
 import type { SimHooks } from "./hooks.ts";
 import type { FaultKind } from "./profile.ts";
 import type { SimNode } from "./sim-node.ts";
+import { relevantEvents } from "./relevant-events.ts";
 import { Simulation } from "./simulation.ts";
+import { lineText } from "./trace.ts";
 import { Violation } from "./violation.ts";
 
 export interface SimOptions {
@@ -27,7 +29,9 @@ export interface SimFigures {
   /** Locks, semaphores, sessions and fences whose history took too long to judge. */
   readonly undecided: number;
   readonly states: number;
-  readonly powerCrashes: number;
+  /** Nodes that crashed, for whatever reason: by their process, or the power. */
+  readonly crashes: SimNode["crashes"];
+  readonly configurationChanges: number;
   readonly handovers: number;
   /** Snapshots that nodes made, and those of leaders that they put in force; what came to nothing of both. */
   readonly snapshots: SimNode["snapshots"];
@@ -49,6 +53,8 @@ export interface SimResult {
   readonly figures: SimFigures;
   readonly failure: SimFailure | undefined;
   readonly history: SimHistory;
+  /** Digests of the states that replicas compared. */
+  readonly states: readonly string[];
 }
 
 export interface SimFailure {
@@ -56,12 +62,16 @@ export interface SimFailure {
   readonly rule: string;
   readonly message: string;
   readonly stack: string;
-  /** The last things that happened, oldest first. */
+  /** What happened that has to do with it, oldest first. */
+  readonly events: readonly string[];
+  /** The last things that happened, whatever they were. */
   readonly trace: readonly string[];
   /** The arguments of `sim` that replay the run. */
   readonly replay: string;
 }
 
+/** Of the trace that a failure has. */
+const TRACE_LINES = 400;
 const DEFAULT_EVENTS = 5_000;
 
 export function runSeed(options: SimOptions, hooks?: SimHooks): SimResult {
@@ -73,7 +83,8 @@ export function runSeed(options: SimOptions, hooks?: SimHooks): SimResult {
     failure = describe(error, options, simulation);
   }
   const { fingerprint, history } = simulation;
-  return { options, fingerprint, figures: figures(simulation), failure, history };
+  const states = [...simulation.checks.applied.states];
+  return { options, fingerprint, figures: figures(simulation), failure, history, states };
 }
 
 function describe(error: unknown, options: SimOptions, simulation: Simulation): SimFailure {
@@ -81,11 +92,13 @@ function describe(error: unknown, options: SimOptions, simulation: Simulation): 
   const flags = [`--seed ${options.seed}`];
   if (options.nodes !== undefined) flags.push(`--nodes ${options.nodes}`);
   if (options.events !== undefined) flags.push(`--events ${options.events}`);
+  const lines = simulation.trace.all();
   return {
     rule: error instanceof Violation ? error.rule : `a node stops: ${name}`,
     message,
     stack: stack ?? "",
-    trace: simulation.trace.text(),
+    events: relevantEvents(lines, message).map(lineText),
+    trace: lines.slice(-TRACE_LINES).map(lineText),
     replay: flags.join(" "),
   };
 }
@@ -104,7 +117,8 @@ function figures(simulation: Simulation): SimFigures {
     acknowledged: checks.clients.acknowledged,
     undecided: simulation.undecided,
     states: new Set(checks.applied.states).size,
-    powerCrashes: nemesis.powerCrashes,
+    crashes: sumOf(nodes.map(({ crashes }) => crashes)),
+    configurationChanges: checks.applied.configurationChanges,
     handovers: nemesis.handovers,
     snapshots: sumOf(nodes.map(({ snapshots }) => snapshots)),
     repairs: nodes.reduce((sum, node) => sum + node.repairs, 0),
@@ -115,13 +129,8 @@ function figures(simulation: Simulation): SimFigures {
   };
 }
 
-function sumOf(all: readonly SimNode["snapshots"][]): SimNode["snapshots"] {
-  const sum = { taken: 0, failed: 0, installed: 0, refused: 0 };
-  for (const each of all) {
-    sum.taken += each.taken;
-    sum.failed += each.failed;
-    sum.installed += each.installed;
-    sum.refused += each.refused;
-  }
+function sumOf<Name extends string>(all: readonly Readonly<Record<Name, number>>[]): Record<Name, number> {
+  const sum = {} as Record<Name, number>;
+  for (const each of all) for (const name of Object.keys(each) as Name[]) sum[name] = (sum[name] ?? 0) + each[name];
   return sum;
 }

@@ -68,6 +68,7 @@ export class SimNode {
   private rotten = false;
   repairs = 0;
   /** Since the beginning, by all processes. */
+  readonly crashes = { process: 0, power: 0 };
   readonly snapshots = { taken: 0, failed: 0, installed: 0, refused: 0 };
   private readonly journal = new MemoryJournal();
   private turnRequested = false;
@@ -151,6 +152,7 @@ export class SimNode {
     if (!this.alive) return;
     const { trace, scheduler, network, random, checks } = this.world;
     trace.add(scheduler.nowMs, this.id, `crashes (${kind})`);
+    this.crashes[kind]++;
     this.life++;
     this.alive = false;
     this.process?.engine.stop();

@@ -29,7 +29,7 @@ import { Violation } from "./violation.ts";
 import { Workload } from "./workload.ts";
 import type { Checks, World } from "./world.ts";
 
-const TRACE_LINES = 400;
+const TRACE_LINES = 4_000;
 
 /** One cluster, from its first start to its end, in virtual time. The seed decides everything. */
 export class Simulation implements World {

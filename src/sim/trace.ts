@@ -1,4 +1,4 @@
-interface TraceLine {
+export interface TraceLine {
   readonly atMs: number;
   readonly node: number;
   readonly what: string;
@@ -20,17 +20,17 @@ export class Trace {
   }
 
   /** Oldest first. */
-  text(): string[] {
-    const text: string[] = [];
+  all(): TraceLine[] {
+    const found: TraceLine[] = [];
     for (let i = Math.max(0, this.next - this.capacity); i < this.next; i++) {
       const line = this.lines[i % this.capacity];
-      if (line !== undefined) text.push(lineText(line));
+      if (line !== undefined) found.push(line);
     }
-    return text;
+    return found;
   }
 }
 
-function lineText({ atMs, node, what, detail }: TraceLine): string {
+export function lineText({ atMs, node, what, detail }: TraceLine): string {
   const who = node === 0 ? "      " : `node${node} `;
   const rest = detail === undefined ? "" : ` ${JSON.stringify(detail, shorten)}`;
   return `${atMs.toFixed(3).padStart(10)} ${who}${what}${rest}`;

@@ -1,7 +1,8 @@
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runSeed, type SimOptions, type SimResult } from "../../src/sim/run-seed.ts";
+import { Totals } from "../../src/sim/totals.ts";
 import { findPlanted } from "../faults/find-planted.ts";
 import { runPlanted } from "../faults/plant.ts";
 import { plants } from "../faults/plants.ts";
@@ -26,15 +27,23 @@ function run(options: SimOptions): SimResult {
 function passed(result: SimResult): SimResult {
   const { failure } = result;
   if (failure === undefined) return result;
-  const trace = failure.trace.slice(-40).join("\n");
-  throw new Error(`${trace}\n${failure.stack}\n\nreplay: npm run sim -- ${failure.replay}\nhash ${result.fingerprint}`);
+  throw new Error(
+    `${failure.events.join("\n")}\n${failure.stack}\n\nreplay: npm run sim -- ${failure.replay}\nhash ${result.fingerprint}`,
+  );
 }
 
+const totals = new Totals();
+afterAll(() => console.log(totals.text()));
+
 describe("a simulated cluster", () => {
+  test("passes every seed that ever failed", () => {
+    for (const seed of recordedSeeds) run(seed);
+  });
+
   for (let first = 1; first <= seeds; first += BATCH) {
     const last = Math.min(first + BATCH - 1, seeds);
     test(`keeps every promise and recovers, seeds ${first} to ${last}`, () => {
-      for (let seed = first; seed <= last; seed++) run({ seed });
+      for (let seed = first; seed <= last; seed++) totals.add(run({ seed }));
     });
   }
 
@@ -43,10 +52,6 @@ describe("a simulated cluster", () => {
       run({ seed, nodes: 1, events: 1500 });
       run({ seed, nodes: 7 });
     }
-  });
-
-  test("passes every seed that ever failed", () => {
-    for (const seed of recordedSeeds) run(seed);
   });
 
   test("does the same again for the same seed, and something else for another", () => {
@@ -67,7 +72,7 @@ describe("a simulated cluster", () => {
     for (let seed = 1; seed <= 100; seed++) {
       const { figures } = run({ seed });
       elections += figures.elections;
-      crashes += figures.faults.crash + figures.powerCrashes;
+      crashes += figures.crashes.process + figures.crashes.power;
       handovers += figures.handovers;
       stateChecks += figures.stateChecks;
       snapshots += figures.snapshots.taken;

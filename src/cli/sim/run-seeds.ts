@@ -1,7 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { Hash } from "../../kernel/hash.ts";
 import { StartError } from "../../kernel/start-error.ts";
-import type { SimOptions, SimResult } from "../../sim/run-seed.ts";
+import type { SimFailure, SimOptions, SimResult } from "../../sim/run-seed.ts";
+import { Totals } from "../../sim/totals.ts";
 import { kebabCase } from "../configuration/definitions.ts";
 import { historyLines } from "./history-lines.ts";
 import type { SimFlags } from "./flags.ts";
@@ -12,9 +13,6 @@ export interface SimHost {
   readonly command: string;
   readonly write: (line: string) => void;
 }
-
-/** Lines of the trace that a failure shows. */
-const SHOWN_LINES = 60;
 
 /** Runs one seed after the other, to the first whose checks fail. @returns whether one did */
 export function runSeeds(flags: SimFlags, host: SimHost): boolean {
@@ -40,20 +38,22 @@ function save(path: string, text: string): void {
 function runAsText({ seed: first, seeds = 1, nodes, events }: SimFlags, { run, command, write }: SimHost): boolean {
   const startMs = performance.now();
   const hash = new Hash();
+  const totals = new Totals();
   let total = 0;
   for (let seed = first; seed < first + seeds; seed++) {
     const result = run({ seed, nodes, events });
     total += result.figures.events;
+    totals.add(result);
     hash.text(result.fingerprint);
     write(summary(result));
     if (result.failure === undefined) continue;
-    for (const line of result.failure.trace.slice(-SHOWN_LINES)) write(line);
-    write(result.failure.stack);
+    for (const line of reportOf(result.failure)) write(line);
     write(`\nreplay: ${command} ${result.failure.replay}`);
     write(`hash ${result.fingerprint}`);
     return true;
   }
   const perSecond = Math.round((total / (performance.now() - startMs)) * 1000);
+  if (seeds > 1) write(totals.text());
   write(`${seeds} ${seeds === 1 ? "run" : "runs"}, ${total} events, ${perSecond} events/s: no check failed`);
   write(`hash ${hash.finish().toString(16).padStart(14, "0")}`);
   return false;
@@ -70,6 +70,12 @@ function runAsJson({ seed: first, seeds = 1, nodes, events }: SimFlags, { run, w
     if (failure !== undefined) return true;
   }
   return false;
+}
+
+/** Of all that happened only what has to do with it: the run can be replayed, and `--json` has more. */
+function reportOf({ rule, events, message, stack }: SimFailure): string[] {
+  const isViolation = message.startsWith(rule);
+  return ["what happened that has to do with it:", ...events, "", isViolation ? message : stack];
 }
 
 function summary({ options, figures, fingerprint, failure }: SimResult): string {

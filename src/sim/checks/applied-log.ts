@@ -29,6 +29,7 @@ export class AppliedLog {
   private readonly happened = new Set<number>();
   private readonly refused = new Set<number>();
   private readonly hash = new Hash();
+  configurationChanges = 0;
 
   /** @param appendedMs when a leader appended the entry, in real ms */
   constructor(
@@ -100,6 +101,7 @@ export class AppliedLog {
       },
     );
     this.entries.push(found);
+    if (entry.kind === "configuration") this.configurationChanges++;
     for (const { ingress, sequence, result } of outcomes) {
       if (result?.type === "error" && result.code === "stale_operation") continue;
       const operation = operationKey(ingress, sequence);

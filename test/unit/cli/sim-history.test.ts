@@ -12,7 +12,7 @@ import { Holds } from "../../torture/holds.ts";
 import { PermitHolds } from "../../torture/permit-holds.ts";
 import { verdictOn } from "../../torture/verdict.ts";
 
-const SEEDS = 40;
+const SEEDS = 25;
 const EVENTS = 1_500;
 
 function historyOf(seed: number): HistoryRecord[] {
@@ -59,7 +59,7 @@ describe("the history of a simulated run", () => {
     using directory = temporaryDirectory();
     const [first, second] = ["first", "second"].map((name) => join(directory.path, name)) as [string, string];
     expect(runSeeds({ ...flags, history: first }, host)).toBe(false);
-    const failure = { rule: "r", message: "m", stack: "", trace: [], replay: "" };
+    const failure = { rule: "r", message: "m", stack: "", events: [], trace: [], replay: "" };
     const failing: SimHost = { ...host, run: (options) => ({ ...runSeed(options), failure }) };
     expect(runSeeds({ ...flags, history: second }, failing)).toBe(true);
     expect(readFileSync(second, "utf8")).toBe(readFileSync(first, "utf8"));

@@ -10,10 +10,10 @@ export const clockFaults = ["clock-step", "clock-drift"] as const;
 export const memberFaults = ["grow", "shrink", "wipe"] as const;
 /** What becomes of the files of one node at a time, likewise. */
 export const dataFaults = ["bit-flip", "truncate-file", "lose-file", "amnesia"] as const;
-export const faultKinds = [...processFaults, ...networkFaults, ...clockFaults, ...memberFaults];
+export const faultKinds = [...processFaults, ...networkFaults, ...clockFaults, ...memberFaults, ...dataFaults];
 /** Needs root, and writes much. One after the other with those to processes. */
 export const diskFaults = ["disk-full"] as const;
-export const everyFault = [...faultKinds, ...dataFaults, ...diskFaults];
+export const everyFault = [...faultKinds, ...diskFaults];
 export type FaultKind = (typeof everyFault)[number];
 /** Within one of them faults come one after the other. */
 export const lanes: readonly (readonly FaultKind[])[] = [

@@ -157,8 +157,11 @@ function refuseRemoved(): Refusal {
 function checkIncarnation(greeting: Greeting, nodeId: string, expectation: Expectation): Refusal | undefined {
   const live = expectation.liveIncarnation(greeting.replica);
   if (live !== undefined && live !== greeting.incarnation) return refuseDuplicate(nodeId);
-  const known = expectation.knownIncarnation(greeting.replica);
-  if (known === undefined || known === greeting.incarnation) return undefined;
+  // ↯ {A,B,C} grow by D and E, who never met B. B is wiped, A and C are down: by first contact alone D and E would let B
+  // vote, and elect one that lacks what A, B and C have committed.
+  const written = expectation.members.get(greeting.replica)?.incarnation;
+  const known = [written, expectation.knownIncarnation(greeting.replica)];
+  if (known.every((incarnation) => incarnation === undefined || incarnation === greeting.incarnation)) return undefined;
   // PROTOCOLS M1: it may have forgotten votes and acknowledged entries.
   const cure = `run \`mufakat cluster replace ${nodeId}\` and start it with an empty --data and --join URL`;
   return refuse("wiped_node", `this node was wiped: ${cure}`);

@@ -128,16 +128,19 @@ export class TcpPeerNetwork implements PeerNetwork {
     return this.connections.get(peer)?.bufferedBytes ?? 0;
   }
 
-  private add(replica: ReplicaId, { nodeId, peerAddress }: NodeFacts): void {
+  private add(replica: ReplicaId, { nodeId, peerAddress, incarnation: number }: NodeFacts): void {
     const address = this.options.addresses?.get(nodeId) ?? peerAddress;
+    const incarnation = number === 0 ? undefined : String(number);
     const known = this.members.get(replica);
     if (known !== undefined) {
       known.address = address;
-      if (known.nodeId === nodeId) return;
-      // The entry that named it was truncated before it had committed.
+      known.incarnation = incarnation;
+      const isOther = known.admitted !== undefined && incarnation !== undefined && incarnation !== known.admitted;
+      if (known.nodeId === nodeId && !isOther) return;
+      // The entry that named it was truncated before it had committed; or it was let in before the log said whose place it is.
       this.remove(replica);
     }
-    const member = { nodeId, replica, address };
+    const member: PeerMember = { nodeId, replica, address, incarnation };
     const connection = new PeerConnection(this.context, member, this.connectionEvents);
     this.members.set(replica, member);
     this.connections.set(replica, connection);
@@ -163,7 +166,8 @@ export class TcpPeerNetwork implements PeerNetwork {
     let refusal = this.check(greeting, dialedNodeId);
     if (refusal?.code === "unknown_node" && isStranger && this.mayHaveJoined(greeting.replica)) {
       // ↯ {A,B,C} becomes {C,D,E} while C is down: who leads now is nobody whom C knows, and nobody else has the log.
-      if (this.members.size < limits.maxKnownReplicas) this.add(greeting.replica, nodeFactsOf(greeting));
+      const word = { ...nodeFactsOf(greeting), incarnation: 0 };
+      if (this.members.size < limits.maxKnownReplicas) this.add(greeting.replica, word);
       refusal = this.check(greeting, dialedNodeId);
     }
     if (refusal !== undefined) {
@@ -172,7 +176,9 @@ export class TcpPeerNetwork implements PeerNetwork {
     }
     const member = this.members.get(greeting.replica);
     assert(member !== undefined, "a greeting that passed the check is a member's");
-    return this.remember(greeting) ? member : undefined;
+    if (!this.remember(greeting)) return undefined;
+    member.admitted = greeting.incarnation;
+    return member;
   }
 
   private check(greeting: Greeting, dialedNodeId: string | undefined): Refusal | undefined {

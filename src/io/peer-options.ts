@@ -32,6 +32,10 @@ export interface PeerMember {
   readonly nodeId: string;
   readonly replica: ReplicaId;
   address: PeerAddress;
+  /** As the log says it; undefined: it does not say. */
+  incarnation?: string | undefined;
+  /** Of the process that was let in last. */
+  admitted?: string | undefined;
 }
 
 /** What the network asks of, and tells, the node that it runs in. */

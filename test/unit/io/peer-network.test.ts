@@ -325,6 +325,41 @@ describe("a node that dials", () => {
     expect(a.happened).not.toContain("disconnected 2");
   });
 
+  /** As a log says it that has written down the incarnation of replica 2. */
+  function followAsWritten({ network, addresses }: TestNode, incarnation: number): void {
+    const peerAddress = addresses.get(2)!;
+    const replicas = new Map([[2, { nodeId: "node2", incarnation, peerAddress, clientAddress: undefined }]]);
+    network.follow({ configuration: { voters: [1, 2], learners: [] }, replicas, settledBelow: 3 });
+  }
+
+  test("is refused as wiped by one that it never met, if its log says which data that node had (M1)", async () => {
+    const [a, b] = pairOfNodes({}, { incarnation: "8" });
+    stopLater(a, b);
+    followAsWritten(a, 7);
+    a.start();
+    b.start();
+    await eventually("it is told", () => b.refusals.some(({ code }) => code === "wiped_node"));
+    expect(a.happened).toEqual([]);
+    expect([a.known.size, a.network.isConnected(2), b.network.isConnected(1)]).toEqual([0, false, false]);
+  });
+
+  test("is let in by one that never met it when it has the data that the log says", async () => {
+    const [a, b] = pairOfNodes({}, { incarnation: "7" });
+    stopLater(a, b);
+    followAsWritten(a, 7);
+    a.start();
+    b.start();
+    await eventually("both are connected", () => a.network.isConnected(2) && b.network.isConnected(1));
+  });
+
+  test("is cut off when the log comes to say that another had its place (M1)", async () => {
+    const [a, b] = startedPair({}, { incarnation: "8" });
+    await eventually("they are connected", () => a.network.isConnected(2) && b.network.isConnected(1));
+    followAsWritten(a, 7);
+    await eventually("it is told", () => b.refusals.some(({ code }) => code === "wiped_node"));
+    expect(a.network.isConnected(2) || b.network.isConnected(1)).toBe(false);
+  });
+
   test("keeps a peer that joined later than what its log tells of at the moment, and tells nobody that it has left", async () => {
     const [a, b] = startedPair();
     a.follow([2], 3);

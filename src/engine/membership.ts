@@ -41,6 +41,8 @@ interface Work {
   readonly createdAtMs: number;
   /** It was to remove this leader, which tried to let another lead first. */
   gaveWay: boolean;
+  /** It is in the log, and may commit. */
+  proposed: boolean;
 }
 
 /** A change waits for another one, and for a leader, at most so long. */
@@ -88,7 +90,7 @@ export class Membership {
       this.answer({ peer, id }, { type, replica: 0 }, nowMs);
       return;
     }
-    this.work.push({ peer, id, change, createdAtMs: nowMs, gaveWay: false });
+    this.work.push({ peer, id, change, createdAtMs: nowMs, gaveWay: false, proposed: false });
     this.carryOut(nowMs);
   }
 
@@ -158,7 +160,9 @@ export class Membership {
     const { raft, services } = this;
     const { self } = services;
     if (raft.role !== "leader") return { type: "notLeader", replica: 0 };
-    if (!this.isIdle) return nowMs - work.createdAtMs >= WORK_MS ? { type: "busy", replica: 0 } : undefined;
+    const isLate = nowMs - work.createdAtMs >= WORK_MS;
+    // ↯ It waits for slow disks itself, is said to be in its own way, which is definite (PROTOCOLS Q2), and commits.
+    if (!this.isIdle) return isLate ? { type: work.proposed ? "timedOut" : "busy", replica: 0 } : undefined;
     if (services.featureLevel() < MEMBERSHIP_LEVEL) {
       if (nowMs - work.createdAtMs < WORK_MS / 2) return undefined;
       return { type: "outdated", replica: services.features.lagging(raft.configuration, self, MEMBERSHIP_LEVEL) };
@@ -166,11 +170,13 @@ export class Membership {
     const isConnected = (replica: ReplicaId): boolean => replica === self || services.isConnected(replica);
     const next = nextStep(work.change, raft.configuration, isConnected);
     if (next.type === "end") return next.end;
+    // ↯ The disk is full for an hour, and then nodes leave that somebody gave up to remove long ago.
+    if (isLate) return { type: work.proposed ? "timedOut" : "busy", replica: 0 };
     if (work.change.type === "remove" && work.change.replica === self && !work.gaveWay) {
       work.gaveWay = true;
       if (services.giveWay()) return undefined;
     }
-    raft.proposeConfiguration(next.configuration);
+    if (raft.proposeConfiguration(next.configuration) === "accepted") work.proposed = true;
     return undefined;
   }
 
@@ -186,6 +192,8 @@ export class Membership {
     }
     for (const learner of configuration.learners) {
       if (!services.isConnected(learner) || !raft.isCaughtUp(learner)) continue;
+      // ↯ A program that is behind joins, applies nothing, and takes the place of a voter that serves (PROTOCOLS R7).
+      if (!services.features.knows(learner, services.featureLevel())) continue;
       raft.proposeConfiguration(promoted(configuration, learner));
       return;
     }

@@ -22,7 +22,7 @@ import { hashText } from "../../src/kernel/hash-table.ts";
 import { ByteWriter, DecodeError } from "../../src/kernel/bytes.ts";
 import { decodeFeatureLevel } from "../../src/kernel/feature-level.ts";
 import type { GroupLog } from "../../src/raft/storage.ts";
-import type { Entry, NodeFacts, ReplicaId } from "../../src/raft/types.ts";
+import type { Configuration, Entry, NodeFacts, ReplicaId } from "../../src/raft/types.ts";
 import type { PinnedExcerpt } from "../../src/wal/excerpt.ts";
 import type { SnapshotFiles } from "../../src/wal/snapshot-files.ts";
 import { SnapshotStore } from "../../src/wal/snapshot-store.ts";
@@ -282,7 +282,7 @@ export class FakeNode {
     };
     const { machine } = this;
     const timing = { electionTimeoutMs: 300, heartbeatIntervalMs: 50, stateHashEvery: 10 };
-    const configuration = { voters, learners: [] };
+    const configuration = firstOf(voters);
     const rest = snapshotLimits === undefined ? {} : { snapshotLimits };
     const options = { group: 0, configuration, ...timing, machine, journal: this.journal, protocol, ...rest };
     this.host = createGroup(options, this.engine, this.log, { next: () => self / 10, identity: () => this.identity });
@@ -329,12 +329,23 @@ export class FakeNode {
 
 /** Nodes whose frames arrive when they are delivered. */
 export class FakeNodes {
-  readonly nodes: readonly FakeNode[];
+  readonly nodes: FakeNode[];
 
   /** @param levels that the programs of the nodes know; absent: the first */
   constructor(size: number, levels: readonly number[] = [], snapshotLimits?: SnapshotLimits & SnapshotPace) {
     const voters = Array.from({ length: size }, (_, i) => i + 1);
     this.nodes = voters.map((id, i) => new FakeNode(id, voters, undefined, levels[i], snapshotLimits));
+  }
+
+  /** One more, with the next id. Who belongs to the group it knows from its log alone. */
+  join(featureLevel: number): FakeNode {
+    const node = new FakeNode(this.nodes.length + 1, [], undefined, featureLevel);
+    for (const other of this.nodes) {
+      other.engine.onConnected(node.self, nodeFactsOf(node.self));
+      node.engine.onConnected(other.self, nodeFactsOf(other.self));
+    }
+    this.nodes.push(node);
+    return node;
   }
 
   /** No frame reaches the node, and none comes from it. */
@@ -395,6 +406,12 @@ export class FakeNodes {
     network.disconnected.add(to);
     engine.onDisconnected(to);
   }
+}
+
+/** As people name the founders: nobody knows incarnations yet. */
+function firstOf(voters: readonly ReplicaId[]): Configuration {
+  const nodes = new Map(voters.map((replica) => [replica, { ...nodeFactsOf(replica), incarnation: 0 }]));
+  return { voters, learners: [], facts: { nextReplica: Math.max(0, ...voters) + 1, nodes } };
 }
 
 /** What the node with that replica says of itself. */

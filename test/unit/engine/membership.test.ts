@@ -124,4 +124,43 @@ describe("the members of a group", () => {
     expect(ends).toEqual([{ type: "outdated", replica: 2 }]);
     expect(nodes.node(1).host.raft.configuration.voters).toEqual([1, 2, 3]);
   });
+
+  test("of a program that does not know the group's feature level count only once it does (R7)", () => {
+    const nodes = greeted(3, [3, 3, 3]);
+    const leader = leaderOf(nodes);
+    expect(nodes.node(leader).machine.featureLevel).toBe(3);
+    const old = nodes.join(2);
+    change(nodes, leader, add(nodeFactsOf(old.self)));
+    nodes.pass(3_000);
+    const { raft } = nodes.node(leader).host;
+    expect([raft.configuration.voters, raft.configuration.learners]).toEqual([[1, 2, 3], [old.self]]);
+    expect(raft.isCaughtUp(old.self)).toBe(true);
+    nodes.node(leader).receive(old.self, { type: "features", level: 3 });
+    nodes.pass(500);
+    expect(nodes.node(leader).host.raft.configuration.voters).toContain(old.self);
+  });
+
+  test("that may yet have changed are not said to be as before: a change that waits for disks has no known end", () => {
+    const nodes = greeted(3);
+    const leader = leaderOf(nodes);
+    const [gone, slow] = [1, 2, 3].filter((id) => id !== leader) as [number, number];
+    nodes.node(slow).log.slow = true;
+    const ends = change(nodes, leader, remove(gone));
+    nodes.pass(9_000);
+    expect(nodes.node(leader).host.raft.configuration.voters).not.toContain(gone);
+    expect(ends.map(({ type }) => type)).toEqual(["timedOut"]);
+  });
+
+  test("do not change long after somebody was told that it took too long", () => {
+    const nodes = greeted(1);
+    const { log, host } = nodes.node(1);
+    nodes.pass(500);
+    log.room.entryBytes = 0;
+    const ends = change(nodes, 1, add(nodeFactsOf(2)));
+    nodes.pass(9_000);
+    expect(ends.map(({ type }) => type)).toEqual(["busy"]);
+    log.room.entryBytes = Number.POSITIVE_INFINITY;
+    nodes.pass(3_000);
+    expect(host.raft.configuration.learners).toEqual([]);
+  });
 });

@@ -152,8 +152,8 @@ export class MemoryVolume implements Volume {
    * The next read that can will return, once, what stands where its file was read before: sound bytes, and not those that were
    * asked for.
    */
-  misdirectNextRead(): void {
-    this.misdirects = true;
+  misdirectNextRead(misdirects = true): void {
+    this.misdirects = misdirects;
   }
 
   failNextCreate(error: Error): void {

@@ -204,6 +204,7 @@ export class SimNode {
     if (this.diskFails) this.crash("process");
     this.diskFails = false;
     this.volume.failNextSync(undefined);
+    this.volume.misdirectNextRead(false);
     this.snapshotFiles.failNextSync(undefined);
     this.start();
   }

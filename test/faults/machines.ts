@@ -57,6 +57,26 @@ export function skipping(machine: Machine, index: number): Machine {
   });
 }
 
+/** A state that came in a snapshot lacks what fences have seen. */
+export function forgettingFences(machine: LockMachine): Machine {
+  return Object.assign(
+    withApply(machine, (entry, emit) => machine.apply(entry, emit)),
+    {
+      restore() {
+        const restoration = machine.restore();
+        return {
+          take: (bytes: Uint8Array) => restoration.take(bytes),
+          finish() {
+            restoration.finish();
+            const fences = machine["state"].fences["byResource"];
+            for (const fence of [...fences.values()]) fences.remove(fence);
+          },
+        };
+      },
+    },
+  );
+}
+
 /** The end of a process that a planted fault brought about: no failure of the run. */
 class PlantedDeath extends Error {
   override name = "PlantedDeath";

@@ -1,4 +1,5 @@
 import type { Plants } from "./plant.ts";
+import { answerPlants } from "./plants/answers.ts";
 import { durabilityPlants } from "./plants/durability.ts";
 import { electionPlants } from "./plants/elections.ts";
 import { leaseTimePlants } from "./plants/lease-time.ts";
@@ -20,6 +21,7 @@ export const plants: Plants = {
   ...replicaPlants,
   ...leaseTimePlants,
   ...lockPlants,
+  ...answerPlants,
   ...requestPlants,
   ...snapshotPlants,
 };

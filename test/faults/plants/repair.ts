@@ -1,6 +1,8 @@
 import { Ballot } from "../../../src/raft/ballot.ts";
+import { Raft } from "../../../src/raft/raft.ts";
 import { HardStateCopy } from "../../../src/wal/hard-state-copy.ts";
-import { patch } from "../patch.ts";
+import { raftOnly } from "../messages.ts";
+import { patch, patchGetter } from "../patch.ts";
 import type { Plants } from "../plant.ts";
 
 /** Faults in the repair of damaged disks (PROTOCOLS D7). */
@@ -29,6 +31,22 @@ export const repairPlants: Plants = {
         };
       }),
     ],
+  },
+  "stands-under-repair": {
+    rules: ["D7"],
+    breaks: "a replica that lost entries stands for election before it has them again",
+    check: "D7 a node under repair does not stand",
+    patches: [patchGetter(Raft.prototype, "mayStand", () => () => true)],
+  },
+  "silent-about-repair": {
+    rules: ["D7"],
+    breaks: "a replica that lost entries is counted as one that has all that it acknowledged",
+    check: "D7 a node under repair says so",
+    message: raftOnly((message) => {
+      if (message.type !== "appendReply") return message;
+      const { repairing: _, ...reply } = message;
+      return reply;
+    }),
   },
   "hasty-repair": {
     rules: ["D7"],

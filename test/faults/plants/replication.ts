@@ -1,6 +1,6 @@
 import { Followers } from "../../../src/raft/followers.ts";
 import { Leadership } from "../../../src/raft/leadership.ts";
-import type { RaftLog } from "../../../src/raft/log.ts";
+import { RaftLog } from "../../../src/raft/log.ts";
 import { Progress } from "../../../src/raft/progress.ts";
 import { Raft } from "../../../src/raft/raft.ts";
 import type { AppendRequest } from "../../../src/raft/types.ts";
@@ -43,6 +43,18 @@ export const replicationPlants: Plants = {
         return function reached(own, valueOf) {
           const most = Math.max(0, ...this["voters"].map(valueOf));
           return Math.max(original.call(this, own, valueOf), this["voters"].length <= 2 ? own : most);
+        };
+      }),
+    ],
+  },
+  "forgets-commit": {
+    rules: ["R2"],
+    breaks: "a commit index that comes late takes back what was committed",
+    check: "the commit index never falls",
+    patches: [
+      patch(RaftLog.prototype, RaftLog.prototype.commitTo, () => {
+        return function commitTo(index) {
+          this.commitIndex = Math.max(index, this.appliedIndex);
         };
       }),
     ],

@@ -1,6 +1,7 @@
 import { RaftLog } from "../../../src/raft/log.ts";
 import { Snapshots } from "../../../src/raft/snapshots.ts";
 import type { Snapshot } from "../../../src/raft/types.ts";
+import { forgettingFences } from "../machines.ts";
 import { patch } from "../patch.ts";
 import type { Plants } from "../plant.ts";
 
@@ -17,6 +18,12 @@ export const snapshotPlants: Plants = {
         };
       }),
     ],
+  },
+  "snapshot-without-fences": {
+    rules: ["D8"],
+    breaks: "a snapshot that is put in force lacks what fences have seen",
+    check: "state equality",
+    machine: forgettingFences,
   },
   "mixed-snapshots": {
     rules: ["D8"],

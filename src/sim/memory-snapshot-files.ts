@@ -1,6 +1,7 @@
 import { assert } from "../kernel/assert.ts";
 import type { SnapshotFiles } from "../wal/snapshot-files.ts";
 import { NO_ROOM, SECTOR_BYTES } from "./memory-volume.ts";
+import { StrayReads } from "./stray-reads.ts";
 
 interface MemoryFile {
   /** What a power cut leaves. */
@@ -37,6 +38,7 @@ export class MemorySnapshotFiles implements SnapshotFiles {
   private changes: Change[] = [];
   private readonly queue: (() => void)[] = [];
   private syncFailure: Error | undefined;
+  readonly strayReads = new StrayReads();
   /** What files may still grow by, in bytes. */
   roomBytes = Number.POSITIVE_INFINITY;
 
@@ -51,7 +53,7 @@ export class MemorySnapshotFiles implements SnapshotFiles {
   }
 
   read(name: string, offset: number, length: number): Uint8Array {
-    return this.file(name).cache.slice(offset, offset + length);
+    return this.strayReads.read(name, this.file(name).cache, offset, length);
   }
 
   create(name: string): void {
@@ -163,6 +165,7 @@ export class MemorySnapshotFiles implements SnapshotFiles {
   private forgetPending(): void {
     this.queue.length = 0;
     this.syncFailure = undefined;
+    this.strayReads.disarm();
   }
 
   private syncDirectory(): void {

@@ -1,5 +1,6 @@
 import { assert } from "../kernel/assert.ts";
 import type { Volume } from "../wal/volume.ts";
+import { StrayReads } from "./stray-reads.ts";
 
 /** How a full disk refuses a new file. */
 export const NO_ROOM: Error = Object.assign(new Error("no room on the simulated disk"), { code: "ENOSPC" });
@@ -50,10 +51,7 @@ export class MemoryVolume implements Volume {
   writes = 0;
   syncs = 0;
   powerCuts = 0;
-  /** Where files were read last, for a read that goes astray. */
-  private readonly lastRead = new Map<string, number>();
-  private misdirects = false;
-  misreads = 0;
+  readonly strayReads = new StrayReads();
 
   constructor(private readonly options: MemoryVolumeOptions = {}) {}
 
@@ -66,14 +64,7 @@ export class MemoryVolume implements Volume {
   }
 
   read(name: string, offset: number, length: number): Uint8Array {
-    const { cache } = this.file(name);
-    const elsewhere = this.misdirects ? this.lastRead.get(name) : undefined;
-    // At their beginnings files differ by name alone, and are read whole.
-    if (offset > 0) this.lastRead.set(name, offset);
-    if (elsewhere === undefined || elsewhere === offset) return cache.slice(offset, offset + length);
-    this.misdirects = false;
-    this.misreads++;
-    return cache.slice(elsewhere, elsewhere + length);
+    return this.strayReads.read(name, this.file(name).cache, offset, length);
   }
 
   write(name: string, offset: number, bytes: Uint8Array): void {
@@ -146,14 +137,6 @@ export class MemoryVolume implements Volume {
    */
   failNextSync(error: Error | undefined): void {
     this.syncFailure = error;
-  }
-
-  /**
-   * The next read that can will return, once, what stands where its file was read before: sound bytes, and not those that were
-   * asked for.
-   */
-  misdirectNextRead(misdirects = true): void {
-    this.misdirects = misdirects;
   }
 
   failNextCreate(error: Error): void {
@@ -255,7 +238,7 @@ export class MemoryVolume implements Volume {
   }
 
   private dropPending(random: () => number): void {
-    this.misdirects = false;
+    this.strayReads.disarm();
     for (const operation of this.queue) {
       if (operation.type === "sync" || random() >= 0.5) continue;
       if (operation.type === "remove") this.completeRemove(operation.name, () => {});

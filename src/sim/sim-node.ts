@@ -119,7 +119,7 @@ export class SimNode {
     if (this.life > 0) this.upgrade();
     this.alive = true;
     this.turnRequested = false;
-    this.misreadsBefore = this.volume.misreads;
+    this.misreadsBefore = this.misreads;
     const life = ++this.life;
     world.trace.add(world.scheduler.nowMs, this.id, "starts");
     const hooked = (volume: MemoryVolume): Volume => world.hooks.volume?.(volume) ?? volume;
@@ -204,7 +204,8 @@ export class SimNode {
     if (this.diskFails) this.crash("process");
     this.diskFails = false;
     this.volume.failNextSync(undefined);
-    this.volume.misdirectNextRead(false);
+    this.volume.strayReads.disarm();
+    this.snapshotFiles.strayReads.disarm();
     this.snapshotFiles.failNextSync(undefined);
     this.start();
   }
@@ -220,12 +221,14 @@ export class SimNode {
   }
 
   misdirectRead(): void {
-    if (this.process !== undefined) this.volume.misdirectNextRead();
+    if (this.process === undefined) return;
+    this.volume.strayReads.arm();
+    this.snapshotFiles.strayReads.arm();
   }
 
   /** Reads that came from elsewhere on the disk. */
   get misreads(): number {
-    return this.volume.misreads;
+    return this.volume.strayReads.count + this.snapshotFiles.strayReads.count;
   }
 
   failDisk(): void {
@@ -402,7 +405,7 @@ export class SimNode {
   private died(error: unknown): void {
     const cause = error instanceof ApplyError ? error.cause : error;
     // A sound frame of another place must not pass for the one that was asked for: its node ends, and reads again.
-    const isMisread = cause instanceof LogCorruptError && this.volume.misreads > this.misreadsBefore;
+    const isMisread = cause instanceof LogCorruptError && this.misreads > this.misreadsBefore;
     if (!isMisread && this.world.hooks.meansDeath?.(cause) !== true) throw cause;
     this.crash("process");
   }

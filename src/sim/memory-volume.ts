@@ -90,6 +90,11 @@ export class MemoryVolume implements Volume {
     this.begin({ type: "remove", name, done });
   }
 
+  /** No power cut would take anything of the files. */
+  get isDurable(): boolean {
+    return [...this.files.values()].every(({ dirty }) => dirty.size === 0);
+  }
+
   /** Completions that wait. */
   get pending(): number {
     return this.queue.length;

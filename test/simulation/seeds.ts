@@ -42,4 +42,5 @@ export const recordedSeeds: readonly RecordedSeed[] = [
   { seed: 21208, found: "a piece of a snapshot came in the turn in which the disk had failed under it: an assertion" },
   { seed: 12650, found: "checks: a session has two places in a queue that a former process left" },
   { seed: 500719, found: "checks: a read that was to go astray outlived the end of all faults" },
+  { seed: 512457, found: "checks: the copy of term and vote that was to stay whole had not been durable" },
 ];

@@ -118,6 +118,8 @@ export class SnapshotTaker {
     const { raft, pace } = this.options;
     const entries = index - (raft.log.snapshot?.index ?? 0);
     if (entries <= 0) return false;
+    // ↯ Who joins does not know who belonged to the group before the first change in its log, and a snapshot says it to others.
+    if (raft.log.configurations.at(index).voters.length === 0) return false;
     const bytes = appliedBytes - this.snapshotBytes;
     return entries >= times * pace.snapshotEveryEntries || bytes >= times * pace.snapshotEveryBytes;
   }
@@ -128,6 +130,7 @@ export class SnapshotTaker {
     const pinned = log.pin(group, (base?.index ?? 0) + 1, index);
     const release = base === undefined ? (): void => {} : store.pin(group, base);
     const configuration = raft.log.configurations.at(index);
+    assert(configuration.voters.length > 0, "a snapshot says who belongs to the group");
     const point = { ...raft.log.point(index), configuration };
     const order: SnapshotOrder = { group, base, excerpt: pinned.excerpt, point, stateHash };
     this.isMaking = true;

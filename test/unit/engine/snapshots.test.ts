@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type FakeNode, FakeNodes } from "../../support/engine-fakes.ts";
+import { FakeNode, FakeNodes, nodeFactsOf } from "../../support/engine-fakes.ts";
 
 /** Tiny: states are compared after every tenth entry, and so often there is a snapshot. */
 const tiny = {
@@ -126,6 +126,22 @@ describe("a node takes snapshots", () => {
     nodes.pass(100);
     leader.maker.fail({ reason: "disk", message: "EIO" });
     expect(leader.failures.map(({ message }) => message)).toEqual(["EIO"]);
+  });
+
+  test("but none that would say that nobody belongs to the group: who joins does not know before its log tells it", () => {
+    const { nodes, leader } = started();
+    const stranger = new FakeNode(4, [], undefined, 1, tiny);
+    run(nodes, leader, 40);
+    stranger.engine.onConnected(leader.self, nodeFactsOf(leader.self));
+    const { raft } = leader.host;
+    const { term } = raft;
+    const list = raft.log.slice(1, raft.log.lastIndex, 1e6);
+    const append = { type: "append", group: 0, from: leader.self, to: 4, term, prevIndex: 0, prevTerm: 0 } as const;
+    const message = { ...append, commitIndex: raft.log.commitIndex, leaseTimeMs: 0, entries: list };
+    stranger.receive(leader.self, { type: "raft", message });
+    for (let i = 0; i < 20; i++) stranger.tick();
+    expect(stranger.host.raft.log.appliedIndex).toBeGreaterThan(2 * tiny.snapshotEveryEntries);
+    expect(stranger.maker.orders).toEqual([]);
   });
 
   test("of large entries sooner, at whatever entry", () => {

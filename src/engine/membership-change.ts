@@ -23,7 +23,7 @@ export const membershipEnds = [
   "lastVoter",
   /** A node does not know yet how nodes join and leave (PROTOCOLS R7), or has not said so. */
   "outdated",
-  /** Those who would remain could agree on nothing: too few of them are connected. */
+  /** Those who would remain could agree on nothing: too few of them are connected, or some are under repair. */
   "quorum",
   /** It may have happened, or may yet. */
   "timedOut",
@@ -44,14 +44,14 @@ export type MembershipStep =
  * Asked again after each step, also by another leader: what has been done already is found in the configuration, so that
  * nothing is done twice.
  *
- * @param isConnected whether the leader reaches the replica, itself included
+ * @param isSound whether the leader reaches the replica, and it has lost nothing; itself included
  */
 export function nextStep(
   change: MembershipChange,
   configuration: Configuration,
-  isConnected: (replica: ReplicaId) => boolean,
+  isSound: (replica: ReplicaId) => boolean,
 ): MembershipStep {
-  return change.type === "add" ? add(change.node, configuration) : remove(change.replica, configuration, isConnected);
+  return change.type === "add" ? add(change.node, configuration) : remove(change.replica, configuration, isSound);
 }
 
 function add(node: NodeFacts, configuration: Configuration): MembershipStep {
@@ -75,7 +75,7 @@ function add(node: NodeFacts, configuration: Configuration): MembershipStep {
 function remove(
   replica: ReplicaId,
   configuration: Configuration,
-  isConnected: (replica: ReplicaId) => boolean,
+  isSound: (replica: ReplicaId) => boolean,
 ): MembershipStep {
   const others = (replicas: readonly ReplicaId[]): ReplicaId[] => replicas.filter((other) => other !== replica);
   const voters = others(configuration.voters);
@@ -84,7 +84,7 @@ function remove(
   if (!isMember) return ended("done", replica);
   if (voters.length === 0) return ended("lastVoter", replica);
   const isVoter = voters.length < configuration.voters.length;
-  if (isVoter && voters.filter(isConnected).length < majority(voters.length)) return ended("quorum", replica);
+  if (isVoter && voters.filter(isSound).length < majority(voters.length)) return ended("quorum", replica);
   const facts = withoutNode(configuration, replica);
   return { type: "propose", configuration: { voters, learners, ...(facts !== undefined && { facts }) } };
 }

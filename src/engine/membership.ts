@@ -167,8 +167,10 @@ export class Membership {
       if (nowMs - work.createdAtMs < WORK_MS / 2) return undefined;
       return { type: "outdated", replica: services.features.lagging(raft.configuration, self, MEMBERSHIP_LEVEL) };
     }
-    const isConnected = (replica: ReplicaId): boolean => replica === self || services.isConnected(replica);
-    const next = nextStep(work.change, raft.configuration, isConnected);
+    // ↯ Of two that remain one is under repair: when the other one restarts, nobody can be elected ever after (PROTOCOLS D7).
+    const isSound = (replica: ReplicaId): boolean =>
+      replica === self || (services.isConnected(replica) && raft.follower(replica)?.repairing !== true);
+    const next = nextStep(work.change, raft.configuration, isSound);
     if (next.type === "end") return next.end;
     // ↯ The disk is full for an hour, and then nodes leave that somebody gave up to remove long ago.
     if (isLate) return { type: work.proposed ? "timedOut" : "busy", replica: 0 };

@@ -6,7 +6,7 @@ import type { LeaseTime } from "./lease-time.ts";
 import type { RaftLog } from "./log.ts";
 import type { RaftOptions } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
-import type { Progress } from "./progress.ts";
+import type { FollowerView, Progress } from "./progress.ts";
 import { type ReadId, Rounds } from "./rounds.ts";
 import { SnapshotSender } from "./snapshot-sender.ts";
 import type {
@@ -92,8 +92,8 @@ export class Leadership {
     return this.log.commitIndex >= this.noopIndex;
   }
 
-  matchIndex(replica: ReplicaId): number | undefined {
-    return this.followers.get(replica)?.matchIndex;
+  follower(replica: ReplicaId): FollowerView | undefined {
+    return this.followers.get(replica);
   }
 
   /**
@@ -289,7 +289,8 @@ export class Leadership {
 
   private askTransferee(): void {
     const { transfer } = this;
-    if (transfer === undefined || transfer.asked || this.matchIndex(transfer.to) !== this.log.lastIndex) return;
+    if (transfer === undefined || transfer.asked || this.follower(transfer.to)?.matchIndex !== this.log.lastIndex)
+      return;
     transfer.asked = true;
     this.outbox.send({ type: "timeoutNow", ...this.envelope(transfer.to) });
   }

@@ -1,5 +1,8 @@
 import type { SnapshotSender } from "./snapshot-sender.ts";
 
+/** What others may see of it. */
+export type FollowerView = Readonly<Pick<Progress, "matchIndex" | "repairing">>;
+
 /**
  * What the leader knows of one follower. Raft §5.3; states after etcd's `tracker`: *probe* sends one
  * append and waits for its answer, *replicate* sends ahead within a window, *snapshot* sends no entries: those that the

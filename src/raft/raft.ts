@@ -7,6 +7,7 @@ import { Leadership, type Proposed, type ProposedConfiguration, type TransferSta
 import { LeaseTime } from "./lease-time.ts";
 import type { RaftLog } from "./log.ts";
 import { answerToLowerTerm } from "./lower-term.ts";
+import type { FollowerView } from "./progress.ts";
 import type { RaftOptions } from "./options.ts";
 import { type Effects, Outbox } from "./outbox.ts";
 import type { ReadId } from "./rounds.ts";
@@ -133,8 +134,8 @@ export class Raft {
     return this.leadership?.isCaughtUp(replica) ?? false;
   }
 
-  matchIndex(replica: ReplicaId): number | undefined {
-    return this.leadership?.matchIndex(replica);
+  follower(replica: ReplicaId): FollowerView | undefined {
+    return this.leadership?.follower(replica);
   }
 
   /** @returns "notLeader" when another replica should be asked, at once or as soon as it leads */

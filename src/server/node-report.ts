@@ -78,7 +78,7 @@ function memberStatus(sources: ReportSources, member: Member): MemberStatus {
     address: member.clientAddress && formatHostPort(member.clientAddress),
     connected: isSelf || sources.isConnected(member.replica),
     disk: isSelf ? sources.disk.report.state : sources.disk.peerReport(member.replica)?.state,
-    matchIndex: isSelf ? raft.log.durableIndex : raft.matchIndex(member.replica),
+    matchIndex: isSelf ? raft.log.durableIndex : raft.follower(member.replica)?.matchIndex,
   };
 }
 

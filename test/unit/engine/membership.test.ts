@@ -59,6 +59,20 @@ describe("the next step of a change of members", () => {
     expect(endOf(remove(2), of([1, 2, 3]), (replica) => replica !== 2)).toMatchObject({ voters: [1, 3] });
   });
 
+  test("counts nobody who is under repair among those who would remain (PROTOCOLS D7)", () => {
+    const nodes = greeted(3);
+    const leader = nodes.node(leaderOf(nodes));
+    const [gone = 0, damaged = 0] = [1, 2, 3].filter((replica) => replica !== leader.self);
+    const progress = leader.host.raft.follower(damaged) as { repairing: boolean };
+    progress.repairing = true;
+    const ends = change(nodes, leader.self, remove(gone));
+    expect(ends).toEqual([{ type: "quorum", replica: gone }]);
+    progress.repairing = false;
+    expect(change(nodes, leader.self, remove(damaged))).toEqual([]);
+    nodes.pass(1_000);
+    expect(leader.host.raft.configuration.voters).not.toContain(damaged);
+  });
+
   test("is refused when there are as many nodes as there may be", () => {
     expect(endOf(add(nodeFactsOf(8)), of([1, 2, 3, 4, 5, 6, 7]))).toBe("tooMany");
   });

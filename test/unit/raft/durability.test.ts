@@ -100,7 +100,7 @@ describe("a leader whose term is on disk", () => {
     cluster.replica(1).slowDisk = true;
     cluster.propose(1, "a");
     cluster.settle();
-    expect(cluster.raft(1).matchIndex(2)).toBe(2);
+    expect(cluster.raft(1).follower(2)?.matchIndex).toBe(2);
     expect(cluster.raft(1).log.commitIndex).toBe(1);
     cluster.replica(1).completeFlush();
     expect(cluster.raft(1).log.commitIndex).toBe(2);
@@ -127,10 +127,10 @@ describe("an append reply (D2)", () => {
     cluster.replica(2).slowDisk = true;
     cluster.propose(1, "a");
     cluster.settle();
-    expect(cluster.raft(1).matchIndex(2)).toBe(1);
+    expect(cluster.raft(1).follower(2)?.matchIndex).toBe(1);
     cluster.replica(2).completeFlush();
     cluster.settle();
-    expect(cluster.raft(1).matchIndex(2)).toBe(2);
+    expect(cluster.raft(1).follower(2)?.matchIndex).toBe(2);
   });
 
   test("to a duplicate waits for the same flush", () => {

@@ -92,8 +92,8 @@ describe("commitment", () => {
       });
     }
     cluster.settle();
-    expect(cluster.raft(1).matchIndex(2)).toBe(2);
-    expect(cluster.raft(1).matchIndex(3)).toBe(2);
+    expect(cluster.raft(1).follower(2)?.matchIndex).toBe(2);
+    expect(cluster.raft(1).follower(3)?.matchIndex).toBe(2);
     expect(cluster.raft(1).log.commitIndex).toBe(0);
     // (d) S5 may still win and overwrite it.
     cluster.crash(1);
@@ -312,7 +312,7 @@ describe("a lost append", () => {
     for (let i = 2; i < 10; i++) cluster.propose(1, `${i}`);
     cluster.pass(2 * ELECTION_MS);
     expect(cluster.replica(2).applied).toHaveLength(10);
-    expect(cluster.raft(1).matchIndex(2)).toBe(11);
+    expect(cluster.raft(1).follower(2)?.matchIndex).toBe(11);
   });
 
   test("that told of a commit leaves the follower no heartbeat behind", () => {
@@ -347,13 +347,13 @@ describe("an answer that comes late", () => {
     cluster.cut(3, 2);
     cluster.propose(2, "b");
     cluster.settle();
-    const match = cluster.raft(2).matchIndex(3);
+    const match = cluster.raft(2).follower(3)?.matchIndex;
     const late = { type: "appendReply", success: true, index: 99, hintTerm: 0, hintIndex: 0 } as const;
     cluster.deliver({ ...late, ...at(3, 2, term - 1), index: cluster.raft(2).log.lastIndex });
-    expect(cluster.raft(2).matchIndex(3)).toBe(match);
+    expect(cluster.raft(2).follower(3)?.matchIndex).toBe(match);
     // One that claims more than there is, is not believed either.
     cluster.deliver({ ...late, ...at(3, 2, term) });
-    expect(cluster.raft(2).matchIndex(3)).toBe(match);
+    expect(cluster.raft(2).follower(3)?.matchIndex).toBe(match);
   });
 
   test("and refuses what has since been matched moves nothing back", () => {
@@ -365,7 +365,7 @@ describe("an answer that comes late", () => {
     const refusal = { type: "appendReply", success: false, index: 3, hintTerm: 0, hintIndex: 0 } as const;
     cluster.deliver({ ...refusal, ...at(2, 1, cluster.raft(1).term) });
     cluster.settle();
-    expect(cluster.raft(1).matchIndex(2)).toBe(6);
+    expect(cluster.raft(1).follower(2)?.matchIndex).toBe(6);
     expect(cluster.sent.length).toBe(before);
   });
 
@@ -376,7 +376,7 @@ describe("an answer that comes late", () => {
     cluster.settle();
     const reply = { type: "appendReply", success: true, index: 2, hintTerm: 0, hintIndex: 0 } as const;
     cluster.deliver({ ...reply, ...at(2, 1, cluster.raft(1).term) });
-    expect(cluster.raft(1).matchIndex(2)).toBe(6);
+    expect(cluster.raft(1).follower(2)?.matchIndex).toBe(6);
   });
 });
 

@@ -46,7 +46,7 @@ describe("a follower that lacks what the leader has forgotten", () => {
     expect(applied).toEqual([...COMMANDS, "later"]);
     expect(raft.log.compacted).toEqual(cluster.raft(1).log.compacted);
     expect(disk.entries.map(({ index }) => index)).toEqual([22]);
-    expect(cluster.raft(1).matchIndex(3)).toBe(22);
+    expect(cluster.raft(1).follower(3)?.matchIndex).toBe(22);
     cluster.restart(3);
     expect(cluster.replica(3).applied).toEqual(COMMANDS);
     cluster.pass(2 * HEARTBEAT_MS);
@@ -147,10 +147,10 @@ describe("a snapshot on its way", () => {
     cluster.restart(3);
     cluster.pass(2 * ELECTION_MS);
     expect(cluster.replica(3).applied).toEqual(COMMANDS);
-    expect(cluster.raft(1).matchIndex(3)).toBe(1);
+    expect(cluster.raft(1).follower(3)?.matchIndex).toBe(1);
     cluster.heal();
     cluster.pass(2 * ELECTION_MS);
-    expect(cluster.raft(1).matchIndex(3)).toBe(21);
+    expect(cluster.raft(1).follower(3)?.matchIndex).toBe(21);
   });
 
   test("goes on where it was after its connection broke: what is there is not sent again", () => {
@@ -386,7 +386,7 @@ describe("a snapshot on its way", () => {
     const { raft } = cluster.replica(1);
     const { compacted } = raft.log;
     raft.step({ type: "snapshotReply", ...at(3, 1, raft.term), index: 5, offset: 9, state: "installed" });
-    expect(raft.matchIndex(3)).toBe(5);
+    expect(raft.follower(3)?.matchIndex).toBe(5);
     cluster.replica(1).pump();
     expect(cluster.take("append", 3)).toEqual([]);
     raft.step({ type: "snapshotReply", ...at(3, 1, raft.term), index: 21, offset: 9, state: "installed" });
@@ -405,7 +405,7 @@ describe("a snapshot on its way", () => {
     cluster.sent.length = 0;
     cluster.replica(1).pump();
     expect(cluster.sent.filter(({ type }) => type === "snapshotChunk")).toEqual([]);
-    expect(raft.matchIndex(3)).toBe(1);
+    expect(raft.follower(3)?.matchIndex).toBe(1);
     cluster.pass(2 * ELECTION_MS);
     expect(cluster.replica(3).applied).toEqual(COMMANDS);
   });

@@ -1,11 +1,15 @@
+import { MEMBERSHIP_LEVEL } from "../kernel/feature-level.ts";
 import type { Prng } from "../kernel/prng.ts";
+import type { Administrator } from "./administrator.ts";
 import { Duel } from "./duel.ts";
-import { type FaultKind, faultKinds } from "./profile.ts";
+import { type FaultKind, faultKinds, membershipFaults } from "./profile.ts";
 import type { CrashKind, SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";
 
 /** How often a leader falls at its first steps, in runs with duels. */
 const EARLY_FALLS = 0.2;
+/** Beside whom nobody joins any more. */
+const MAX_NODES = 7;
 
 /** Breaks things at random, and mends them after a while. Stops when told to. */
 export class Nemesis {
@@ -18,6 +22,7 @@ export class Nemesis {
   constructor(
     private readonly world: World,
     private readonly nodes: readonly SimNode[],
+    private readonly administrator: Administrator,
     private readonly random: Prng,
   ) {
     this.duel = new Duel(
@@ -28,7 +33,10 @@ export class Nemesis {
       () => this.stopped,
     );
     this.counts = Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as Record<FaultKind, number>;
-    for (const kind of faultKinds) this.plan(kind);
+    for (const kind of faultKinds) {
+      // Where every node stops at one entry, nobody lets anybody in.
+      if (world.hooks.poisonIndex === undefined || !membershipFaults.includes(kind)) this.plan(kind);
+    }
   }
 
   /** No more faults, and the end of those that last. */
@@ -116,6 +124,15 @@ export class Nemesis {
       case "duel":
         this.duel.begin();
         return;
+      case "join":
+        if (this.nodes.length < MAX_NODES) this.administrator.join();
+        return;
+      case "leave":
+        if (this.nodes.length > 1) this.administrator.leave(node);
+        return;
+      case "replace":
+        this.replace(node);
+        return;
     }
   }
 
@@ -156,11 +173,22 @@ export class Nemesis {
 
   /** The disk of a node that is down. Of a minority at a time: what a majority has lost nobody can bring back. */
   private rot(node: SimNode): void {
+    const { voters } = this.world.checks.raft.members.committed;
     const damaged = this.nodes.filter((each) => each !== node && !each.isSound).length;
-    if (!node.isSound || damaged >= Math.floor((this.nodes.length - 1) / 2)) return;
+    // While somebody leaves, those who remain are not known yet: a leader that was paused may not have heard of the damage.
+    if (!node.isSound || damaged >= Math.floor((voters.length - 1) / 2) || this.administrator.pending > 0) return;
     this.crash(node);
     node.crash("process");
     node.rot(this.random);
+  }
+
+  /** Loses a disk for ever: one at a time, and where the others are a majority of those who count. */
+  private replace(node: SimNode): void {
+    const { voters } = this.world.checks.raft.members.committed;
+    const isCalm = this.administrator.pending === 0 && this.nodes.every(({ isSound }) => isSound);
+    // Before, nobody can leave (PROTOCOLS R7), and who is lost never says what its program knows.
+    const isAble = this.nodes.some(({ process }) => (process?.locks.featureLevel ?? 0) >= MEMBERSHIP_LEVEL);
+    if (isCalm && isAble && voters.length > 2 && voters.includes(node.id)) this.administrator.replace(node);
   }
 
   private pause(node: SimNode): void {

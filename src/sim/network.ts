@@ -1,6 +1,7 @@
 import type { PeerEvents, PeerNetwork } from "../engine/ports.ts";
 import type { Prng } from "../kernel/prng.ts";
 import type { NodeFacts, ReplicaId } from "../raft/types.ts";
+import { Acquaintances } from "./acquaintances.ts";
 import type { Profile } from "./profile.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -22,6 +23,9 @@ interface Link {
 
 export interface Endpoint {
   readonly events: PeerEvents;
+  readonly facts: NodeFacts;
+  /** Another node says that this one was removed: it must not go on. */
+  readonly removed: () => void;
   /** False once the process is dead: it hears nothing any more. */
   readonly isAlive: () => boolean;
 }
@@ -32,16 +36,14 @@ export type Tap = (from: ReplicaId, to: ReplicaId, frame: Uint8Array) => Uint8Ar
 const RECONNECT_MS = 60;
 /** A straggler comes so late at most, in ms: meanwhile leaders change, and change again. */
 const STRAGGLER_MS = 3_000;
-
-function nodeFactsOf(replica: ReplicaId): NodeFacts {
-  const peerAddress = { host: `node${replica}`, port: 1 };
-  return { nodeId: `node${replica}`, incarnation: replica, peerAddress, clientAddress: undefined };
-}
+/** More than any run has. */
+const MAX_REPLICAS = 1_000;
 
 /** All links of the cluster. Frames take time, wait behind blocks and die with their connection. */
 export class SimNetwork {
-  private readonly links: Link[] = [];
+  private readonly links = new Map<number, Link>();
   private readonly endpoints = new Map<ReplicaId, Endpoint>();
+  private readonly acquaintances = new Map<ReplicaId, Acquaintances>();
   framesSent = 0;
   framesLost = 0;
   private heals = 0;
@@ -53,28 +55,17 @@ export class SimNetwork {
     private readonly random: Prng,
     private readonly profile: Profile,
     private readonly tap: Tap,
-  ) {
-    for (let from = 1; from <= profile.nodes; from++) {
-      for (let to = 1; to <= profile.nodes; to++) {
-        this.links.push({
-          from,
-          to,
-          up: false,
-          generation: 0,
-          connecting: false,
-          blocks: 0,
-          extraLatencyMs: 0,
-          held: [],
-          lastArrivalMs: 0,
-        });
-      }
-    }
-  }
+  ) {}
 
   /** What the node at `self` sees of the network. */
   port(self: ReplicaId): PeerNetwork {
+    const acquaintances = new Acquaintances();
+    this.acquaintances.set(self, acquaintances);
     return {
-      follow: () => {},
+      follow: (members) => {
+        acquaintances.follow(members);
+        this.followed(self, acquaintances);
+      },
       isConnected: (peer) => this.link(self, peer).up,
       send: (peer, frame) => this.send(this.link(self, peer), frame),
     };
@@ -83,7 +74,11 @@ export class SimNetwork {
   /** A node's process started. Links to and from it connect soon. */
   attach(node: ReplicaId, endpoint: Endpoint): void {
     this.endpoints.set(node, endpoint);
-    for (const link of this.of(node)) this.connectLater(link);
+    for (const other of this.endpoints.keys()) {
+      if (other === node) continue;
+      this.connectLater(this.link(node, other));
+      this.connectLater(this.link(other, node));
+    }
   }
 
   /** A node's process died: what was under way to and from it is lost. */
@@ -121,7 +116,7 @@ export class SimNetwork {
   /** Ends blocks and clogs: what was held goes on its way. */
   heal(): void {
     this.heals++;
-    for (const link of this.links) {
+    for (const link of this.links.values()) {
       link.blocks = 0;
       link.extraLatencyMs = 0;
       this.reopen(link);
@@ -136,11 +131,26 @@ export class SimNetwork {
   }
 
   private link(from: ReplicaId, to: ReplicaId): Link {
-    return this.links[(from - 1) * this.profile.nodes + to - 1] as Link;
+    const key = from * MAX_REPLICAS + to;
+    let link = this.links.get(key);
+    if (link === undefined) {
+      const state = { up: false, generation: 0, connecting: false, blocks: 0, extraLatencyMs: 0 };
+      link = { from, to, ...state, held: [], lastArrivalMs: 0 };
+      this.links.set(key, link);
+    }
+    return link;
   }
 
   private of(node: ReplicaId): Link[] {
-    return this.links.filter(({ from, to }) => from !== to && (from === node || to === node));
+    return [...this.links.values()].filter(({ from, to }) => from !== to && (from === node || to === node));
+  }
+
+  /** Connections with whom it does not know any more end. */
+  private followed(node: ReplicaId, acquaintances: Acquaintances): void {
+    for (const link of this.of(node)) {
+      const peer = link.from === node ? link.to : link.from;
+      if (link.up && !acquaintances.knows(peer)) this.break(link);
+    }
   }
 
   private connectLater(link: Link): void {
@@ -158,9 +168,30 @@ export class SimNetwork {
       this.connectLater(link);
       return;
     }
+    const to = this.endpoints.get(link.to);
+    if (to === undefined || !this.shakeHands(link, from, to)) return;
     link.up = true;
     link.generation++;
-    this.tell(link, from, () => from.events.onConnected(link.to, nodeFactsOf(link.to)));
+    this.tell(link, from, () => from.events.onConnected(link.to, to.facts));
+  }
+
+  /** Each must know the other, and one of them dials. Who has left is told so, by whoever it comes to. */
+  private shakeHands(link: Link, from: Endpoint, to: Endpoint): boolean {
+    const one = this.acquaintances.get(link.from);
+    const other = this.acquaintances.get(link.to);
+    if (one === undefined || other === undefined) return false;
+    const dials = one.knows(link.to);
+    const isDialed = other.knows(link.from);
+    if (dials || isDialed) {
+      const answer = other.greet(link.from, from.facts.nodeId, dials);
+      if (answer === "removed") {
+        this.tell(link, from, () => from.removed());
+        return false;
+      }
+      if (answer === "accepted" && one.greet(link.to, to.facts.nodeId, isDialed) === "accepted") return true;
+    }
+    this.connectLater(link);
+    return false;
   }
 
   private break(link: Link): void {

@@ -62,10 +62,15 @@ export const faultKinds = [
   "diskError",
   "diskFull",
   "transfer",
+  "join",
+  "leave",
+  "replace",
   "rot",
   "duel",
   "misread",
 ] as const;
+/** Nodes come and go. */
+export const membershipFaults: readonly FaultKind[] = ["join", "leave", "replace"];
 export type FaultKind = (typeof faultKinds)[number];
 
 const MEAN_MS: Readonly<Record<FaultKind, number>> = {
@@ -80,6 +85,9 @@ const MEAN_MS: Readonly<Record<FaultKind, number>> = {
   diskError: 3000,
   diskFull: 1500,
   transfer: 500,
+  join: 1200,
+  leave: 1500,
+  replace: 3000,
   rot: 1500,
   duel: 1000,
   misread: 1500,
@@ -91,6 +99,8 @@ export function drawProfile(random: Prng, nodes: number | undefined): Profile {
     // A run without a kind of fault goes further into the others.
     everyMs[kind] = random.chance(0.35) ? Number.POSITIVE_INFINITY : MEAN_MS[kind] * (0.4 + 1.6 * random.next());
   }
+  // Runs in which nobody comes or goes are shorter, and go further into all else.
+  if (random.chance(0.5)) for (const kind of membershipFaults) everyMs[kind] = Number.POSITIVE_INFINITY;
   const drawnNodes = random.pick([3, 3, 3, 5, 5]);
   const datagrams = random.chance(0.3);
   const minLatencyMs = random.pick([0.05, 0.2, 1]);

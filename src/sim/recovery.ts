@@ -29,7 +29,9 @@ export class Recovery {
     this.until("time goes on", () => simulation.scheduler.nowMs >= struckMs);
     const { poisonIndex } = simulation.hooks;
     if (poisonIndex !== undefined) this.upgrade(poisonIndex);
+    this.until("all changes of the members have ended", () => simulation.administrator.pending === 0);
     this.until("there is one established leader that all follow", () => this.leader() !== undefined);
+    this.until("all who have joined count, and no other node is there", () => this.isSettled());
     this.until("every node is repaired", () => simulation.nodes.every(({ isSound }) => isSound));
     this.until("all nodes know that every disk has room", () => this.processes().every(seesRoom));
     const target = simulation.checks.raft.committedIndex;
@@ -84,6 +86,12 @@ export class Recovery {
     if (processes.length < this.simulation.nodes.length || leader === undefined) return undefined;
     const { term, leader: id } = leader.host.raft;
     return processes.every(({ host }) => host.raft.term === term && host.raft.leader === id) ? leader : undefined;
+  }
+
+  private isSettled(): boolean {
+    const { voters = [], learners } = this.leader()?.host.raft.configuration ?? {};
+    const there = this.simulation.nodes.map(({ id }) => id);
+    return learners?.length === 0 && String(voters) === String(there.sort((a, b) => a - b));
   }
 
   private isLevel(): boolean {

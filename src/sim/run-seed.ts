@@ -1,3 +1,4 @@
+import type { Administrator } from "./administrator.ts";
 import type { SimHistory } from "./client-records.ts";
 import type { SimHooks } from "./hooks.ts";
 import type { FaultKind } from "./profile.ts";
@@ -39,6 +40,8 @@ export interface SimFigures {
   readonly repairs: number;
   /** Reads that came from elsewhere on a disk. */
   readonly misreads: number;
+  /** Nodes that joined and left, and those whose disk was lost and that were replaced. */
+  readonly changes: Readonly<Administrator["counts"]>;
   /** Comparisons of states by the nodes that run at the end. */
   readonly stateChecks: number;
   readonly faults: Readonly<Record<FaultKind, number>>;
@@ -104,7 +107,7 @@ function describe(error: unknown, options: SimOptions, simulation: Simulation): 
 }
 
 function figures(simulation: Simulation): SimFigures {
-  const { nodes, checks, nemesis, network, workload, judge, scheduler, profile } = simulation;
+  const { nodes, replicas, checks, nemesis, network, workload, judge, scheduler, profile } = simulation;
   return {
     nodes: profile.nodes,
     virtualMs: scheduler.nowMs,
@@ -117,12 +120,13 @@ function figures(simulation: Simulation): SimFigures {
     acknowledged: checks.clients.acknowledged,
     undecided: simulation.undecided,
     states: new Set(checks.applied.states).size,
-    crashes: sumOf(nodes.map(({ crashes }) => crashes)),
+    crashes: sumOf([...replicas.values()].map(({ crashes }) => crashes)),
     configurationChanges: checks.applied.configurationChanges,
     handovers: nemesis.handovers,
-    snapshots: sumOf(nodes.map(({ snapshots }) => snapshots)),
-    repairs: nodes.reduce((sum, node) => sum + node.repairs, 0),
-    misreads: nodes.reduce((sum, node) => sum + node.misreads, 0),
+    snapshots: sumOf([...replicas.values()].map(({ snapshots }) => snapshots)),
+    repairs: [...replicas.values()].reduce((sum, node) => sum + node.repairs, 0),
+    misreads: [...replicas.values()].reduce((sum, node) => sum + node.misreads, 0),
+    changes: simulation.administrator.counts,
     stateChecks: nodes.reduce((sum, { process }) => sum + (process?.host.stateChecks.checks ?? 0), 0),
     faults: nemesis.counts,
     ends: workload.ends,

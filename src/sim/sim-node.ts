@@ -24,6 +24,7 @@ import { DurableSnapshots } from "./checks/snapshot-checks.ts";
 import { MemorySnapshotFiles } from "./memory-snapshot-files.ts";
 import { MemoryJournal } from "./memory-journal.ts";
 import { ObservedLog, ObservedMachine } from "./observed.ts";
+import type { NodeOrigin } from "./node-origin.ts";
 import { rot } from "./rot.ts";
 import type { SimEvent } from "./scheduler.ts";
 import { SimSnapshotMaker } from "./sim-snapshots.ts";
@@ -52,9 +53,11 @@ export interface SimNodeEvents {
 
 export type CrashKind = "process" | "power";
 
-/** One machine: its disk and its clock stay, processes come and go on it. */
+/** One replica on a machine of its own: its disk and its clock stay, processes come and go on it. */
 export class SimNode {
   readonly name: string;
+  /** It has left, or its disk is lost: no process will run there again. */
+  gone = false;
   readonly clock: SimClock;
   process: SimProcess | undefined;
   paused = false;
@@ -87,14 +90,17 @@ export class SimNode {
   constructor(
     private readonly world: World,
     readonly id: ReplicaId,
+    private readonly origin: NodeOrigin,
     private readonly events: SimNodeEvents,
   ) {
     const { profile, random, scheduler } = world;
-    this.name = `node${id}`;
+    this.name = origin.facts.nodeId;
     this.clock = new SimClock(scheduler, 1 + profile.clockSkew * (2 * random.next() - 1), random.int(1_000_000));
     this.volume = this.newVolume();
     this.snapshotFiles = this.newSnapshotFiles();
     this.votes = this.newVolume();
+    // Who comes later has the newer program, where the run has those.
+    if (scheduler.nowMs > 0) this.upgrade();
   }
 
   /** It has all that it ever acknowledged, as far as anybody knows. */
@@ -109,7 +115,7 @@ export class SimNode {
   }
 
   start(): void {
-    if (this.alive) return;
+    if (this.alive || this.gone) return;
     const { world } = this;
     if (world.hooks.wipes === true && this.life > 0) {
       this.volume = this.newVolume();
@@ -172,6 +178,13 @@ export class SimNode {
     if (kind === "power") this.snapshotFiles.crashPower(next);
     else this.snapshotFiles.crashProcess();
     this.events.crashed(this);
+  }
+
+  /** For ever: it was removed, or its disk is lost. */
+  end(): void {
+    this.gone = true;
+    if (this.alive) this.crash("process");
+    else this.events.crashed(this);
   }
 
   /** Crashes between the next write and its sync. */
@@ -290,6 +303,7 @@ export class SimNode {
       {
         ...{ clock: this.clock, network: world.network.port(id), scheduler, log, syncTimes: this.syncTimes },
         snapshots: { store, maker: this.newMaker(volume) },
+        node: () => this.origin.facts,
         featureLevel: this.featureLevel,
       },
       {
@@ -307,8 +321,7 @@ export class SimNode {
     const { electionTimeoutMs, heartbeatIntervalMs } = profile;
     const { maxAppendBytes, maxInflightAppends, maxUncommittedBytes } = profile;
     const bounds = { maxLogCacheBytes: 500, maxAppendBytes, maxInflightAppends, maxUncommittedBytes };
-    const voters = Array.from({ length: profile.nodes }, (_, i) => i + 1);
-    const configuration = { voters, learners: [] };
+    const { configuration } = this.origin;
     const timing = { electionTimeoutMs, heartbeatIntervalMs, stateHashEvery: STATE_HASH_EVERY };
     const { snapshotLimits } = profile;
     const options = { group: 0, configuration, ...timing, machine, journal: this.openJournal(), snapshotLimits };
@@ -316,7 +329,10 @@ export class SimNode {
     const host = createGroup({ ...options, bounds, protocol: lockProtocol(this.name) }, engine, log, source);
     engine.addGroup(host);
     this.process = { engine, host, locks };
-    world.network.attach(id, { events: this.heardBy(engine), isAlive: () => life === this.life });
+    world.network.attach(id, {
+      ...{ events: this.heardBy(engine), facts: this.origin.facts, isAlive: () => life === this.life },
+      removed: () => this.removed(),
+    });
     this.tick();
   }
 
@@ -330,6 +346,13 @@ export class SimNode {
       onConnected: (peer, node) => engine.onConnected(peer, node),
       onDisconnected: (peer) => engine.onDisconnected(peer),
     };
+  }
+
+  /** Others say so: its data is of no more use. */
+  private removed(): void {
+    this.world.trace.add(this.world.scheduler.nowMs, this.id, "is told that it was removed, and stops");
+    this.world.checks.raft.members.leaves(this.id);
+    this.end();
   }
 
   /** The highest that its program knows. */

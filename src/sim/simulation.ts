@@ -4,6 +4,7 @@ import { Prng } from "../kernel/prng.ts";
 import { readPeerMessages, writePeerMessage } from "../engine/peer-messages.ts";
 import { ByteWriter } from "../kernel/bytes.ts";
 import type { ReplicaId } from "../raft/types.ts";
+import { Administrator } from "./administrator.ts";
 import { AppendedEntries } from "./checks/appended-entries.ts";
 import { AppliedLog } from "./checks/applied-log.ts";
 import { Candidacies } from "./checks/candidacies.ts";
@@ -18,12 +19,13 @@ import { ReservedShare } from "./checks/reserved-share.ts";
 import type { SimHistory } from "./client-records.ts";
 import { hashBytes } from "./hash-bytes.ts";
 import type { SimHooks } from "./hooks.ts";
+import { factsOf, firstConfiguration, type NodeOrigin } from "./node-origin.ts";
 import { Nemesis } from "./nemesis.ts";
 import { SimNetwork } from "./network.ts";
 import { drawProfile, type Profile } from "./profile.ts";
 import { Recovery } from "./recovery.ts";
 import { Scheduler } from "./scheduler.ts";
-import { SimNode, type SimNodeEvents } from "./sim-node.ts";
+import { SimNode } from "./sim-node.ts";
 import { Trace } from "./trace.ts";
 import { Violation } from "./violation.ts";
 import { Workload } from "./workload.ts";
@@ -40,7 +42,11 @@ export class Simulation implements World {
   readonly checks: Checks;
   readonly trace = new Trace(TRACE_LINES);
   readonly judge = new LockJudge((lengthMs, lastedMs) => this.checks.lease.ended(lengthMs, lastedMs, this.jumpedMs));
-  readonly nodes: readonly SimNode[];
+  /** Those that are there now. */
+  readonly nodes: SimNode[] = [];
+  /** All that ever were, by replica. */
+  readonly replicas = new Map<ReplicaId, SimNode>();
+  readonly administrator: Administrator;
   readonly nemesis: Nemesis;
   readonly workload: Workload;
   events = 0;
@@ -63,31 +69,52 @@ export class Simulation implements World {
     this.profile = drawProfile(stream(0), nodes);
     this.random = stream(1);
     this.network = new SimNetwork(this.scheduler, stream(2), this.profile, this.tap);
-    const { nodes: size, heartbeatIntervalMs, clockSkew, maxUncommittedBytes } = this.profile;
+    const { heartbeatIntervalMs, clockSkew, maxUncommittedBytes } = this.profile;
+    const first = firstConfiguration(this.profile.nodes);
     const appended = new AppendedEntries(() => this.scheduler.nowMs);
     const applied = new AppliedLog(this.judge, (entry) => appended.atMs(entry), hooks.comparesNothing !== true);
     this.checks = {
-      raft: new RaftChecks(size, maxUncommittedBytes, appended, 2 * heartbeatIntervalMs),
+      raft: new RaftChecks(first, maxUncommittedBytes, appended, 2 * heartbeatIntervalMs),
       appended,
-      candidacies: new Candidacies(size),
+      candidacies: new Candidacies((node) => this.votersOf(node)),
       lonely: new LonelyLeaders(this.profile.electionTimeoutMs, this.profile.tickMs),
       reserved: new ReservedShare(maxUncommittedBytes),
-      lease: new LeaseChecks(size, 2 * heartbeatIntervalMs, clockSkew),
+      lease: new LeaseChecks(2 * heartbeatIntervalMs, clockSkew),
       applied,
       clients: new ClientChecks(applied),
     };
-    const events: SimNodeEvents = {
-      crashed: (node) => {
-        this.nemesis.restartLater(node);
-        this.workload.nodeCrashed(node);
-      },
-      elected: (node) => this.nemesis.duel.elected(node),
-      committed: (node) => this.nemesis.duel.committed(node),
-    };
-    this.nodes = Array.from({ length: this.profile.nodes }, (_, i) => new SimNode(this, i + 1, events));
-    this.nemesis = new Nemesis(this, this.nodes, stream(3));
+    for (const replica of first.voters) {
+      this.add(replica, { facts: factsOf(`node${replica}`, this.identity()), configuration: first });
+    }
+    this.administrator = new Administrator(this, this.nodes, stream(5), (replica, origin) => {
+      this.add(replica, origin).start();
+    });
+    this.nemesis = new Nemesis(this, this.nodes, this.administrator, stream(3));
     this.workload = new Workload(this, this.nodes, stream(4));
     for (const node of this.nodes) node.start();
+  }
+
+  private add(replica: ReplicaId, origin: NodeOrigin): SimNode {
+    const node = new SimNode(this, replica, origin, {
+      crashed: () => this.died(node),
+      elected: () => this.nemesis.duel.elected(node),
+      committed: () => this.nemesis.duel.committed(node),
+    });
+    this.replicas.set(replica, node);
+    this.nodes.push(node);
+    return node;
+  }
+
+  private died(node: SimNode): void {
+    this.workload.nodeCrashed(node);
+    if (node.gone) this.nodes.splice(this.nodes.indexOf(node), 1);
+    else this.nemesis.restartLater(node);
+  }
+
+  /** Those who count, by every configuration that the node has in its log and that may be in force. */
+  private votersOf(node: ReplicaId): readonly (readonly ReplicaId[])[] {
+    const log = this.replicas.get(node)?.process?.host.raft.log;
+    return log?.configurations.since(log.commitIndex).map(({ configuration }) => configuration.voters) ?? [];
   }
 
   /** Equal for two runs that were equal in every event and every byte between nodes. */
@@ -97,14 +124,15 @@ export class Simulation implements World {
 
   /** What jumps of clocks may have taken from leases: a step for each. */
   private get jumpedMs(): number {
-    const jumps = this.nodes.reduce((sum, { clock }) => sum + clock.jumps, 0);
+    const jumps = [...this.replicas.values()].reduce((sum, { clock }) => sum + clock.jumps, 0);
     return 2 * this.profile.heartbeatIntervalMs * jumps;
   }
 
   get history(): SimHistory {
-    const { profile, nodes, nemesis, workload, scheduler, healedMs } = this;
+    const { profile, replicas, nemesis, workload, scheduler, healedMs } = this;
+    const names = new Set([...replicas.values()].map(({ name }) => name));
     return {
-      ...{ nodes: nodes.map(({ name }) => name), clients: profile.clients, faults: nemesis.counts },
+      ...{ nodes: [...names], clients: profile.clients, faults: nemesis.counts },
       ...{ records: workload.recorded(), clockSkew: profile.clockSkew, healedMs, endMs: scheduler.nowMs },
       shortensMs: -this.checks.lease.leastMs(0, this.jumpedMs),
     };
@@ -134,7 +162,7 @@ export class Simulation implements World {
   step(): void {
     const event = this.scheduler.next();
     if (event === undefined) throw new Violation("liveness", "nothing will ever happen again");
-    const node = this.nodes[event.node - 1];
+    const node = this.replicas.get(event.node);
     if (node?.paused === true) {
       node.postpone(event);
       return;

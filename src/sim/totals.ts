@@ -10,13 +10,16 @@ export class Totals {
   add({ figures, states }: SimResult): void {
     this.runs++;
     this.events += figures.events;
-    const { elections, crashes, snapshots, repairs, misreads, configurationChanges } = figures;
+    const { elections, crashes, snapshots, repairs, misreads, configurationChanges, changes } = figures;
     this.count("elections", elections);
     this.count("crashes of processes", crashes.process);
     this.count("power cuts", crashes.power);
     this.count("snapshots", snapshots.taken);
     this.count("snapshot installs", snapshots.installed);
     this.count("configuration changes", configurationChanges);
+    this.count("joins", changes.joins);
+    this.count("leaves", changes.leaves);
+    this.count("lost disks", changes.replacements);
     this.count("repairs", repairs);
     this.count("misdirected reads", misreads);
     for (const state of states) this.states.add(state);

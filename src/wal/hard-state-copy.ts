@@ -18,7 +18,7 @@ const CRC_AT = HARD_STATE_SLOT_BYTES - 4;
 
 /** What one slot says. */
 export interface HardStateSlot {
-  /** Of the slots: 1, 2, 3, … The higher one is newer. */
+  /** Of the slots: 1, 2, 3, … The higher one is newer. 0: nothing was written yet. */
   readonly sequence: number;
   /** The flush of the log that brought this state: it was durable. */
   readonly flush: number;
@@ -27,7 +27,7 @@ export interface HardStateSlot {
 
 /** What was there when the copy was opened. */
 export interface FoundHardStates extends HardStateSlot {
-  /** No newer slot was lost: both can be read, or no second one was ever written. */
+  /** No newer slot was lost: both can be read, and follow each other. */
   readonly isNewest: boolean;
 }
 
@@ -63,8 +63,7 @@ export class HardStateCopy {
     const read = slots.map((bytes) => decodeSlot(bytes, pathOf)).filter((slot) => slot !== undefined);
     const [newest, older] = read.sort((a, b) => b.sequence - a.sequence);
     if (newest === undefined) return new HardStateCopy(volume, undefined);
-    const before = older?.sequence ?? (slots.some(isZero) ? 0 : Number.NaN);
-    return new HardStateCopy(volume, { ...newest, isNewest: before === newest.sequence - 1 });
+    return new HardStateCopy(volume, { ...newest, isNewest: older?.sequence === newest.sequence - 1 });
   }
 
   /**
@@ -99,12 +98,17 @@ export class HardStateCopy {
     this.volume.sync(HARD_STATE_FILE, done);
   }
 
-  /** Also in the place of one that is of no use. */
+  /**
+   * Also in the place of one that is of no use. Both slots say something from the first write on. ↯ Zeros counted as a slot that was
+   * never written: the one with the node's first vote rots to zeros, and with a damaged log the node takes itself for one that
+   * has not voted.
+   */
   private create(done: Done): void {
     const { volume } = this;
     const made: Done = (error) => {
       this.isThere = error === undefined;
-      done(error);
+      if (error === undefined) this.store({ sequence: 0, flush: 0, hardStates: new Map() }, done);
+      else done(error);
     };
     const create: Done = (error) => {
       if (error !== undefined) done(error);
@@ -131,10 +135,6 @@ function isSame(one: HardState, other: HardState): boolean {
 
 function isWhole(volume: Volume): boolean {
   return volume.list().includes(HARD_STATE_FILE) && volume.size(HARD_STATE_FILE) === SLOTS * HARD_STATE_SLOT_BYTES;
-}
-
-function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
 }
 
 function encodeSlot({ sequence, flush, hardStates }: HardStateSlot): Uint8Array {

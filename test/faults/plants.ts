@@ -4,6 +4,7 @@ import { durabilityPlants } from "./plants/durability.ts";
 import { electionPlants } from "./plants/elections.ts";
 import { leaseTimePlants } from "./plants/lease-time.ts";
 import { lockPlants } from "./plants/locks.ts";
+import { memberPlants } from "./plants/members.ts";
 import { readPlants } from "./plants/reads.ts";
 import { repairPlants } from "./plants/repair.ts";
 import { replicaPlants } from "./plants/replicas.ts";
@@ -17,6 +18,7 @@ export const plants: Plants = {
   ...repairPlants,
   ...electionPlants,
   ...replicationPlants,
+  ...memberPlants,
   ...readPlants,
   ...replicaPlants,
   ...leaseTimePlants,

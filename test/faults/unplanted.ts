@@ -4,14 +4,11 @@ import type { Classic } from "./classics.ts";
 export const unplantedRules: Readonly<Record<string, string>> = {
   D6: "A simulated node has one group, so none holds back a segment that another one lets go.",
   R3: "A node leads one group, so no frame lists the heartbeats of several.",
-  R5: "The members of a simulated cluster do not change.",
   R6: "There is one group, which no ring places.",
 };
 
 /** The same for bugs that others have had. */
 export const unplantedClassics: Readonly<Partial<Record<Classic, string>>> = {
-  "single-server membership change, 2015": "The members of a simulated cluster do not change.",
-  "removed leader counts itself": "The members of a simulated cluster do not change.",
   "corruption spreads from a bad leader":
     "What a leader reads back is checked frame by frame and index by index: `believed-misread` breaks that.",
 };

@@ -60,7 +60,7 @@ describe("a simulated cluster", () => {
     expect(new Set(fingerprints).size).toBe(3);
   });
 
-  test("meets elections, crashes, transfers, contention and deadlocks", () => {
+  test("meets elections, crashes, transfers, snapshots, changes of its members, contention and deadlocks", () => {
     const ends = new Set<string>();
     let elections = 0;
     let crashes = 0;
@@ -68,6 +68,7 @@ describe("a simulated cluster", () => {
     let stateChecks = 0;
     let snapshots = 0;
     let installs = 0;
+    const changes = { joins: 0, leaves: 0, replacements: 0 };
     let undecided = 0;
     for (let seed = 1; seed <= 100; seed++) {
       const { figures } = run({ seed });
@@ -77,6 +78,9 @@ describe("a simulated cluster", () => {
       stateChecks += figures.stateChecks;
       snapshots += figures.snapshots.taken;
       installs += figures.snapshots.installed;
+      changes.joins += figures.changes.joins;
+      changes.leaves += figures.changes.leaves;
+      changes.replacements += figures.changes.replacements;
       undecided += figures.undecided;
       for (const end of figures.ends.keys()) ends.add(end);
     }
@@ -86,6 +90,8 @@ describe("a simulated cluster", () => {
     expect(stateChecks).toBeGreaterThan(500);
     expect(snapshots).toBeGreaterThan(500);
     expect(installs).toBeGreaterThan(30);
+    expect(Math.min(changes.joins, changes.leaves)).toBeGreaterThan(15);
+    expect(changes.replacements).toBeGreaterThan(2);
     // What is not judged is not checked.
     expect(undecided).toBe(0);
     for (const end of [

@@ -43,4 +43,14 @@ export const recordedSeeds: readonly RecordedSeed[] = [
   { seed: 12650, found: "checks: a session has two places in a queue that a former process left" },
   { seed: 500719, found: "checks: a read that was to go astray outlived the end of all faults" },
   { seed: 512457, found: "checks: the copy of term and vote that was to stay whole had not been durable" },
+  {
+    seed: 55,
+    found: "R5: who joined took a snapshot that said that nobody belongs to the group, which nobody could read",
+  },
+  {
+    seed: 300,
+    found: "R5, D7: a node was removed while one of the two that remained was under repair, and nobody could lead",
+  },
+  { seed: 73, found: "checks: a lone voter needs no answers, and what it confirmed so stays when another one counts" },
+  { seed: 314, found: "checks: a change of the members is not held to the bound on what is not committed" },
 ];

@@ -12,7 +12,8 @@ export class Candidacies {
   /** Told to stand, by node and term. */
   private readonly told = new Set<number>();
 
-  constructor(private readonly nodes: number) {}
+  /** @param votersOf those who count, by each configuration that may be in force on the node */
+  constructor(private readonly votersOf: (node: ReplicaId) => readonly (readonly ReplicaId[])[]) {}
 
   /** A message leaves a node. */
   sent(message: Message): void {
@@ -23,10 +24,12 @@ export class Candidacies {
   }
 
   private stands(candidate: ReplicaId, term: number): void {
-    const supporters = this.of(candidate, term).size + 1;
-    const may = supporters >= majority(this.nodes) || this.told.has(keyOf(candidate, term));
+    const supporters = this.of(candidate, term);
+    const isMajority = (voters: readonly ReplicaId[]): boolean =>
+      voters.filter((voter) => voter === candidate || supporters.has(voter)).length >= majority(voters.length);
+    const may = this.told.has(keyOf(candidate, term)) || this.votersOf(candidate).some(isMajority);
     check(may, "R1 who stands for election has asked first", () => {
-      return `node${candidate} enters term ${term}, and ${supporters} of ${this.nodes} would have it`;
+      return `node${candidate} enters term ${term}, and beside it ${[...supporters].join(", ")} would have it`;
     });
   }
 

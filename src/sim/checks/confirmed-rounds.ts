@@ -13,8 +13,6 @@ interface Rounds {
 export class ConfirmedRounds {
   private readonly byTerm = new Map<number, Rounds>();
 
-  constructor(private readonly nodes: number) {}
-
   beat(term: number, round: number, nowMs: number): void {
     if (round === 0) return;
     const { sentAtMs } = this.of(term);
@@ -22,22 +20,34 @@ export class ConfirmedRounds {
   }
 
   answered(from: ReplicaId, term: number, round: number): void {
-    const rounds = this.of(term);
-    const { answered, sentAtMs } = rounds;
-    if (round <= (answered.get(from) ?? 0)) return;
-    answered.set(from, round);
-    const reached = [Number.POSITIVE_INFINITY, ...answered.values()];
-    while (reached.length < this.nodes) reached.push(0);
-    const confirmed = majorityReached(reached);
-    const atMs = sentAtMs.get(confirmed);
-    if (atMs === undefined) return;
-    rounds.confirmedMs = atMs;
-    for (const old of sentAtMs.keys()) if (old < confirmed) sentAtMs.delete(old);
+    const { answered } = this.of(term);
+    answered.set(from, Math.max(round, answered.get(from) ?? 0));
   }
 
-  /** When the newest round left that a majority has answered; undefined: there is none. A node alone needs no answer. */
-  confirmedMs(term: number, nowMs: number): number | undefined {
-    return this.nodes === 1 ? nowMs : this.byTerm.get(term)?.confirmedMs;
+  /**
+   * When the newest round left that a majority has answered; undefined: there is none. A node alone needs no answer.
+   *
+   * @param voters those who count beside the leader or with it, by each configuration that may be in force
+   */
+  confirmedMs(
+    leader: ReplicaId,
+    term: number,
+    voters: readonly (readonly ReplicaId[])[],
+    nowMs: number,
+  ): number | undefined {
+    const rounds = this.of(term);
+    for (const each of voters) {
+      const reached = each.map((voter) =>
+        voter === leader ? Number.POSITIVE_INFINITY : (rounds.answered.get(voter) ?? 0),
+      );
+      const confirmed = majorityReached(reached);
+      if (confirmed === Number.POSITIVE_INFINITY) return (rounds.confirmedMs = nowMs);
+      const atMs = rounds.sentAtMs.get(confirmed);
+      if (atMs === undefined || atMs < (rounds.confirmedMs ?? 0)) continue;
+      rounds.confirmedMs = atMs;
+      for (const old of rounds.sentAtMs.keys()) if (old < confirmed) rounds.sentAtMs.delete(old);
+    }
+    return rounds.confirmedMs;
   }
 
   private of(term: number): Rounds {

@@ -22,14 +22,12 @@ export class LeaseChecks {
   /** A reign is noticed at the end of the turn in which it began, or not at all if it ended there: one step is unseen. */
   private readonly slackMs: number;
 
-  private readonly rounds: ConfirmedRounds;
+  private readonly rounds = new ConfirmedRounds();
 
   constructor(
-    nodes: number,
     private readonly maxStepMs: number,
     private readonly clockSkew: number,
   ) {
-    this.rounds = new ConfirmedRounds(nodes);
     this.slackMs = maxStepMs + ROUNDING_MS;
   }
 
@@ -66,7 +64,7 @@ export class LeaseChecks {
     const running = raft.leaseTime.running;
     if (before !== undefined && (before.term === raft.term || !running)) {
       // One that ended in this turn may have heard its successor in it, too.
-      this.checkReign(node, before, leaseMs, clock, nowMs, running ? 0 : this.highestMs);
+      this.checkReign(node, before, raft, clock, nowMs, running ? 0 : this.highestMs);
     } else {
       check(!running || raft.established, "T1 lease time runs once the no-op has committed", () => {
         return `node${node} lets it run in term ${raft.term}, of which nothing has committed`;
@@ -84,12 +82,14 @@ export class LeaseChecks {
   private checkReign(
     node: ReplicaId,
     reign: Reign,
-    leaseMs: number,
+    { leaseTime, log }: Raft,
     clock: SimClock,
     nowMs: number,
     heardMs: number,
   ): void {
-    const confirmedMs = Math.max(reign.startMs, this.rounds.confirmedMs(reign.term, nowMs) ?? 0);
+    const leaseMs = leaseTime.nowMs;
+    const voters = log.configurations.since(log.commitIndex).map(({ configuration }) => configuration.voters);
+    const confirmedMs = Math.max(reign.startMs, this.rounds.confirmedMs(node, reign.term, voters, nowMs) ?? 0);
     const elapsedMs = (confirmedMs - reign.startMs) * (1 + this.clockSkew);
     const jumpedMs = (clock.jumps - reign.jumps) * this.maxStepMs;
     const boundMs = Math.max(heardMs, reign.startLeaseMs + elapsedMs + jumpedMs) + this.slackMs;

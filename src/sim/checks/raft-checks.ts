@@ -1,13 +1,14 @@
 import { unreachable } from "../../kernel/assert.ts";
-import { majority } from "../../raft/quorum.ts";
+import { encodeConfiguration } from "../../raft/configuration.ts";
 import type { RaftLog } from "../../raft/log.ts";
 import type { Raft } from "../../raft/raft.ts";
 import type { GroupLog } from "../../raft/storage.ts";
-import type { Entry, Message, ReplicaId } from "../../raft/types.ts";
+import type { Configuration, Entry, Message, ReplicaId } from "../../raft/types.ts";
 import type { LogRecord } from "../../wal/records.ts";
 import { hashBytes } from "../hash-bytes.ts";
 import { check } from "../violation.ts";
 import type { AppendedEntries } from "./appended-entries.ts";
+import { MembershipChecks } from "./membership-checks.ts";
 import { DurableNode } from "./durable-state.ts";
 import { LeaseOrigins } from "./lease-origins.ts";
 import type { DurableSnapshots } from "./snapshot-checks.ts";
@@ -41,17 +42,16 @@ export class RaftChecks {
   private readonly origins: LeaseOrigins;
   private readonly told = new ToldEntries();
 
+  readonly members: MembershipChecks;
+
   constructor(
-    private readonly nodes: number,
+    first: Configuration,
     private readonly maxUncommittedBytes: number,
     private readonly appended: AppendedEntries,
     maxStepMs: number,
   ) {
     this.origins = new LeaseOrigins(maxStepMs);
-    for (let node = 0; node <= nodes; node++) {
-      this.disks.push(new DurableNode(node));
-      this.compared.push(0);
-    }
+    this.members = new MembershipChecks(first);
   }
 
   get committedIndex(): number {
@@ -73,7 +73,10 @@ export class RaftChecks {
     this.flushes[node] = records;
     for (const record of records) {
       if (record.type !== "entries") continue;
-      for (const entry of record.entries) this.appended.written(entry);
+      for (const entry of record.entries) {
+        this.appended.written(entry);
+        this.members.appended(entry);
+      }
     }
   }
 
@@ -150,6 +153,7 @@ export class RaftChecks {
 
   /** A node's turn is over. */
   observe(node: ReplicaId, raft: Raft): void {
+    this.members.observe(node, raft);
     const { log } = raft;
     if (raft.role === "leader") {
       this.leads(node, raft.term);
@@ -165,11 +169,12 @@ export class RaftChecks {
     check(log.commitIndex >= compared, "the commit index never falls", () => {
       return `node${node} had committed ${compared}, and now ${log.commitIndex}`;
     });
-    if (compacted > compared) this.committed(node, compacted, term, raft.term);
+    if (compacted > compared) this.committed(node, raft, compacted, term);
     for (let index = Math.max(compared, compacted) + 1; index <= log.commitIndex; index++) {
-      this.committed(node, index, log.term(index) ?? 0, raft.term);
+      this.committed(node, raft, index, log.term(index) ?? 0);
     }
     this.compared[node] = log.commitIndex;
+    this.members.turned(node, raft);
   }
 
   private acknowledges(node: ReplicaId, index: number, repairing: boolean): void {
@@ -189,7 +194,7 @@ export class RaftChecks {
   }
 
   private disk(node: ReplicaId): DurableNode {
-    return this.disks[node] as DurableNode;
+    return (this.disks[node] ??= new DurableNode(node));
   }
 
   private voted(node: ReplicaId, term: number, vote: ReplicaId): void {
@@ -214,13 +219,8 @@ export class RaftChecks {
 
   private checkElected(node: ReplicaId, raft: Raft): void {
     this.judged.add(raft.term);
-    let votes = 1;
-    for (let other = 1; other <= this.nodes; other++) {
-      if (other !== node && this.votes.get(other * TERMS + raft.term) === node) votes++;
-    }
-    check(votes >= majority(this.nodes), "R2 a leader has the votes of a majority", () => {
-      return `node${node} leads term ${raft.term} with ${votes} votes of ${this.nodes}`;
-    });
+    // A lone voter leads before its vote is durable, and shows it only then.
+    this.members.elected(node, raft, (voter) => voter === node || this.votes.get(voter * TERMS + raft.term) === node);
     this.checkComplete(node, raft);
     const { log, term } = raft;
     let first = log.lastIndex;
@@ -235,7 +235,10 @@ export class RaftChecks {
     let first = log.lastIndex + 1;
     while (first - 1 > log.commitIndex && log.term(first - 1) === term) first--;
     if (first > log.lastIndex) return;
-    const bytes = log.payloadBytes(first, log.lastIndex);
+    const { index, configuration } = log.configurations.current;
+    // Of changes of the members there is one at a time, and it is not made to wait.
+    const change = index >= first ? encodeConfiguration(configuration).length : 0;
+    const bytes = log.payloadBytes(first, log.lastIndex) - change;
     check(bytes <= this.maxUncommittedBytes, "R9 what is not committed is bounded", () => {
       return `node${node} holds ${bytes} bytes that are not committed, ${this.maxUncommittedBytes} is the most`;
     });
@@ -251,8 +254,7 @@ export class RaftChecks {
     }
   }
 
-  /** @param inTerm the node's term as it holds the entry to be committed */
-  private committed(node: ReplicaId, index: number, term: number, inTerm: number): void {
+  private committed(node: ReplicaId, raft: Raft, index: number, term: number): void {
     const known = this.committedTerms[index];
     if (known !== undefined) {
       check(known === term, "committed entries never change", () => {
@@ -261,13 +263,14 @@ export class RaftChecks {
       return;
     }
     check(index === this.committedIndex + 1, "commitment has no gap", () => `node${node} commits ${index}`);
-    let holders = 0;
-    for (let other = 1; other <= this.nodes; other++) if (this.disk(other).holds(index, term)) holders++;
-    check(holders >= majority(this.nodes), "D2 committed is durable on a majority", () => {
-      return `node${node} commits ${term}/${index} that is on the disks of ${holders} of ${this.nodes} nodes`;
+    const holds = (replica: ReplicaId): boolean => this.disk(replica).holds(index, term);
+    check(this.members.isHeld(node, raft, holds), "D2 committed is durable on a majority", () => {
+      const holders = this.disks.flatMap((_, replica) => (holds(replica) ? [replica] : []));
+      return `node${node} commits ${term}/${index} that is on the disks of ${holders.join(", ")}; voters are ${raft.configuration.voters.join(", ")}`;
     });
+    this.members.committedAt(index, term);
     this.committedTerms.push(term);
-    this.committedIn.push(inTerm);
+    this.committedIn.push(raft.term);
   }
 
   /** Log matching: an index and a term name one entry with one history. */

@@ -19,6 +19,7 @@ import { SnapshotStore } from "../wal/snapshot-store.ts";
 import { openLog } from "../wal/open-log.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { Volume } from "../wal/volume.ts";
+import { judgeStop } from "./judge-stop.ts";
 import { MemoryVolume, NO_ROOM } from "./memory-volume.ts";
 import { DurableSnapshots } from "./checks/snapshot-checks.ts";
 import { MemorySnapshotFiles } from "./memory-snapshot-files.ts";
@@ -99,8 +100,8 @@ export class SimNode {
     this.volume = this.newVolume();
     this.snapshotFiles = this.newSnapshotFiles();
     this.votes = this.newVolume();
-    // Who comes later has the newer program, where the run has those.
-    if (scheduler.nowMs > 0) this.upgrade();
+    // Who comes later may have the newer program, where the run has those.
+    if (scheduler.nowMs > 0 && random.chance(0.6)) this.upgrade();
   }
 
   /** It has all that it ever acknowledged, as far as anybody knows. */
@@ -390,6 +391,7 @@ export class SimNode {
     }
     world.checks.appended.observe(raft, start);
     world.checks.raft.observe(id, raft);
+    if (process.host.stopped?.reason === "outdated") world.checks.raft.members.behind(id);
     world.checks.lease.observe(id, raft, this.clock, world.scheduler.nowMs);
     const after = `${raft.role} ${raft.term}`;
     if (raft.role === "leader") {
@@ -433,15 +435,11 @@ export class SimNode {
     this.crash("process");
   }
 
-  /** Of a cluster without hooks no node ever does. */
   private groupStopped(stop: GroupStop): void {
-    const { trace, scheduler, hooks } = this.world;
-    trace.add(scheduler.nowMs, this.id, "stops", stop);
-    if (stop.reason === "poisoned") {
-      check(stop.index === hooks.poisonIndex, "R7 only poison stops a node", () => `${this.name} at ${stop.index}`);
-    } else if (stop.reason === "outdated") {
-      throw new Violation("R7 a feature level is raised when all know it", `${this.name}: ${JSON.stringify(stop)}`);
-    } else throw new Violation("R8 replicas have one state", `${this.name}: ${JSON.stringify(stop)}`);
+    const { world } = this;
+    world.trace.add(world.scheduler.nowMs, this.id, "stops", stop);
+    const upgradedWithinMs = judgeStop(this, stop, world);
+    if (upgradedWithinMs > 0) this.later(upgradedWithinMs * world.random.next(), () => this.crash("process"));
   }
 
   private newMachine() {

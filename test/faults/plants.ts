@@ -1,5 +1,6 @@
 import type { Plants } from "./plant.ts";
 import { answerPlants } from "./plants/answers.ts";
+import { configurationPlants } from "./plants/configurations.ts";
 import { durabilityPlants } from "./plants/durability.ts";
 import { electionPlants } from "./plants/elections.ts";
 import { leaseTimePlants } from "./plants/lease-time.ts";
@@ -21,6 +22,7 @@ export const plants: Plants = {
   ...memberPlants,
   ...readPlants,
   ...replicaPlants,
+  ...configurationPlants,
   ...leaseTimePlants,
   ...lockPlants,
   ...answerPlants,

@@ -14,6 +14,8 @@ export class MembershipChecks {
   private inForce: Configuration;
   /** Index of the configuration in force when its last turn ended, by node. */
   private readonly newest: number[] = [];
+  /** The term that it led when its last turn ended, by node. */
+  private readonly led: number[] = [];
   /** In which somebody joined, left, or began to count, and that have committed. */
   changes = 0;
 
@@ -44,20 +46,23 @@ export class MembershipChecks {
    * Whether a majority of those who count hold it: by a configuration that was in force on the leader in the turn that ends, or
    * by any, if the node only heard of it.
    */
-  isHeld(node: ReplicaId, { role, log }: Raft, holds: (replica: ReplicaId) => boolean): boolean {
+  isHeld(node: ReplicaId, { role, term, log }: Raft, holds: (replica: ReplicaId) => boolean): boolean {
     const isMajority = ({ voters }: Configuration): boolean => voters.filter(holds).length >= majority(voters.length);
     // What a leader commits may let it append the next one in the same turn.
     const inTurn = log.configurations.since(this.newest[node] ?? 0);
     if (inTurn.some(({ configuration }) => isMajority(configuration))) return true;
-    return role !== "leader" && [...this.written.values()].some(isMajority);
+    // One that steps down in the turn in which its removal commits has counted, too.
+    return role !== "leader" && this.led[node] !== term && [...this.written.values()].some(isMajority);
   }
 
   /** The node's turn is over, and was looked at. */
-  turned(node: ReplicaId, { log }: Raft): void {
+  turned(node: ReplicaId, { role, term, log }: Raft): void {
     this.newest[node] = log.configurations.current.index;
+    this.led[node] = role === "leader" ? term : 0;
   }
 
-  elected(node: ReplicaId, { term, configuration: { voters } }: Raft, voted: (replica: ReplicaId) => boolean): void {
+  elected(node: ReplicaId, { term, log }: Raft, voted: (replica: ReplicaId) => boolean): void {
+    const { voters } = log.configurations.current.configuration;
     const votes = voters.filter(voted);
     check(votes.length >= majority(voters.length), "R2 a leader has the votes of a majority", () => {
       return `node${node} leads term ${term} by the votes of ${votes.join(", ")}; voters are ${voters.join(", ")}`;
@@ -79,6 +84,15 @@ export class MembershipChecks {
     check(isSmallStep(before.configuration, after.configuration), "R5 a change is by one replica", () => {
       return `node${node}: ${JSON.stringify(before)} to ${JSON.stringify(after)}`;
     });
+  }
+
+  /** Its program does not know what is in force. */
+  behind(node: ReplicaId): void {
+    check(
+      roleIn(this.inForce, node) !== "voter",
+      "R7 no voter is behind the feature level",
+      () => `node${node} is one`,
+    );
   }
 
   /** A node is told that it was removed. */

@@ -12,6 +12,7 @@ import { MembershipChecks } from "./membership-checks.ts";
 import { DurableNode } from "./durable-state.ts";
 import { LeaseOrigins } from "./lease-origins.ts";
 import type { DurableSnapshots } from "./snapshot-checks.ts";
+import { StandingConfigurations } from "./standing-configurations.ts";
 import { ToldEntries } from "./told-entries.ts";
 
 /** Terms stay below this in every run. */
@@ -43,6 +44,7 @@ export class RaftChecks {
   private readonly told = new ToldEntries();
 
   readonly members: MembershipChecks;
+  readonly standing: StandingConfigurations;
 
   constructor(
     first: Configuration,
@@ -52,6 +54,7 @@ export class RaftChecks {
   ) {
     this.origins = new LeaseOrigins(maxStepMs);
     this.members = new MembershipChecks(first);
+    this.standing = new StandingConfigurations(first);
   }
 
   get committedIndex(): number {
@@ -76,6 +79,7 @@ export class RaftChecks {
       for (const entry of record.entries) {
         this.appended.written(entry);
         this.members.appended(entry);
+        this.standing.appended(entry);
       }
     }
   }
@@ -175,6 +179,7 @@ export class RaftChecks {
     }
     this.compared[node] = log.commitIndex;
     this.members.turned(node, raft);
+    this.standing.observe(node, raft);
   }
 
   private acknowledges(node: ReplicaId, index: number, repairing: boolean): void {
@@ -269,6 +274,7 @@ export class RaftChecks {
       return `node${node} commits ${term}/${index} that is on the disks of ${holders.join(", ")}; voters are ${raft.configuration.voters.join(", ")}`;
     });
     this.members.committedAt(index, term);
+    this.standing.committedAt(index, term);
     this.committedTerms.push(term);
     this.committedIn.push(raft.term);
   }

@@ -7,6 +7,11 @@ import type { World } from "./world.ts";
 
 /** Nobody waits longer for an answer, in ms: the node that was asked may be dead. */
 const PATIENCE_MS = 3_000;
+/**
+ * What was asked for once is given up by all nodes within so long, in ms. ↯ A node is refused a place at the second try, and
+ * gets one by the first: nobody starts it, and it never catches up.
+ */
+const OPEN_MS = 15_000;
 /** How it ended for good. */
 const DEFINITE = new Set<MembershipEnd["type"]>(["done", "exists", "tooMany", "lastVoter"]);
 
@@ -65,13 +70,20 @@ export class Administrator {
     });
   }
 
-  private attempt(change: MembershipChange, ended: (end: MembershipEnd, by: SimProcess) => void): void {
+  /** @param beforeMs when it was asked for before, without an end */
+  private attempt(
+    change: MembershipChange,
+    ended: (end: MembershipEnd, by: SimProcess) => void,
+    beforeMs = Number.NEGATIVE_INFINITY,
+  ): void {
     const { scheduler } = this.world;
+    const { nowMs } = scheduler;
     let open = true;
-    const again = (): void => {
+    const again = (waitMs = 0): void => {
       if (!open) return;
       open = false;
-      scheduler.after(100 + 400 * this.random.next(), 0, () => this.attempt(change, ended));
+      const delayMs = waitMs + 100 + 400 * this.random.next();
+      scheduler.after(delayMs, 0, () => this.attempt(change, ended, nowMs));
     };
     const candidates = this.nodes.filter(({ process, paused }) => process !== undefined && !paused);
     const asked = candidates.length === 0 ? undefined : this.random.pick(candidates);
@@ -81,12 +93,16 @@ export class Administrator {
       return;
     }
     this.note(asked, "is asked for", change);
-    scheduler.after(PATIENCE_MS, 0, again);
+    scheduler.after(PATIENCE_MS, 0, () => again());
     process.host.changeMembers(change, process.engine.nowMs(), (end) => {
       this.note(asked, `change: ${end.type}`, { replica: end.replica });
       if (!open) return;
       if (!DEFINITE.has(end.type)) {
         again();
+        return;
+      }
+      if (end.type !== "done" && nowMs - beforeMs < OPEN_MS) {
+        again(OPEN_MS);
         return;
       }
       open = false;

@@ -53,4 +53,5 @@ export const recordedSeeds: readonly RecordedSeed[] = [
   },
   { seed: 73, found: "checks: a lone voter needs no answers, and what it confirmed so stays when another one counts" },
   { seed: 314, found: "checks: a change of the members is not held to the bound on what is not committed" },
+  { seed: 31651, found: "checks: a node was refused a place at the second try, and got one by the first" },
 ];

@@ -9,6 +9,9 @@ const WITHIN_EVENTS = 400_000;
 /** What had struck before the last fault ended is felt within so long, in virtual ms. */
 const STRUCK_WITHIN_MS = 100;
 
+/** How often a request without an answer is made. */
+const PROBE_TRIES = 4;
+
 function seesRoom({ engine }: SimProcess): boolean {
   let room = engine.disk.state === "ok";
   engine.disk.forEachPeer((_peer, state) => (room &&= state === "ok"));
@@ -17,6 +20,8 @@ function seesRoom({ engine }: SimProcess): boolean {
 
 /** What must come back once nothing fails any more (liveness). */
 export class Recovery {
+  private asked = 0;
+
   constructor(private readonly simulation: Simulation) {}
 
   /** @throws {Violation} when something does not */
@@ -130,12 +135,18 @@ export class Recovery {
   private ask(node: SimNode, command: Parameters<SimProcess["host"]["ingress"]["submit"]>[0]): LockResult {
     const { process } = node;
     if (process === undefined) throw new Violation("liveness", `${node.name} does not run`);
+    const idempotencyKey = `probe-${++this.asked}`;
     let result: LockResult | undefined;
-    process.host.ingress.submit(command, process.engine.nowMs(), {}, (end) => {
-      if (!("result" in end)) throw new Violation("liveness", `${node.name} refuses a request: ${end.failure}`);
-      result = end.result;
-    });
-    process.engine.wake();
+    const submit = (tries: number): void => {
+      process.host.ingress.submit(command, process.engine.nowMs(), { idempotencyKey }, (end) => {
+        if ("result" in end) result = end.result;
+        // One entry on its way at a time, over a slow network: what came before takes its time.
+        else if (end.failure === "outcome_unknown" && tries > 1) submit(tries - 1);
+        else throw new Violation("liveness", `${node.name} refuses a request: ${end.failure}`);
+      });
+      process.engine.wake();
+    };
+    submit(PROBE_TRIES);
     this.until(`${node.name} answers`, () => result !== undefined);
     return result as LockResult;
   }

@@ -54,4 +54,5 @@ export const recordedSeeds: readonly RecordedSeed[] = [
   { seed: 73, found: "checks: a lone voter needs no answers, and what it confirmed so stays when another one counts" },
   { seed: 314, found: "checks: a change of the members is not held to the bound on what is not committed" },
   { seed: 31651, found: "checks: a node was refused a place at the second try, and got one by the first" },
+  { seed: 521974, found: "checks: with one entry on its way at a time a request may take longer than it waits" },
 ];

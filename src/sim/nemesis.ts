@@ -42,7 +42,7 @@ export class Nemesis {
   /** No more faults, and the end of those that last. */
   heal(): void {
     this.stopped = true;
-    this.world.network.losesFrames = false;
+    this.world.network.isBad = false;
     this.world.network.heal();
     for (const node of this.nodes) node.mend();
   }

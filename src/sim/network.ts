@@ -47,8 +47,11 @@ export class SimNetwork {
   framesSent = 0;
   framesLost = 0;
   private heals = 0;
-  /** Until the last fault. Then one request must not be lost five times in a row. */
-  losesFrames = true;
+  /**
+   * Until the last fault. Then frames arrive, and in a fraction of an election timeout: no protocol makes progress in a network
+   * that does neither (partial synchrony: Dwork, Lynch, Stockmeyer 1988).
+   */
+  isBad = true;
 
   constructor(
     private readonly scheduler: Scheduler,
@@ -111,6 +114,13 @@ export class SimNetwork {
   /** The connection breaks and is made again. */
   disconnect(from: ReplicaId, to: ReplicaId): void {
     this.break(this.link(from, to));
+  }
+
+  /** The node knows nobody who is there, and nobody who is there knows it: it can be told nothing any more. */
+  isForgotten(node: ReplicaId): boolean {
+    const own = this.acquaintances.get(node);
+    const others = [...this.endpoints.keys()].filter((other) => other !== node);
+    return others.every((other) => own?.knows(other) !== true && this.acquaintances.get(other)?.knows(node) !== true);
   }
 
   /** Ends blocks and clogs: what was held goes on its way. */
@@ -217,7 +227,7 @@ export class SimNetwork {
     if (tapped === undefined) return true;
     const { profile, random } = this;
     if (profile.network === "datagrams") {
-      if (link.blocks > 0 || (this.losesFrames && random.chance(profile.loss))) {
+      if (link.blocks > 0 || (this.isBad && random.chance(profile.loss))) {
         this.framesLost++;
         return true;
       }
@@ -233,7 +243,7 @@ export class SimNetwork {
   private carry(link: Link, frame: Uint8Array, lateMs = 0): void {
     const { random, profile, scheduler } = this;
     const { min, max } = profile.latencyMs;
-    const slow = random.chance(profile.slowFrames) ? 10 : 1;
+    const slow = this.isBad && random.chance(profile.slowFrames) ? 10 : 1;
     let arrivalMs = scheduler.nowMs + (min + (max - min) * random.next()) * slow + link.extraLatencyMs + lateMs;
     if (profile.network === "connections") {
       arrivalMs = Math.max(arrivalMs, link.lastArrivalMs);

@@ -35,6 +35,7 @@ export class Recovery {
     const { poisonIndex } = simulation.hooks;
     if (poisonIndex !== undefined) this.upgrade(poisonIndex);
     this.until("all changes of the members have ended", () => simulation.administrator.pending === 0);
+    this.endForgotten();
     this.until("there is one established leader that all follow", () => this.leader() !== undefined);
     this.until("all who have joined count, and no other node is there", () => this.isSettled());
     this.until("every node is repaired", () => simulation.nodes.every(({ isSound }) => isSound));
@@ -58,6 +59,17 @@ export class Recovery {
     for (const node of simulation.nodes) {
       if (node.process !== undefined)
         checks.applied.compareDigest(node.id, checks.applied.lastIndex, node.process.locks);
+    }
+  }
+
+  /**
+   * Its people end a node that was removed, and that nobody can tell. ↯ Removed behind a partition, and all whom it knew were
+   * replaced meanwhile, too: it stands for election for ever, and nobody hears it.
+   */
+  private endForgotten(): void {
+    const { nodes, network, checks } = this.simulation;
+    for (const node of [...nodes]) {
+      if (!checks.raft.members.isMember(node.id) && network.isForgotten(node.id)) node.end();
     }
   }
 

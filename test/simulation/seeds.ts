@@ -55,4 +55,6 @@ export const recordedSeeds: readonly RecordedSeed[] = [
   { seed: 314, found: "checks: a change of the members is not held to the bound on what is not committed" },
   { seed: 31651, found: "checks: a node was refused a place at the second try, and got one by the first" },
   { seed: 521974, found: "checks: with one entry on its way at a time a request may take longer than it waits" },
+  { seed: 300988, found: "checks: frames that take longer than an election timeout after the last fault" },
+  { seed: 202965, found: "checks: a removed node whose former peers have all left is told by nobody" },
 ];

@@ -34,6 +34,11 @@ export class MembershipChecks {
     if (kind === "configuration" && !this.written.has(key)) this.written.set(key, decodeConfiguration(payload));
   }
 
+  /** By the configuration that committed last. */
+  isMember(replica: ReplicaId): boolean {
+    return roleIn(this.inForce, replica) !== "none";
+  }
+
   /** For the first time, anywhere. */
   committedAt(index: number, term: number): void {
     const configuration = this.written.get(index * TERMS + term);

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { ProcessCluster } from "../../test/support/process-cluster.ts";
 
 /** Samples of the text format of `/metrics`, by name with labels. */
-async function metricsOf(url: string): Promise<Map<string, number>> {
+export async function metricsOf(url: string): Promise<Map<string, number>> {
   const text = await (await fetch(`${url}/metrics`)).text();
   const samples = text.matchAll(/^([a-z_]+(?:\{[^}]*\})?) (\S+)$/gm);
   return new Map([...samples].map(([, name = "", value]) => [name, Number(value)]));
@@ -21,9 +21,7 @@ function starvedSeconds(pid: number | undefined): string {
 export async function showLoopFigures(cluster: ProcessCluster): Promise<void> {
   for (const id of cluster.ids) {
     const metrics = await metricsOf(cluster.url(id));
-    const long = [...metrics]
-      .filter(([name, count]) => name.startsWith("mufakat_engine_long_turns_total{") && count > 0)
-      .map(([name, count]) => `${/phase="(\w+)"/.exec(name)?.[1]} ${count}`);
+    const long = longTurns(metrics).map(([phase, count]) => `${phase} ${count}`);
     const ms = (name: string): string => (1000 * (metrics.get(name) ?? 0)).toFixed(1);
     console.log(
       `${id}: ${metrics.get("mufakat_engine_turns_total")} turns, ${spread(metrics, "mufakat_engine_turn_seconds")}, ` +
@@ -48,4 +46,12 @@ function spread(metrics: ReadonlyMap<string, number>, name: string): string {
   const below = (share: number): string =>
     String(buckets.find(({ count }) => count >= share * total)?.boundMs ?? Number.NaN);
   return `p50 ≤ ${below(0.5)}, p99 ≤ ${below(0.99)}, p99.9 ≤ ${below(0.999)} ms`;
+}
+
+/** Turns over 20 ms since the start of a node, by the phase that took longest. */
+export function longTurns(metrics: ReadonlyMap<string, number>): [phase: string, count: number][] {
+  return [...metrics].flatMap(([name, count]) => {
+    const phase = /^mufakat_engine_long_turns_total\{phase="(\w+)"/.exec(name)?.[1];
+    return phase === undefined || count === 0 ? [] : [[phase, count]];
+  });
 }

@@ -11,9 +11,10 @@ import type { Summary } from "./samples.ts";
 import { benchRestart } from "./restart.ts";
 import { benchRolling } from "./rolling.ts";
 import { benchSaturation } from "./saturation.ts";
+import { benchSnapshots } from "./snapshots.ts";
 
 const USAGE = `npm run bench:load -- compare [--quick] [--parts rates,failovers,scale] [--runs 5] [--seconds 2] [--samples 10] [--write] [--json FILE]
-npm run bench:load -- locks|failover|rolling|saturation|idle|endurance|restart [--size 3] [--runs 5] [--seconds 4] [--kills 20] [--rounds 2] [--outstanding 1,64,256] [--operations 5000000] [--holds 200000] [--json FILE]`;
+npm run bench:load -- locks|failover|rolling|saturation|idle|endurance|restart|snapshots [--size 3] [--runs 5] [--seconds 4] [--kills 20] [--rounds 2] [--outstanding 1,64,256] [--operations 5000000] [--holds 200000] [--json FILE]`;
 
 const { values, positionals } = readArguments();
 
@@ -83,6 +84,8 @@ async function run(scenario: string | undefined): Promise<Record<string, Summary
         restarts: Number(values.runs ?? 6),
       });
     }
+    case "snapshots":
+      return benchSnapshots({ program, size, holds: Number(values.holds), snapshots: Number(values.runs ?? 20) });
     case "idle":
       return benchIdle({ program, size, seconds: seconds ?? 30 });
     default:

@@ -1,12 +1,9 @@
 import { eventually } from "../../test/support/eventually.ts";
 import { ProcessCluster, type Program } from "../../test/support/process-cluster.ts";
 import { diskUseBytes } from "./disk-use.ts";
-import { HttpConnection } from "./http-connection.ts";
+import { drive, holdLocks, LOADERS } from "./held-locks.ts";
 import { showLoopFigures } from "./loop-figures.ts";
 import { show, type Summary, summarize } from "./samples.ts";
-
-const LOADERS = 128;
-const LOCKS_OF_AN_OWNER = 10;
 
 /**
  * A cluster with very many held locks: how long turns of the loop get under load beside them, and how long a node that restarts
@@ -21,13 +18,7 @@ export async function benchRestart(options: {
   restarts: number;
 }): Promise<Record<string, Summary>> {
   await using cluster = await ProcessCluster.start({ size: options.size, program: options.program });
-  const hold = (i: number): string =>
-    `/lock/held-${i}?owner=owner-${Math.floor(i / LOCKS_OF_AN_OWNER)}&ttl=86400&timeout=0`;
-  await drive(cluster, options.holds, async (connection, i) => {
-    const { status, body } = await connection.request("POST", hold(i));
-    if (status !== 200) throw new Error(`lock: ${status} ${body}`);
-  });
-  console.log(`${options.holds} locks are held`);
+  await holdLocks(cluster, options.holds);
   await drive(cluster, options.operations / 2, async (connection, i) => {
     const path = `/lock/load-${i % LOADERS}?owner=client-${i % LOADERS}`;
     await connection.request("POST", `${path}&ttl=60&timeout=0`);
@@ -59,21 +50,4 @@ async function isReady(url: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/** Numbers 0…count−1, each once, by many connections over all nodes. */
-async function drive(
-  cluster: ProcessCluster,
-  count: number,
-  step: (connection: HttpConnection, i: number) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: LOADERS }, async (_, loader) => {
-      const { clientPort } = cluster.node(cluster.ids[loader % cluster.ids.length] ?? "");
-      const connection = await HttpConnection.open("127.0.0.1", clientPort);
-      for (let i = next++; i < count; i = next++) await step(connection, i);
-      connection.close();
-    }),
-  );
 }

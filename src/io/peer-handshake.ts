@@ -118,6 +118,8 @@ export interface Expectation {
   readonly settledBelow: ReplicaId;
   /** Whom this node dialed; undefined for a connection that it accepted. */
   readonly dialedNodeId: string | undefined;
+  /** The greeting counts for more than what `members` says of its replica, which may yet fall back. */
+  readonly isBelieved: boolean;
   /** What was persisted of the peer. */
   knownIncarnation(replica: ReplicaId): string | undefined;
   /** Of a connection with the peer that is alive at this moment. */
@@ -140,12 +142,13 @@ export function checkGreeting(greeting: Greeting, expectation: Expectation): Ref
   if (dialedNodeId !== undefined && greeting.nodeId !== dialedNodeId) {
     return refuse("wrong_target", `the peer address of ${dialedNodeId} leads to ${nodeId}: check --peers`);
   }
+  if (expectation.isBelieved) return checkIncarnation(greeting, nodeId, undefined, expectation);
   const member = expectation.members.get(greeting.replica);
   if (member === undefined && greeting.replica < expectation.settledBelow) return refuseRemoved();
   if (member?.nodeId !== greeting.nodeId) {
     return refuse("unknown_node", `${nodeId} as replica ${greeting.replica} is not a member that ${self.nodeId} knows`);
   }
-  return checkIncarnation(greeting, nodeId, expectation);
+  return checkIncarnation(greeting, nodeId, member.incarnation, expectation);
 }
 
 /** Replica ids are never used again, so whoever comes back joins as another replica. */
@@ -154,12 +157,17 @@ function refuseRemoved(): Refusal {
   return refuse("removed_node", `this node was removed from the cluster: ${cure}`);
 }
 
-function checkIncarnation(greeting: Greeting, nodeId: string, expectation: Expectation): Refusal | undefined {
+/** @param written by the log; undefined: nothing that counts */
+function checkIncarnation(
+  greeting: Greeting,
+  nodeId: string,
+  written: string | undefined,
+  expectation: Expectation,
+): Refusal | undefined {
   const live = expectation.liveIncarnation(greeting.replica);
   if (live !== undefined && live !== greeting.incarnation) return refuseDuplicate(nodeId);
   // ↯ {A,B,C} grow by D and E, who never met B. B is wiped, A and C are down: by first contact alone D and E would let B
   // vote, and elect one that lacks what A, B and C have committed.
-  const written = expectation.members.get(greeting.replica)?.incarnation;
   const known = [written, expectation.knownIncarnation(greeting.replica)];
   if (known.every((incarnation) => incarnation === undefined || incarnation === greeting.incarnation)) return undefined;
   // PROTOCOLS M1: it may have forgotten votes and acknowledged entries.

@@ -70,7 +70,8 @@ export class TcpPeerNetwork implements PeerNetwork {
     for (const [replica, node] of replicas) {
       // ↯ A node that was replaced starts again with a log that names its former replica: it dials itself, as that replica's
       // node, tells itself that this one has left, and stops.
-      if (replica !== self && node !== undefined && node.nodeId !== nodeId) this.add(replica, node);
+      if (replica === self || node === undefined || node.nodeId === nodeId) continue;
+      if (!this.isContradicted(replica, node)) this.add(replica, node);
     }
     for (const replica of this.members.keys()) {
       if (!replicas.has(replica) && !this.mayHaveJoined(replica)) this.remove(replica);
@@ -80,6 +81,13 @@ export class TcpPeerNetwork implements PeerNetwork {
   /** Since the newest configuration that is known here: an old log says nothing of who came later. */
   private mayHaveJoined(replica: ReplicaId): boolean {
     return this.settledBelow > 0 && replica >= this.settledBelow;
+  }
+
+  /** By who came forward as that replica, while what the log says of it may yet fall back. */
+  private isContradicted(replica: ReplicaId, { nodeId, incarnation }: NodeFacts): boolean {
+    const known = this.members.get(replica);
+    if (known?.admitted === undefined || !this.mayHaveJoined(replica)) return false;
+    return known.nodeId !== nodeId || (incarnation !== 0 && known.admitted !== String(incarnation));
   }
 
   /**
@@ -162,33 +170,41 @@ export class TcpPeerNetwork implements PeerNetwork {
 
   /** Checks a greeting and makes its incarnation durable: no frame passes before that (PROTOCOLS M1). */
   private admit(greeting: Greeting, dialedNodeId: string | undefined): PeerMember | Refusal | undefined {
-    const isStranger = dialedNodeId === undefined && !this.members.has(greeting.replica);
-    let refusal = this.check(greeting, dialedNodeId);
-    if (refusal?.code === "unknown_node" && isStranger && this.mayHaveJoined(greeting.replica)) {
-      // ↯ {A,B,C} becomes {C,D,E} while C is down: who leads now is nobody whom C knows, and nobody else has the log.
-      const word = { ...nodeFactsOf(greeting), incarnation: 0 };
-      if (this.members.size < limits.maxKnownReplicas) this.add(greeting.replica, word);
-      refusal = this.check(greeting, dialedNodeId);
-    }
+    const isBelieved = dialedNodeId === undefined && this.isBelieved(greeting);
+    const refusal = this.check(greeting, dialedNodeId, isBelieved);
     if (refusal !== undefined) {
       this.noteRefusal(greeting, refusal);
       return refusal;
     }
+    if (!this.remember(greeting)) return undefined;
+    if (isBelieved) this.add(greeting.replica, { ...nodeFactsOf(greeting), incarnation: 0 });
     const member = this.members.get(greeting.replica);
     assert(member !== undefined, "a greeting that passed the check is a member's");
-    if (!this.remember(greeting)) return undefined;
     member.admitted = greeting.incarnation;
     return member;
   }
 
-  private check(greeting: Greeting, dialedNodeId: string | undefined): Refusal | undefined {
+  /**
+   * Whether who comes forward knows better than the log of this node whose replica that is. A node is told its replica only when
+   * that has committed; what the log says of a replica from `settledBelow` on has not, as far as is known here.
+   *
+   * ↯ {A,B,C} becomes {C,D,E} while C is down: who leads now is nobody whom C knows, and nobody else has the log.
+   * ↯ A leader lets X in as replica 4, in an entry that reaches B alone. Another one lets Y in as replica 4, or X with new data; it
+   * comes to lead, and could overwrite that entry; but B has it refused, for ever.
+   */
+  private isBelieved({ replica, nodeId, incarnation }: Greeting): boolean {
+    if (!this.mayHaveJoined(replica)) return false;
+    const known = this.members.get(replica);
+    if (known === undefined) return this.members.size < limits.maxKnownReplicas;
+    return known.nodeId !== nodeId || (known.incarnation !== undefined && known.incarnation !== incarnation);
+  }
+
+  private check(greeting: Greeting, dialedNodeId: string | undefined, isBelieved: boolean): Refusal | undefined {
     const { self, host } = this.options;
     const { members, settledBelow } = this;
     return checkGreeting(greeting, {
       self: self(),
-      members,
-      settledBelow,
-      dialedNodeId,
+      ...{ members, settledBelow, dialedNodeId, isBelieved },
       knownIncarnation: (replica) => host.knownIncarnation(replica),
       liveIncarnation: (replica) => this.liveIncarnation(replica),
     });

@@ -44,6 +44,8 @@ export class SimNetwork {
   private readonly links = new Map<number, Link>();
   private readonly endpoints = new Map<ReplicaId, Endpoint>();
   private readonly acquaintances = new Map<ReplicaId, Acquaintances>();
+  /** Of all that were ever there. */
+  private readonly nodeIds = new Map<ReplicaId, string>();
   framesSent = 0;
   framesLost = 0;
   private heals = 0;
@@ -67,7 +69,7 @@ export class SimNetwork {
     return {
       follow: (members) => {
         acquaintances.follow(members);
-        this.followed(self, acquaintances);
+        this.followed(self);
       },
       isConnected: (peer) => this.link(self, peer).up,
       send: (peer, frame) => this.send(this.link(self, peer), frame),
@@ -77,6 +79,7 @@ export class SimNetwork {
   /** A node's process started. Links to and from it connect soon. */
   attach(node: ReplicaId, endpoint: Endpoint): void {
     this.endpoints.set(node, endpoint);
+    this.nodeIds.set(node, endpoint.facts.nodeId);
     for (const other of this.endpoints.keys()) {
       if (other === node) continue;
       this.connectLater(this.link(node, other));
@@ -118,9 +121,8 @@ export class SimNetwork {
 
   /** The node knows nobody who is there, and nobody who is there knows it: it can be told nothing any more. */
   isForgotten(node: ReplicaId): boolean {
-    const own = this.acquaintances.get(node);
     const others = [...this.endpoints.keys()].filter((other) => other !== node);
-    return others.every((other) => own?.knows(other) !== true && this.acquaintances.get(other)?.knows(node) !== true);
+    return others.every((other) => !this.knows(node, other) && !this.knows(other, node));
   }
 
   /** Ends blocks and clogs: what was held goes on its way. */
@@ -156,11 +158,17 @@ export class SimNetwork {
   }
 
   /** Connections with whom it does not know any more end. */
-  private followed(node: ReplicaId, acquaintances: Acquaintances): void {
+  private followed(node: ReplicaId): void {
     for (const link of this.of(node)) {
       const peer = link.from === node ? link.to : link.from;
-      if (link.up && !acquaintances.knows(peer)) this.break(link);
+      if (link.up && !this.knows(node, peer)) this.break(link);
     }
+  }
+
+  /** It would dial the other one. */
+  private knows(node: ReplicaId, other: ReplicaId): boolean {
+    const nodeId = this.nodeIds.get(other);
+    return nodeId !== undefined && this.acquaintances.get(node)?.knows(other, nodeId) === true;
   }
 
   private connectLater(link: Link): void {
@@ -190,8 +198,8 @@ export class SimNetwork {
     const one = this.acquaintances.get(link.from);
     const other = this.acquaintances.get(link.to);
     if (one === undefined || other === undefined) return false;
-    const dials = one.knows(link.to);
-    const isDialed = other.knows(link.from);
+    const dials = this.knows(link.from, link.to);
+    const isDialed = this.knows(link.to, link.from);
     if (dials || isDialed) {
       const answer = other.greet(link.from, from.facts.nodeId, dials);
       if (answer === "removed") {

@@ -23,6 +23,7 @@ function expectation(changes: Partial<Expectation> = {}): Expectation {
     ]),
     settledBelow: 6,
     dialedNodeId: undefined,
+    isBelieved: false,
     knownIncarnation: () => undefined,
     liveIncarnation: () => undefined,
     ...changes,

@@ -23,6 +23,7 @@ function node(replica: number, peerAddress: { host: string; port: number }): Tcp
     host: {
       knownIncarnation: (peer) => known.get(peer),
       rememberIncarnation: (peer, incarnation) => known.set(peer, incarnation),
+      rememberAlone: () => {},
       onRefused: (_nodeId, _code, sentence) => console.error(sentence),
     },
     random: { next: Math.random, identity: () => 1 },
@@ -31,7 +32,7 @@ function node(replica: number, peerAddress: { host: string; port: number }): Tcp
   const peer = 3 - replica;
   const facts = { nodeId: `node${peer}`, incarnation: 0, peerAddress, clientAddress: undefined };
   const configuration = { voters: [1, 2], learners: [] };
-  network.follow({ configuration, replicas: new Map([[peer, facts]]), settledBelow: 0 });
+  network.follow({ configuration, replicas: new Map([[peer, facts]]), onlyVoter: 0, settledBelow: 0 });
   return network;
 }
 

@@ -189,10 +189,10 @@ export class GroupHost<Command, Result> {
         this.transferFor(peer, message.id, message.to);
         return;
       case "membershipRequest":
-        this.membership.asked(peer, message.id, message.change, this.services.nowMs());
+        this.membership.asked(peer, message, this.services.nowMs());
         return;
       case "membershipReply":
-        this.membership.answered(message.id, message.end, this.services.nowMs());
+        this.membership.answered(message, this.services.nowMs());
         return;
       case "transferRefused":
         this.transfers.refused(message.id, message.reason);
@@ -444,19 +444,19 @@ export class GroupHost<Command, Result> {
 
   private handOver(to: ReplicaId, nowMs: number, done: (end: TransferEnd) => void): void {
     const { raft, services } = this;
-    const isConnected = (replica: ReplicaId): boolean => services.isConnected(replica);
     const before = raft.transferee;
     const target = to !== 0 ? to : before !== 0 ? before : this.successor();
     if (raft.role !== "leader") done("notLeader");
     else if (to === services.self) done("transferred");
-    else if (target === 0 || !isConnected(target)) done("unreachable");
-    else if (raft.transferTo(target) !== "started") done("busy");
+    else if (target === 0 || !services.isConnected(target)) done("unreachable");
     else {
-      if (before === 0) {
-        this.transfers.begun();
-        services.handingOver(this.group, raft.term, target);
+      const start = raft.transferTo(target);
+      if (start !== "started") done(start === "unknown" ? "notVoter" : start);
+      else {
+        if (before === 0) this.transfers.begun();
+        if (before === 0) services.handingOver(this.group, raft.term, target);
+        this.transfers.add(to, nowMs, done);
       }
-      this.transfers.add(to, nowMs, done);
     }
   }
 

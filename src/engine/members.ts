@@ -7,6 +7,8 @@ export interface Members {
   readonly configuration: Configuration;
   /** Of every configuration that may still be in force, so that a change that falls back finds its nodes connected. */
   readonly replicas: ReadonlyMap<ReplicaId, NodeFacts | undefined>;
+  /** By one of those configurations the only voter: what it acknowledges nobody else may have. 0: none is. */
+  readonly onlyVoter: ReplicaId;
   /** A replica below this that is none of `replicas` has left for good: that has committed. */
   readonly settledBelow: ReplicaId;
 }
@@ -26,9 +28,13 @@ export class MembersInForce {
     const committed = configurations.at(commitIndex);
     if (this.members?.configuration === configuration && this.committed === committed) return this.members;
     const replicas = new Map<ReplicaId, NodeFacts | undefined>();
-    for (const { configuration: each } of configurations.since(commitIndex)) addReplicas(replicas, each);
+    let onlyVoter: ReplicaId = 0;
+    for (const { configuration: each } of configurations.since(commitIndex)) {
+      addReplicas(replicas, each);
+      if (each.voters.length === 1) [onlyVoter = 0] = each.voters;
+    }
     this.committed = committed;
-    this.members = { configuration, replicas, settledBelow: committed.facts?.nextReplica ?? 0 };
+    this.members = { configuration, replicas, onlyVoter, settledBelow: committed.facts?.nextReplica ?? 0 };
     return this.members;
   }
 }

@@ -22,22 +22,38 @@ export interface MembershipServices {
 
 export type MembershipDone = (end: MembershipEnd) => void;
 
+/** Of a leader, by whoever was asked. */
+export interface MembershipQuestion {
+  readonly id: number;
+  /** In which the leader was asked: whoever leads another one is asked anew. */
+  readonly term: number;
+  /** A leader of an earlier term was asked, too, and may have proposed it. */
+  readonly retried: boolean;
+  readonly change: MembershipChange;
+}
+
+export interface MembershipAnswer {
+  readonly id: number;
+  readonly term: number;
+  readonly end: MembershipEnd;
+}
+
 /** Asked for at this node, and carried out by whoever leads. */
 interface Request {
   readonly id: number;
   readonly change: MembershipChange;
   readonly done: MembershipDone;
   readonly createdAtMs: number;
-  /** A leader may have it. */
-  sent: boolean;
+  /** Of the leader that was asked last; 0: none was. */
+  askedTerm: number;
+  retried: boolean;
   askAtMs: number;
 }
 
 /** What this leader is carrying out, for itself or for a peer. */
 interface Work {
   readonly peer: ReplicaId;
-  readonly id: number;
-  readonly change: MembershipChange;
+  readonly question: MembershipQuestion;
   readonly createdAtMs: number;
   /** It was to remove this leader, which tried to let another lead first. */
   gaveWay: boolean;
@@ -53,6 +69,8 @@ const WORK_MS = 6_000;
 const ASK_AGAIN_MS = 500;
 /** Asked for by people, and by nodes that join. */
 const MAX_REQUESTS = 64;
+/** Far more than come while the copy of a question can be under way. */
+const MAX_ENDED = 256;
 
 /**
  * Who belongs to a group, and how that changes: what is asked for, and what follows of itself. One change at a time (PROTOCOLS
@@ -61,6 +79,9 @@ const MAX_REQUESTS = 64;
 export class Membership {
   private requests: Request[] = [];
   private work: Work[] = [];
+  /** How the questions of this term ended, by asker and number, the oldest first. */
+  private readonly ended = new Map<string, MembershipEnd>();
+  private endedTerm = 0;
   private nextId: number;
 
   /** @param seed of this process alone: an answer to its predecessor must not answer us */
@@ -78,29 +99,43 @@ export class Membership {
       done({ type: "busy", replica: 0 });
       return;
     }
-    this.requests.push({ id: this.nextId++, change, done, createdAtMs: nowMs, sent: false, askAtMs: nowMs });
+    const request = { id: this.nextId++, change, done, createdAtMs: nowMs };
+    this.requests.push({ ...request, askedTerm: 0, retried: false, askAtMs: nowMs });
     this.ask(nowMs);
   }
 
   /** A peer asks this replica, as the leader. */
-  asked(peer: ReplicaId, id: number, change: MembershipChange, nowMs: number): void {
-    if (this.work.some((work) => work.peer === peer && work.id === id)) return;
-    if (this.raft.role !== "leader" || this.work.length >= MAX_REQUESTS) {
-      const type = this.raft.role === "leader" ? "busy" : "notLeader";
-      this.answer({ peer, id }, { type, replica: 0 }, nowMs);
+  asked(peer: ReplicaId, question: MembershipQuestion, nowMs: number): void {
+    const { raft } = this;
+    if (this.work.some((work) => work.peer === peer && work.question.id === question.id)) return;
+    // ↯ Asked in term 5, the question comes late, when its sender has been told by the leader of term 6 that the node was added and has
+    // removed it again: it is added once more.
+    if (raft.role !== "leader" || question.term !== raft.term) {
+      this.answer(peer, question, { type: "notLeader", replica: 0 }, nowMs);
       return;
     }
-    this.work.push({ peer, id, change, createdAtMs: nowMs, gaveWay: false, proposed: false });
-    this.carryOut(nowMs);
+    const before = this.endOf(peer, question);
+    if (before !== undefined) this.answer(peer, question, before, nowMs);
+    else if (this.work.length >= MAX_REQUESTS) this.answer(peer, question, unfinished(question, false), nowMs);
+    else {
+      this.work.push({ peer, question, createdAtMs: nowMs, gaveWay: false, proposed: false });
+      this.carryOut(nowMs);
+    }
   }
 
-  answered(id: number, end: MembershipEnd, nowMs: number): void {
+  answered({ id, term, end }: MembershipAnswer, nowMs: number): void {
     const request = this.requests.find((each) => each.id === id);
     if (request === undefined) return;
+    // ↯ The leader of term 5 refuses, is deposed, and its answer is late; the one of term 6 was asked meanwhile, and does it.
+    if (term !== request.askedTerm && end.type !== "done") return;
     if (end.type === "notLeader") {
       request.askAtMs = nowMs + ASK_AGAIN_MS / 5;
       return;
     }
+    this.finish(request, end);
+  }
+
+  private finish(request: Request, end: MembershipEnd): void {
     this.requests = this.requests.filter((each) => each !== request);
     request.done(end);
   }
@@ -120,22 +155,29 @@ export class Membership {
 
   private ask(nowMs: number): void {
     const { raft, services } = this;
+    const { leader, term } = raft;
     for (const request of this.requests.filter(({ askAtMs }) => askAtMs <= nowMs)) {
-      const { id, change } = request;
       request.askAtMs = nowMs + ASK_AGAIN_MS;
-      if (raft.leader === services.self) this.asked(services.self, id, change, nowMs);
-      else if (raft.leader === 0 || !services.isConnected(raft.leader)) continue;
-      else if (services.features.knows(raft.leader, MEMBERSHIP_LEVEL)) {
-        services.send(raft.leader, { type: "membershipRequest", group: services.group, id, change });
-      } else continue;
-      request.sent = true;
+      if (leader === 0 || !this.understands(leader)) continue;
+      if (request.askedTerm !== 0 && request.askedTerm !== term) request.retried = true;
+      request.askedTerm = term;
+      const { id, retried, change } = request;
+      const question = { id, term, retried, change };
+      if (leader === services.self) this.asked(leader, question, nowMs);
+      else services.send(leader, { type: "membershipRequest", group: services.group, ...question });
     }
+  }
+
+  private understands(leader: ReplicaId): boolean {
+    const { self, features } = this.services;
+    if (leader === self) return true;
+    return this.services.isConnected(leader) && features.knows(leader, MEMBERSHIP_LEVEL);
   }
 
   private expire(nowMs: number): void {
     for (const request of this.requests.filter(({ createdAtMs }) => nowMs - createdAtMs >= MEMBERSHIP_WAIT_MS)) {
-      this.answered(request.id, { type: request.sent ? "timedOut" : this.unsentEnd, replica: this.raft.leader }, nowMs);
-      this.requests = this.requests.filter((each) => each !== request);
+      const type = request.askedTerm === 0 ? this.unsentEnd : "timedOut";
+      this.finish(request, { type, replica: this.raft.leader });
     }
   }
 
@@ -151,7 +193,8 @@ export class Membership {
       const end = this.step(work, nowMs);
       if (end === undefined) continue;
       this.work = this.work.filter((each) => each !== work);
-      this.answer(work, end, nowMs);
+      this.remember(work, end);
+      this.answer(work.peer, work.question, end, nowMs);
     }
   }
 
@@ -159,10 +202,11 @@ export class Membership {
   private step(work: Work, nowMs: number): MembershipEnd | undefined {
     const { raft, services } = this;
     const { self } = services;
-    if (raft.role !== "leader") return { type: "notLeader", replica: 0 };
+    const { change, term } = work.question;
+    if (raft.role !== "leader" || raft.term !== term) return { type: "notLeader", replica: 0 };
     const isLate = nowMs - work.createdAtMs >= WORK_MS;
     // ↯ It waits for slow disks itself, is said to be in its own way, which is definite (PROTOCOLS Q2), and commits.
-    if (!this.isIdle) return isLate ? { type: work.proposed ? "timedOut" : "busy", replica: 0 } : undefined;
+    if (!this.isIdle) return isLate ? unfinished(work.question, work.proposed) : undefined;
     if (services.featureLevel() < MEMBERSHIP_LEVEL) {
       if (nowMs - work.createdAtMs < WORK_MS / 2) return undefined;
       return { type: "outdated", replica: services.features.lagging(raft.configuration, self, MEMBERSHIP_LEVEL) };
@@ -170,11 +214,11 @@ export class Membership {
     // ↯ Of two that remain one is under repair: when the other one restarts, nobody can be elected ever after (PROTOCOLS D7).
     const isSound = (replica: ReplicaId): boolean =>
       replica === self || (services.isConnected(replica) && raft.follower(replica)?.repairing !== true);
-    const next = nextStep(work.change, raft.configuration, isSound);
+    const next = nextStep(change, raft.configuration, isSound);
     if (next.type === "end") return next.end;
     // ↯ The disk is full for an hour, and then nodes leave that somebody gave up to remove long ago.
-    if (isLate) return { type: work.proposed ? "timedOut" : "busy", replica: 0 };
-    if (work.change.type === "remove" && work.change.replica === self && !work.gaveWay) {
+    if (isLate) return unfinished(work.question, work.proposed);
+    if (change.type === "remove" && change.replica === self && !work.gaveWay) {
       work.gaveWay = true;
       if (services.giveWay()) return undefined;
     }
@@ -208,9 +252,31 @@ export class Membership {
     return raft.established && raft.transferee === 0 && configurations.current.index <= commitIndex;
   }
 
-  private answer({ peer, id }: Pick<Work, "peer" | "id">, end: MembershipEnd, nowMs: number): void {
+  private answer(peer: ReplicaId, { id, term }: MembershipQuestion, end: MembershipEnd, nowMs: number): void {
     const { self, group } = this.services;
-    if (peer === self) this.answered(id, end, nowMs);
-    else this.services.send(peer, { type: "membershipReply", group, id, end });
+    if (peer === self) this.answered({ id, term, end }, nowMs);
+    else this.services.send(peer, { type: "membershipReply", group, id, term, end });
   }
+
+  /** A question whose copy comes late has ended. ↯ It was refused, which is definite, and its copy is carried out. */
+  private endOf(peer: ReplicaId, { id }: MembershipQuestion): MembershipEnd | undefined {
+    if (this.endedTerm !== this.raft.term) this.ended.clear();
+    this.endedTerm = this.raft.term;
+    return this.ended.get(`${peer} ${id}`);
+  }
+
+  private remember({ peer, question }: Work, end: MembershipEnd): void {
+    if (this.endedTerm !== question.term) return;
+    this.ended.set(`${peer} ${question.id}`, end);
+    const [oldest] = this.ended.keys();
+    if (this.ended.size > MAX_ENDED && oldest !== undefined) this.ended.delete(oldest);
+  }
+}
+
+/**
+ * Given up. Definite only where no leader has proposed it: what an earlier one proposed may still commit (PROTOCOLS Q2). What is
+ * refused between two changes is definite all the same: an entry of ours then has committed, and none of an earlier term comes after.
+ */
+function unfinished({ retried }: MembershipQuestion, proposed: boolean): MembershipEnd {
+  return { type: proposed || retried ? "timedOut" : "busy", replica: 0 };
 }

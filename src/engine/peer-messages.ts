@@ -5,6 +5,7 @@ import type { GroupId, Message, ReplicaId } from "../raft/types.ts";
 import { type DiskReport, diskStates } from "./disk-report.ts";
 import { readNode, writeNode } from "../raft/configuration.ts";
 import { type MembershipChange, type MembershipEnd, membershipEnds } from "./membership-change.ts";
+import type { MembershipAnswer, MembershipQuestion } from "./membership.ts";
 import { type TransferRefusal, transferRefusals } from "./transfers.ts";
 
 /** An operation on its way to the leader. The leader sees opaque bytes; the ids are for a refusal. */
@@ -50,13 +51,8 @@ export type PeerMessage =
       readonly reason: TransferRefusal;
     }
   /** Asks the leader for a change of the group's members. Only to who knows {@link MEMBERSHIP_LEVEL}. */
-  | {
-      readonly type: "membershipRequest";
-      readonly group: GroupId;
-      readonly id: number;
-      readonly change: MembershipChange;
-    }
-  | { readonly type: "membershipReply"; readonly group: GroupId; readonly id: number; readonly end: MembershipEnd }
+  | ({ readonly type: "membershipRequest"; readonly group: GroupId } & MembershipQuestion)
+  | ({ readonly type: "membershipReply"; readonly group: GroupId } & MembershipAnswer)
   /** Up to which feature level the sender's program knows what entries mean (PROTOCOLS R7). */
   | { readonly type: "features"; readonly level: number }
   /** Of the sender's disk: of the node, not of a group. */
@@ -124,10 +120,13 @@ export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void
       return;
     case "membershipRequest":
       writeHead(writer, MEMBERSHIP_REQUEST, message);
+      writer.varint(message.term);
+      writer.u8(message.retried ? 1 : 0);
       writeChange(writer, message.change);
       return;
     case "membershipReply":
       writeHead(writer, MEMBERSHIP_REPLY, message);
+      writer.varint(message.term);
       writeEnd(writer, message.end);
       return;
     case "features":
@@ -205,11 +204,11 @@ function readPeerMessage(reader: ByteReader): PeerMessage {
         reason: readOneOf(reader, transferRefusals),
       };
     case MEMBERSHIP_REQUEST: {
-      const to = { group: reader.varint(), id: reader.varint() };
+      const to = { group: reader.varint(), id: reader.varint(), term: reader.varint(), retried: reader.u8() === 1 };
       return { type: "membershipRequest", ...to, change: readChange(reader) };
     }
     case MEMBERSHIP_REPLY: {
-      const to = { group: reader.varint(), id: reader.varint() };
+      const to = { group: reader.varint(), id: reader.varint(), term: reader.varint() };
       const type = readOneOf(reader, membershipEnds);
       return { type: "membershipReply", ...to, end: { type, replica: reader.varint() } };
     }

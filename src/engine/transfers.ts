@@ -5,14 +5,14 @@ import type { EngineStatistics } from "./statistics.ts";
 
 /**
  * Why a transfer of leadership has not happened. `notLeader`: nobody leads whom we could ask. `busy`: leadership is on
- * its way to somebody else. `unreachable`: the leader has no way to the target. `elsewhere`: another election came between.
+ * its way to somebody else. `unreachable`: the leader has no way to the target. `notVoter`: the target does not vote, and cannot lead. `elsewhere`: another election came between.
  * These are definite. `timedOut`: the target did not take over in time; it may yet, if it was asked and is slow.
  */
 export type TransferRefusal = (typeof transferRefusals)[number];
 export type TransferEnd = "transferred" | TransferRefusal;
 
 /** Codes on the wire: append only, never renumber. */
-export const transferRefusals = ["notLeader", "busy", "unreachable", "elsewhere", "timedOut"] as const;
+export const transferRefusals = ["notLeader", "busy", "unreachable", "elsewhere", "timedOut", "notVoter"] as const;
 
 interface Transfer {
   readonly id: number;

@@ -37,11 +37,15 @@ export interface DataDirectory {
   readonly snapshotDirectory: string;
   /** Another node has met this one. */
   readonly hasMet: boolean;
+  /** When it ended last, no other node had what this one acknowledged. */
+  readonly isAlone: boolean;
   /** This node's place in its cluster, durable on return. */
   settle(replica: ReplicaId, membership: Configuration): void;
   knownIncarnation(replica: ReplicaId): number | undefined;
   /** Durable on return. */
   rememberIncarnation(replica: ReplicaId, incarnation: number): void;
+  /** Durable on return. */
+  rememberAlone(alone: boolean): void;
   /** Lets another process have the directory. */
   close(): void;
 }
@@ -93,6 +97,7 @@ function openLocked(path: string, options: DataDirectoryOptions): DataDirectory 
       votesDirectory,
       snapshotDirectory,
       hasMet: peers.hasMet,
+      isAlone: peers.isAlone,
       get identity() {
         return identity;
       },
@@ -103,6 +108,7 @@ function openLocked(path: string, options: DataDirectoryOptions): DataDirectory 
       },
       knownIncarnation: (replica) => peers.known(replica),
       rememberIncarnation: (replica, found) => peers.remember(replica, found),
+      rememberAlone: (alone) => peers.rememberAlone(alone),
       close: () => lock.release(),
     };
   } catch (error) {

@@ -10,7 +10,8 @@ export const PEERS_FILE = "peers.json";
  * counted (PROTOCOLS M1), so a node that lost its disk is told from the one that voted before.
  */
 export class PeerIncarnations {
-  private readonly incarnations: Map<ReplicaId, number>;
+  private incarnations: ReadonlyMap<ReplicaId, number>;
+  private alone: boolean;
 
   /**
    * @param nodes of the first configuration: earlier releases wrote the ids of nodes, which had one replica each
@@ -21,17 +22,25 @@ export class PeerIncarnations {
     nodes: ReadonlyMap<ReplicaId, NodeFacts> = new Map(),
   ) {
     const text = readFileIfThere(file);
-    const found = text === undefined ? new Map<ReplicaId, number>() : decode(text, nodes);
+    const found = text === undefined ? NONE : decode(text, nodes);
     if (found === undefined) {
       throw new StartError(
         `The file ${file} is damaged: restore the data directory from a backup or replace the node.`,
       );
     }
-    this.incarnations = found;
+    ({ incarnations: this.incarnations, alone: this.alone } = found);
   }
 
   get hasMet(): boolean {
     return this.incarnations.size > 0;
+  }
+
+  /**
+   * All others have left: what this node's log holds is nowhere else. ↯ Three nodes shrink to one, which goes on for a year; a bit of
+   * its log flips, and it begins anew, to be refilled by nobody.
+   */
+  get isAlone(): boolean {
+    return this.alone;
   }
 
   known(replica: ReplicaId): number | undefined {
@@ -41,16 +50,33 @@ export class PeerIncarnations {
   /** Durable on return. Those of replicas that have left are kept: few leave, and their ids never come back. */
   remember(replica: ReplicaId, incarnation: number): void {
     if (this.incarnations.get(replica) === incarnation) return;
-    const next = new Map(this.incarnations).set(replica, incarnation);
-    writeFileDurably(this.file, `${JSON.stringify({ replicas: Object.fromEntries(next) }, undefined, 2)}\n`);
-    this.incarnations.set(replica, incarnation);
+    this.write(new Map(this.incarnations).set(replica, incarnation), this.alone);
+  }
+
+  /** Durable on return. */
+  rememberAlone(alone: boolean): void {
+    if (this.alone !== alone) this.write(this.incarnations, alone);
+  }
+
+  private write(incarnations: ReadonlyMap<ReplicaId, number>, alone: boolean): void {
+    const value = { replicas: Object.fromEntries(incarnations), ...(alone && { alone }) };
+    writeFileDurably(this.file, `${JSON.stringify(value, undefined, 2)}\n`);
+    this.incarnations = incarnations;
+    this.alone = alone;
   }
 }
 
-function decode(text: string, nodes: ReadonlyMap<ReplicaId, NodeFacts>): Map<ReplicaId, number> | undefined {
+interface Known {
+  readonly incarnations: ReadonlyMap<ReplicaId, number>;
+  readonly alone: boolean;
+}
+
+const NONE: Known = { incarnations: new Map(), alone: false };
+
+function decode(text: string, nodes: ReadonlyMap<ReplicaId, NodeFacts>): Known | undefined {
   const value = parseObject(text);
   if (value === undefined) return undefined;
-  const { replicas } = value;
+  const { replicas, alone } = value;
   const isByReplica = typeof replicas === "object" && replicas !== null;
   const known = new Map<ReplicaId, number>();
   for (const [key, incarnation] of Object.entries(isByReplica ? replicas : value)) {
@@ -58,7 +84,7 @@ function decode(text: string, nodes: ReadonlyMap<ReplicaId, NodeFacts>): Map<Rep
     if (!isIncarnation(incarnation) || (replica !== undefined && !isIncarnation(replica))) return undefined;
     if (replica !== undefined) known.set(replica, incarnation);
   }
-  return known;
+  return { incarnations: known, alone: isByReplica && alone === true };
 }
 
 function replicaOf(nodeId: string, nodes: ReadonlyMap<ReplicaId, NodeFacts>): ReplicaId | undefined {

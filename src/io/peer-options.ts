@@ -44,6 +44,8 @@ export interface PeerHost {
   knownIncarnation(replica: ReplicaId): string | undefined;
   /** Durable on return (PROTOCOLS M1); throws when it cannot be made so, and the connection is then cut. */
   rememberIncarnation(replica: ReplicaId, incarnation: string): void;
+  /** Whether no other node has what this one acknowledges from now on. Durable on return; throws when it cannot be made so. */
+  rememberAlone(alone: boolean): void;
   /**
    * A peer refused this node. Told once for each change of reason; `sentence` is addressed to this node's operator.
    * After `wiped_node`, `removed_node` and `duplicate_node` the process has to stop.

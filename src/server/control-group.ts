@@ -156,6 +156,8 @@ export interface MemberStatus {
   readonly replica: number;
   /** `learner`: it gets the log and does not count yet. `leaving`: its removal is in the log, and has not committed. */
   readonly role: "voter" | "learner" | "leaving";
+  /** Its place is kept for whoever comes first by its id: it has not come yet. */
+  readonly expected: boolean;
   readonly peerAddress: string;
   /** Where clients reach it; undefined: not known yet. */
   readonly address: string | undefined;

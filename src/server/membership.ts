@@ -8,6 +8,8 @@ export interface Member {
   readonly nodeId: string;
   readonly replica: ReplicaId;
   readonly role: "voter" | "learner" | "leaving";
+  /** A learner that is known by its id alone. */
+  readonly expected: boolean;
   readonly peerAddress: HostPort;
   /** Undefined: not known yet. */
   readonly clientAddress: HostPort | undefined;
@@ -35,8 +37,10 @@ export function membersOf({ replicas, configuration }: Members): Member[] {
   const members: Member[] = [];
   for (const [replica, node] of replicas) {
     if (node === undefined) continue;
-    const { nodeId, peerAddress, clientAddress } = node;
-    members.push({ nodeId, replica, role: roleOf(configuration, replica), peerAddress, clientAddress });
+    const { nodeId, incarnation, peerAddress, clientAddress } = node;
+    const role = roleOf(configuration, replica);
+    const expected = role === "learner" && incarnation === 0;
+    members.push({ nodeId, replica, role, expected, peerAddress, clientAddress });
   }
   return members.sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
 }

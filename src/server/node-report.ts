@@ -74,6 +74,7 @@ function memberStatus(sources: ReportSources, member: Member): MemberStatus {
     nodeId: member.nodeId,
     replica: member.replica,
     role: member.role,
+    expected: member.expected,
     peerAddress: formatHostPort(member.peerAddress),
     address: member.clientAddress && formatHostPort(member.clientAddress),
     connected: isSelf || sources.isConnected(member.replica),

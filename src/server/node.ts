@@ -317,6 +317,7 @@ class Node implements RunningNode {
       host: {
         knownIncarnation: (peer) => directory.knownIncarnation(peer)?.toString(),
         rememberIncarnation: (peer, incarnation) => directory.rememberIncarnation(peer, Number(incarnation)),
+        rememberAlone: (alone) => directory.rememberAlone(alone),
         onRefused: (peer, code, sentence) => this.refused(peer, code, sentence, this.hasJoined(directory)),
       },
       random: systemRandom,
@@ -404,7 +405,7 @@ class Node implements RunningNode {
 
   private openLog(directory: DataDirectory, snapshots: SnapshotStore): Promise<SegmentedLog> {
     const { voters } = directory.identity.membership ?? this.first;
-    this.canRepair = directory.hasMet || voters.length > 1;
+    this.canRepair = !directory.isAlone && (directory.hasMet || voters.length > 1);
     return openNodeLog(directory, {
       nodeId: this.configuration.nodeId,
       snapshots,

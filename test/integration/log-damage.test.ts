@@ -178,6 +178,25 @@ describe("a node killed with -9 whose log then is damaged", () => {
       ),
     });
   }, 60_000);
+
+  test("once all others have left is refused in one sentence, and keeps its log: nobody could refill it", async () => {
+    await using cluster = await ProcessCluster.start({ size: 3 });
+    await fill(cluster, "a");
+    for (const id of ["node2", "node3"]) {
+      const left = await fetch(`${cluster.url("node1")}/cluster/nodes/${id}`, { method: "DELETE" });
+      expect([left.status, await left.json()]).toEqual([200, expect.objectContaining({ status: "removed" })]);
+    }
+    success(await cluster.client("node1").acquire("alone", { owner: "a", ttl: 3_600 }));
+    await cluster.kill("node1");
+    const { path } = lastSegment(cluster, "node1");
+    flipBit(path, readFileSync(path).indexOf("a-10"));
+    const before = readFileSync(path);
+    expect(await startThatEnds(cluster.command("node1"))).toMatchObject({
+      code: 78,
+      sentence: expect.stringMatching(/The log is damaged in .*: restore the data directory from a backup/),
+    });
+    expect(readFileSync(path).equals(before)).toBe(true);
+  }, 60_000);
 });
 
 /** A follower that was killed, and then a bit of an entry in the middle of its log flipped. */

@@ -57,5 +57,10 @@ export const recordedSeeds: readonly RecordedSeed[] = [
   { seed: 521974, found: "checks: with one entry on its way at a time a request may take longer than it waits" },
   { seed: 300988, found: "checks: frames that take longer than an election timeout after the last fault" },
   { seed: 202965, found: "checks: a removed node whose former peers have all left is told by nobody" },
+  {
+    seed: 1001685,
+    found: "checks: a session's places in several queues go together, whatever it is granted meanwhile",
+  },
+  { seed: 2003046, found: "checks: others may count when a request for votes leaves than when it was decided on" },
   { seed: 211248, found: "checks: two processes of a node asked under the same number" },
 ];

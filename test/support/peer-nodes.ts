@@ -36,6 +36,8 @@ export class TestNode {
   readonly refusals: { readonly nodeId: string; readonly code: RefusalCode; readonly sentence: string }[] = [];
   readonly network: TcpPeerNetwork;
   /** Dialed by this node to reach each other; may be changed at any time. */
+  /** What it was last told. */
+  alone = false;
   readonly addresses = new Map<ReplicaId, { host: string; port: number }>();
   address: PeerAddress = { host: "127.0.0.1", port: 0 };
   readonly logged: string[] = [];
@@ -59,6 +61,7 @@ export class TestNode {
       host: {
         knownIncarnation: (peer) => this.known.get(`node${peer}`),
         rememberIncarnation: (peer, value) => this.remember(`node${peer}`, value),
+        rememberAlone: (alone) => (this.alone = alone),
         onRefused: (nodeId, code, sentence) => this.refusals.push({ nodeId, code, sentence }),
       },
       random: { next: () => Math.random(), identity: () => 1 },
@@ -77,7 +80,12 @@ export class TestNode {
       this.addresses.set(peer, peerAddress);
       replicas.set(peer, { nodeId: `node${peer}`, incarnation: 0, peerAddress, clientAddress: undefined });
     }
-    this.network.follow({ configuration: { voters: [this.replica, ...peers], learners: [] }, replicas, settledBelow });
+    this.network.follow({
+      configuration: { voters: [this.replica, ...peers], learners: [] },
+      replicas,
+      onlyVoter: peers.length === 0 ? this.replica : 0,
+      settledBelow,
+    });
     return this;
   }
 

@@ -60,6 +60,7 @@ export class ScriptedControlGroup implements ControlGroup {
       nodeId,
       replica: i + 1,
       role: "voter" as const,
+      expected: false,
       address: `127.0.0.1:800${i + 1}`,
       peerAddress: `127.0.0.1:900${i + 1}`,
       connected: true,

@@ -78,6 +78,8 @@ function transferError(end: Exclude<TransferEnd, "transferred">): ApiError {
       return refused(end, "Leadership is being handed over to another node already.");
     case "unreachable":
       return refused(end, "The leader has no connection to the node that is to lead.");
+    case "notVoter":
+      return refused("not_voter", "That node does not vote: a node leads only once it has caught up.");
     case "elsewhere":
       return refused(end, "Another election came between.");
     case "timedOut":

@@ -18,8 +18,10 @@ export function memberOperations(register: Register, { group, loopbackOnly }: Ha
     if (loopbackOnly === true) refuseBeyondLoopback(node);
     refuseTaken(node, status.members);
     const before = status.members.find(({ nodeId }) => nodeId === node.node_id);
-    if (replace) {
-      if (before === undefined) throw unknownNode(node.node_id, status.members);
+    if (replace && before === undefined && node.peer_address === undefined) {
+      throw unknownNode(node.node_id, status.members, "if it was removed already, say where the others will reach it");
+    }
+    if (replace && before !== undefined && !isPrepared(node, before)) {
       await change(group, { type: "remove", replica: before.replica });
     }
     const { replica } = await change(group, { type: "add", node: nodeFacts(node, replace ? before : undefined) });
@@ -46,6 +48,11 @@ export function memberOperations(register: Register, { group, loopbackOnly }: Ha
     const { replica } = await change(group, { type: "remove", replica: member.replica });
     return { status: "removed" as const, node_id: nodeId, replica };
   });
+}
+
+/** Asked once more: the place of its successor is there, and nobody has taken it yet. */
+function isPrepared({ peer_address: address }: NewNode, { expected, peerAddress }: MemberStatus): boolean {
+  return expected && (address === undefined || formatHostPort(address) === peerAddress);
 }
 
 function nodeFacts(node: NewNode, before: MemberStatus | undefined) {
@@ -102,9 +109,10 @@ function wrongCluster(name: string): ApiError {
   });
 }
 
-function unknownNode(nodeId: string, members: readonly MemberStatus[]): ApiError {
+/** @param advice the end of a sentence */
+function unknownNode(nodeId: string, members: readonly MemberStatus[], advice?: string): ApiError {
   const known = members.map((member) => member.nodeId);
-  const message = `${nodeId} is no member of this cluster, which has ${known.join(", ")}.`;
+  const message = `${nodeId} is no member of this cluster, which has ${known.join(", ")}${advice === undefined ? "" : `: ${advice}`}.`;
   return new ApiError("unknown_node", { message, details: { nodes: known } });
 }
 

@@ -5,10 +5,17 @@ import { check } from "../violation.ts";
 /** Terms stay below this in every run. */
 const TERMS = 65_536;
 
+interface Candidacy {
+  /** Who would vote for it. */
+  readonly supporters: Set<ReplicaId>;
+  /** Those who counted when they said so. Its request leaves later, when its own vote is durable: others may count by then. */
+  readonly voters: (readonly ReplicaId[])[];
+}
+
 /** Who may ask for votes: nobody enters a term that no majority would let it lead, or its leader gave it (PROTOCOLS R1). */
 export class Candidacies {
-  /** Who would vote for it, by candidate and term. */
-  private readonly supporters = new Map<number, Set<ReplicaId>>();
+  /** By candidate and term. */
+  private readonly candidacies = new Map<number, Candidacy>();
   /** Told to stand, by node and term. */
   private readonly told = new Set<number>();
 
@@ -18,26 +25,32 @@ export class Candidacies {
   /** A message leaves a node. */
   sent(message: Message): void {
     const { to, from, term } = message;
-    if (message.type === "preVoteReply" && message.granted) this.of(to, term).add(from);
+    if (message.type === "preVoteReply" && message.granted) this.supported(to, term, from);
     else if (message.type === "timeoutNow") this.told.add(keyOf(to, term + 1));
     else if (message.type === "voteRequest") this.stands(from, term);
   }
 
   private stands(candidate: ReplicaId, term: number): void {
-    const supporters = this.of(candidate, term);
+    const { supporters, voters: before } = this.of(candidate, term);
     const isMajority = (voters: readonly ReplicaId[]): boolean =>
       voters.filter((voter) => voter === candidate || supporters.has(voter)).length >= majority(voters.length);
-    const may = this.told.has(keyOf(candidate, term)) || this.votersOf(candidate).some(isMajority);
+    const may = this.told.has(keyOf(candidate, term)) || [...before, ...this.votersOf(candidate)].some(isMajority);
     check(may, "R1 who stands for election has asked first", () => {
       return `node${candidate} enters term ${term}, and beside it ${[...supporters].join(", ")} would have it`;
     });
   }
 
-  private of(candidate: ReplicaId, term: number): Set<ReplicaId> {
+  private supported(candidate: ReplicaId, term: number, by: ReplicaId): void {
+    const { supporters, voters } = this.of(candidate, term);
+    supporters.add(by);
+    voters.push(...this.votersOf(candidate));
+  }
+
+  private of(candidate: ReplicaId, term: number): Candidacy {
     const key = keyOf(candidate, term);
-    let supporters = this.supporters.get(key);
-    if (supporters === undefined) this.supporters.set(key, (supporters = new Set()));
-    return supporters;
+    let candidacy = this.candidacies.get(key);
+    if (candidacy === undefined) this.candidacies.set(key, (candidacy = { supporters: new Set(), voters: [] }));
+    return candidacy;
   }
 }
 

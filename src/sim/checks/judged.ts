@@ -33,6 +33,8 @@ interface Orphan {
   /** Of the lock, or of the semaphore with a word before it. */
   readonly name: string;
   readonly mode: LockMode;
+  /** Asked for with others: granted when all of them can be, whatever else the session is given meanwhile. */
+  readonly bundled: boolean;
 }
 
 /**
@@ -41,8 +43,8 @@ interface Orphan {
  * @returns whether there were any
  */
 export function takeOrphans(session: JudgedSession, name: string, mode: LockMode): boolean {
-  const left = session.orphans.filter((orphan) => orphan.name !== name || (mode === "shared" && orphan.mode !== mode));
-  const taken = left.length < session.orphans.length;
-  session.orphans = left;
+  const isTaken = (orphan: Orphan): boolean => orphan.name === name && (mode !== "shared" || orphan.mode === mode);
+  const taken = session.orphans.some(isTaken);
+  session.orphans = session.orphans.filter((orphan) => orphan.bundled || !isTaken(orphan));
   return taken;
 }

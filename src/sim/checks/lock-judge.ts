@@ -255,7 +255,9 @@ export class LockJudge {
     const ended = this.ingressEnds && result.type === "error" && result.code === "cancelled";
     const orphan = ended && command.principal.kind === "session" ? command.principal.id : undefined;
     if (orphan !== undefined) {
-      this.session(orphan, ({ orphans }) => orphans.push(...wantedOf(command)));
+      const wanted = wantedOf(command);
+      const bundled = wanted.length > 1;
+      this.session(orphan, ({ orphans }) => orphans.push(...wanted.map((each) => ({ ...each, bundled }))));
     }
     this.queues.ends(key, orphan !== undefined);
   }

@@ -130,10 +130,10 @@ export const configurationPlants: Plants = {
     patches: [
       patchGetter<MembersInForce, Members>(MembersInForce.prototype, "current", (original) => {
         return function () {
-          const { configuration, replicas } = original.call(this);
+          const { configuration, replicas, onlyVoter } = original.call(this);
           const { voters, learners, facts } = configuration;
           const kept = new Map([...replicas].filter(([replica]) => [...voters, ...learners].includes(replica)));
-          return { configuration, replicas: kept, settledBelow: facts?.nextReplica ?? 0 };
+          return { configuration, replicas: kept, onlyVoter, settledBelow: facts?.nextReplica ?? 0 };
         };
       }),
     ],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type MembershipChange, type MembershipEnd, nextStep } from "../../../src/engine/membership-change.ts";
+import type { PeerMessage } from "../../../src/engine/peer-messages.ts";
 import type { Configuration, NodeFacts } from "../../../src/raft/types.ts";
 import { FakeNodes, nodeFactsOf } from "../../support/engine-fakes.ts";
 
@@ -176,5 +177,90 @@ describe("the members of a group", () => {
     log.room.entryBytes = Number.POSITIVE_INFINITY;
     nodes.pass(3_000);
     expect(host.raft.configuration.learners).toEqual([]);
+  });
+});
+
+/** Frames of membership that come to the node, which gets none of them any more. */
+function intercept(nodes: FakeNodes, id: number, type: PeerMessage["type"]): PeerMessage[] {
+  const node = nodes.node(id);
+  const receive = node.receive.bind(node);
+  const caught: PeerMessage[] = [];
+  node.receive = (from, ...messages) => {
+    caught.push(...messages.filter((message) => message.type === type));
+    return receive(from, ...messages.filter((message) => message.type !== type));
+  };
+  return caught;
+}
+
+describe("a question about members", () => {
+  function asked(nodes: FakeNodes, leader: number, id: number, change: MembershipChange, later = 0): PeerMessage {
+    const { term } = nodes.node(leader).host.raft;
+    return { type: "membershipRequest", group: 0, id, term: term + later, retried: false, change };
+  }
+
+  test("of an earlier term is not carried out: who asked it has asked the next leader since", () => {
+    const nodes = greeted(3);
+    const leader = leaderOf(nodes);
+    const asker = (leader % 3) + 1;
+    const replies = intercept(nodes, asker, "membershipReply");
+    nodes.node(leader).receive(asker, asked(nodes, leader, 5, add(nodeFactsOf(9)), -1));
+    nodes.pass(500);
+    expect(nodes.node(leader).host.raft.configuration.learners).toEqual([]);
+    expect(replies).toMatchObject([{ id: 5, end: { type: "notLeader" } }]);
+  });
+
+  test("that comes once more when it has ended is answered as before, and changes nothing", () => {
+    const nodes = greeted(3);
+    const leader = leaderOf(nodes);
+    const asker = (leader % 3) + 1;
+    const replies = intercept(nodes, asker, "membershipReply");
+    nodes.join(2);
+    const question = asked(nodes, leader, 5, add(nodeFactsOf(4)));
+    nodes.node(leader).receive(asker, question);
+    nodes.pass(500);
+    expect(nodes.node(leader).host.raft.configuration.voters).toContain(4);
+    change(nodes, leader, remove(4));
+    nodes.pass(500);
+    nodes.node(leader).receive(asker, question);
+    nodes.pass(500);
+    expect(nodes.node(leader).host.raft.configuration).toMatchObject({ voters: [1, 2, 3], learners: [] });
+    const done = { id: 5, end: { type: "done", replica: 4 } };
+    expect(replies).toMatchObject([done, done]);
+  });
+
+  test("is refused by the leader that was asked last, not by a late answer of the one before", () => {
+    const nodes = greeted(3);
+    const leader = leaderOf(nodes);
+    const asker = nodes.node((leader % 3) + 1);
+    const questions = intercept(nodes, leader, "membershipRequest");
+    const ends = change(nodes, asker.self, remove(leader));
+    nodes.pass(50);
+    const [question] = questions;
+    if (question?.type !== "membershipRequest") throw new Error("nobody was asked");
+    const { id, term } = question;
+    const end = { type: "quorum", replica: 0 } as const;
+    asker.receive(leader, { type: "membershipReply", group: 0, id, term: term - 1, end });
+    nodes.pass(50);
+    expect(ends).toEqual([]);
+    asker.receive(leader, { type: "membershipReply", group: 0, id, term, end });
+    nodes.pass(50);
+    expect(ends).toEqual([end]);
+  });
+
+  test("that an earlier leader was asked, too, has no known end when it is given up: that one may have proposed it (Q2)", () => {
+    const nodes = greeted(3);
+    const leader = leaderOf(nodes);
+    const [gone, slow] = [1, 2, 3].filter((id) => id !== leader) as [number, number];
+    const replies = intercept(nodes, slow, "membershipReply");
+    nodes.node(slow).log.slow = true;
+    change(nodes, leader, remove(gone));
+    const question = asked(nodes, leader, 5, add(nodeFactsOf(9)));
+    nodes.node(leader).receive(slow, question);
+    nodes.node(leader).receive(slow, { ...question, id: 6, retried: true } as PeerMessage);
+    nodes.pass(7_000);
+    expect(replies).toMatchObject([
+      { id: 5, end: { type: "busy" } },
+      { id: 6, end: { type: "timedOut" } },
+    ]);
   });
 });

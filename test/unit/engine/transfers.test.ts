@@ -118,6 +118,12 @@ describe("a transfer of leadership", () => {
     expect(leader.engine.statistics.transfers).toBe(1);
   });
 
+  test("to a node that does not vote is refused as that", () => {
+    const nodes = cluster();
+    const learner = nodes.join(1).self;
+    expect(nodes.node(1).transfer(learner)).toEqual(["notVoter"]);
+  });
+
   test("needs somebody who leads, and whoever leads already need do nothing", () => {
     const nodes = cluster();
     expect(nodes.node(1).transfer(1)).toEqual(["transferred"]);

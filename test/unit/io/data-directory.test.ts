@@ -70,6 +70,23 @@ describe("openDataDirectory", () => {
     second.close();
   });
 
+  test("remembers whether any other node has what this one acknowledges, beside the incarnations", () => {
+    using temporary = temporaryDirectory();
+    const path = opened(temporary.path);
+    const first = openDataDirectory(path, IDENTITY);
+    expect(first.isAlone).toBe(false);
+    first.rememberIncarnation(2, 7);
+    first.rememberAlone(true);
+    first.close();
+    const second = openDataDirectory(path, IDENTITY);
+    expect([second.isAlone, second.hasMet, second.knownIncarnation(2)]).toEqual([true, true, 7]);
+    second.rememberAlone(false);
+    second.close();
+    const third = openDataDirectory(path, IDENTITY);
+    expect([third.isAlone, third.knownIncarnation(2)]).toEqual([false, 7]);
+    third.close();
+  });
+
   test("reads those that an earlier release kept by the ids of nodes, and its identity", () => {
     using temporary = temporaryDirectory();
     const path = opened(temporary.path);

@@ -34,7 +34,7 @@ function followAsWritten(
 ): void {
   const peerAddress = nodeId === "node2" ? addresses.get(2)! : { host: "127.0.0.1", port: 1 };
   const replicas = new Map([[2, { nodeId, incarnation, peerAddress, clientAddress: undefined }]]);
-  network.follow({ configuration: { voters: [1, 2], learners: [] }, replicas, settledBelow });
+  network.follow({ configuration: { voters: [1, 2], learners: [] }, replicas, onlyVoter: 0, settledBelow });
 }
 
 /** Two nodes, one of which other nodes may dial without having been told where. */
@@ -175,10 +175,19 @@ describe("a node whose place the log of another one knows", () => {
       [1, other],
     ]);
     // Its removal is behind it in the log, and settled: as a stranger it would tell itself to stop.
-    node.network.follow({ configuration: { voters: [1, 3], learners: [5] }, replicas, settledBelow: 6 });
+    node.network.follow({ configuration: { voters: [1, 3], learners: [5] }, replicas, onlyVoter: 0, settledBelow: 6 });
     node.start();
     await eventually("it is connected to the other", () => node.network.isConnected(1));
     expect(node.refusals).toEqual([]);
     expect(node.network.statistics.refusals).toBe(0);
   });
+});
+
+test("whoever is the only voter has that remembered, and that it is so no more", () => {
+  const [a, b] = pairOfNodes();
+  stopLater(a, b);
+  a.follow([]);
+  expect(a.alone).toBe(true);
+  a.follow([2]);
+  expect(a.alone).toBe(false);
 });

@@ -47,6 +47,30 @@ describe("POST /cluster/nodes", () => {
     ]);
   });
 
+  test("replaces a node once when it is asked twice: the place that is kept for it stays", async () => {
+    const group = new ScriptedControlGroup();
+    const [first, second, third] = group.nodeStatus.members;
+    group.nodeStatus = {
+      ...group.nodeStatus,
+      members: [first!, second!, { ...third!, role: "learner", expected: true }],
+    };
+    group.changeEnd = () => ({ type: "done", replica: 3 });
+    const { body } = await send(group, "POST", "/cluster/nodes?node_id=node3&replace=true");
+    expect(body).toMatchObject({ status: "replaced", node_id: "node3", replica: 3 });
+    expect(group.changes.map(({ type }) => type)).toEqual(["add"]);
+    await send(group, "POST", "/cluster/nodes?node_id=node3&replace=true&peer_address=127.0.0.1:9100");
+    expect(group.changes.map(({ type }) => type)).toEqual(["add", "remove", "add"]);
+  });
+
+  test("replaces a node whose removal is done already, once it is said where it will be", async () => {
+    const group = new ScriptedControlGroup();
+    const { status, body } = await send(group, "POST", "/cluster/nodes?node_id=node4&replace=true");
+    expect([status, body.error.code]).toEqual([404, "unknown_node"]);
+    expect(body.error.message).toEndWith("if it was removed already, say where the others will reach it.");
+    expect((await send(group, "POST", `${NEW}&replace=true`)).body).toMatchObject({ status: "replaced", replica: 4 });
+    expect(group.changes.map(({ type }) => type)).toEqual(["add"]);
+  });
+
   test.each([
     ["/cluster/nodes?node_id=node4", "peer_address"],
     ["/cluster/nodes?node_id=node4&peer_address=[::]:9001", "peer_address"],

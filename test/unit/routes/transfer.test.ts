@@ -33,6 +33,7 @@ describe("POST /cluster/transfer", () => {
   test.each<[TransferEnd, number, string]>([
     ["busy", 409, "transfer_refused"],
     ["unreachable", 409, "transfer_refused"],
+    ["notVoter", 409, "transfer_refused"],
     ["elsewhere", 409, "transfer_refused"],
     ["notLeader", 503, "no_leader"],
     ["timedOut", 504, "outcome_unknown"],

@@ -13,7 +13,7 @@ function acquaintances(settledBelow: ReplicaId): Acquaintances {
 function follow(who: Acquaintances, settledBelow: ReplicaId, fourth: string): void {
   const ids = ["node1", "node2", "node3", fourth];
   const replicas = new Map<ReplicaId, NodeFacts>(ids.map((id, i) => [i + 1, factsOf(id, 1)]));
-  who.follow({ configuration: { voters: [1, 2, 3], learners: [4] }, replicas, settledBelow });
+  who.follow({ configuration: { voters: [1, 2, 3], learners: [4] }, replicas, onlyVoter: 0, settledBelow });
 }
 
 describe("a simulated node", () => {
@@ -42,6 +42,7 @@ describe("a simulated node", () => {
     who.follow({
       configuration: { voters: [1], learners: [] },
       replicas: new Map([[1, factsOf("node1", 1)]]),
+      onlyVoter: 0,
       settledBelow: 5,
     });
     expect([who.greet(4, "node9", true), who.knows(4, "node9")]).toEqual(["removed", false]);

@@ -54,8 +54,10 @@ export function readSurvivor(path: string, progress: Progress): Survivor {
     const newest = whole.at(-1);
     const log = openUnchanged(segments, votes, path);
     const recovered = log.recovered.get(GROUP);
-    if ((recovered?.compacted?.index ?? 0) > (newest?.index ?? 0)) {
-      const index = recovered?.compacted?.index ?? 0;
+    // ↯ Log and votes are lost; the snapshot of last week, or nothing at all, passes for what the node had, and nobody is told.
+    if (recovered === undefined) throw new LogDamageError(`There is nothing in ${join(path, LOG)}`);
+    if ((recovered.compacted?.index ?? 0) > (newest?.index ?? 0)) {
+      const index = recovered.compacted?.index ?? 0;
       throw new SnapshotLostError(
         GROUP,
         index,
@@ -69,7 +71,7 @@ export function readSurvivor(path: string, progress: Progress): Survivor {
     const last = { index: entries.lastIndex, term: entries.lastTerm, leaseTimeMs: entries.lastLeaseTimeMs };
     const { current } = entries.configurations;
     const configuration = current.index === 0 ? (identity.membership ?? current.configuration) : current.configuration;
-    const missing = recovered?.hardState.floor;
+    const missing = recovered.hardState.floor;
     return { identity, machine, last, configuration, missing, stateBytes: newest?.totalBytes ?? 0 };
   } catch (error) {
     throw refusal(error);

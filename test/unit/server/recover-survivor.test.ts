@@ -149,6 +149,19 @@ describe("a recovery is refused, and changes nothing", () => {
     await refused("start the newer release");
   });
 
+  test.each([false, true])("when there is nothing in its log, whether a snapshot is there: %p", async (hasSnapshot) => {
+    const point = { index: 3, term: 4, leaseTimeMs: 30 };
+    const forgotten = [hardState(0, 6, 1), logStart(0, 3, 4, false)];
+    if (hasSnapshot) await writeNodeData({ path, records: forgotten, snapshot: { machine: stateAfter(log), point } });
+    else await writeNodeData({ path, records: [hardState(0, 6, 1), entries(0, ...log)] });
+    const segments = join(path, "wal");
+    for (const name of readdirSync(segments)) rmSync(join(segments, name));
+    const sentence = `There is nothing in ${segments}: recover from another node that survived, or restore a backup.`;
+    await refused(sentence);
+    rmSync(segments, { recursive: true });
+    await refused(sentence);
+  });
+
   test("when somebody's files are where the new directory is made", async () => {
     await writeNodeData({ path, records: [hardState(0, 6, 1), entries(0, ...log)] });
     await writeNodeData({ path: `${path}.recovered`, records: [] });

@@ -57,19 +57,22 @@ async function measure(cluster: ProcessCluster, what: string, work: () => Promis
   };
   await Promise.all([client(), work().finally(() => (state.ended = true))]);
   connection.close();
-  const after = await countLong(cluster);
+  const long = [...(await countLong(cluster))].map(([phase, count]) => `${phase} ${count - (before.get(phase) ?? 0)}`);
   const sorted = pairsMs.toSorted((a, b) => a - b);
   const at = (q: number): string => quantile(sorted, q).toFixed(1);
   console.log(
-    `${what}: ${sorted.length} pairs, p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)} ms; turns over 20 ms: ${after - before}`,
+    `${what}: ${sorted.length} pairs, p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)} ms; turns over 20 ms: ${long.join(", ") || "none"}`,
   );
   return summarize(sorted);
 }
 
-async function countLong(cluster: ProcessCluster): Promise<number> {
-  let count = 0;
+/** Of all nodes, by phase. */
+async function countLong(cluster: ProcessCluster): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
   for (const id of cluster.ids) {
-    for (const [, turns] of longTurns(await metricsOf(cluster.url(id)))) count += turns;
+    for (const [phase, turns] of longTurns(await metricsOf(cluster.url(id)))) {
+      counts.set(phase, (counts.get(phase) ?? 0) + turns);
+    }
   }
-  return count;
+  return counts;
 }

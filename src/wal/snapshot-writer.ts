@@ -6,6 +6,12 @@ import { asError } from "./segment-pool.ts";
 import type { SnapshotFiles } from "./snapshot-files.ts";
 import { SNAPSHOT_HEAD_BYTES, encodeSnapshotHead, snapshotName } from "./snapshot-header.ts";
 
+/**
+ * Synced piece by piece, while the rest is still being made. ↯ Many MiB go to the disk at once, at the end, and the log's fdatasync waits
+ * behind them.
+ */
+const SYNC_EVERY_BYTES = 1024 * 1024;
+
 /** @param snapshot undefined if and only if there is an error */
 export type SnapshotWritten = (error: Error | undefined, snapshot: Snapshot | undefined) => void;
 
@@ -16,6 +22,10 @@ export type SnapshotWritten = (error: Error | undefined, snapshot: Snapshot | un
 export class SnapshotWriter {
   private readonly unfinished: string;
   private contentBytes = 0;
+  private syncedBytes = 0;
+  private syncing = 0;
+  /** Waits until nothing is being synced. */
+  private synced: (() => void) | undefined;
   private crc = 0;
   private failure: Error | undefined;
   private ended = false;
@@ -43,6 +53,18 @@ export class SnapshotWriter {
     this.attempt(() => this.files.write(this.unfinished, at, bytes));
     this.contentBytes += bytes.length;
     this.crc = crc32c(bytes, 0, bytes.length, this.crc);
+    if (this.contentBytes - this.syncedBytes >= SYNC_EVERY_BYTES) this.sync();
+  }
+
+  private sync(): void {
+    this.syncedBytes = this.contentBytes;
+    if (this.failure !== undefined) return;
+    this.syncing++;
+    this.files.sync(this.unfinished, (error) => {
+      this.syncing--;
+      if (error !== undefined) this.failure ??= error;
+      if (this.syncing === 0) this.synced?.();
+    });
   }
 
   /** `done` is called once: the snapshot is durable under its name, or nothing is left of it. */
@@ -54,8 +76,12 @@ export class SnapshotWriter {
     const { files, group, unfinished } = this;
     const head = encodeSnapshotHead({ group, snapshot, heldBytes: snapshot.totalBytes });
     this.attempt(() => files.write(unfinished, 0, head));
-    if (this.failure !== undefined) this.end(this.failure, snapshot, done);
-    else nameDurably(files, group, snapshot, unfinished, (error) => this.end(error, snapshot, done));
+    // ↯ A piece could not be written to the disk, its sync has yet to say so, and the last one is told nothing of it (PROTOCOLS D9).
+    this.synced = (): void => {
+      if (this.failure !== undefined) this.end(this.failure, snapshot, done);
+      else nameDurably(files, group, snapshot, unfinished, (error) => this.end(error, snapshot, done));
+    };
+    if (this.syncing === 0) this.synced();
   }
 
   /** Nothing is left of it. */

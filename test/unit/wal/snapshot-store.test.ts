@@ -209,6 +209,21 @@ describe("a snapshot", () => {
     expect(() => make(files, store, 1)).toThrow("EIO");
     expect(files.list()).toEqual([]);
   });
+
+  test("of which a piece could not be synced is none, though the rest could be", () => {
+    for (const delayed of [false, true]) {
+      const files = new MemorySnapshotFiles({ delayed });
+      files.failNextSync(new Error("EIO"));
+      const writer = new SnapshotWriter(files, 0, point(5));
+      const piece = filler(limits.maxSnapshotChunkBytes, 5);
+      for (let bytes = 0; bytes < 3 * 1024 * 1024; bytes += piece.length) writer.write(piece);
+      let outcome: unknown;
+      writer.finish((error, snapshot) => (outcome = error ?? snapshot));
+      for (let i = 0; i < 10 && outcome === undefined; i++) files.pump();
+      expect(outcome).toEqual(new Error("EIO"));
+      expect(files.list().filter((name) => name.endsWith(".snapshot"))).toEqual([]);
+    }
+  });
 });
 
 describe("a damaged snapshot", () => {

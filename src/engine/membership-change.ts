@@ -59,7 +59,7 @@ function add(node: NodeFacts, configuration: Configuration): MembershipStep {
   const replica = replicaOf(configuration, node.nodeId);
   const known = replica === undefined ? undefined : facts?.nodes.get(replica);
   if (replica === undefined || known === undefined) {
-    const next = facts?.nextReplica ?? Math.max(...voters, ...learners) + 1;
+    const next = nextReplica(configuration);
     if (voters.length + learners.length >= limits.maxNodes) return ended("tooMany", 0);
     const grown = { voters, learners: [...learners, next], facts: withNode(configuration, next, node) };
     return { type: "propose", configuration: grown };
@@ -87,6 +87,11 @@ function remove(
   if (isVoter && voters.filter(isSound).length < majority(voters.length)) return ended("quorum", replica);
   const facts = withoutNode(configuration, replica);
   return { type: "propose", configuration: { voters, learners, ...(facts !== undefined && { facts }) } };
+}
+
+/** The one that who joins next gets: all below are taken, or were. Never falls along a log. */
+export function nextReplica({ voters, learners, facts }: Configuration): ReplicaId {
+  return facts?.nextReplica ?? Math.max(0, ...voters, ...learners) + 1;
 }
 
 /** The learner counts from now on. */

@@ -1,8 +1,15 @@
 import { MEMBERSHIP_LEVEL } from "../kernel/feature-level.ts";
 import type { Raft } from "../raft/raft.ts";
-import type { GroupId, NodeFacts, ReplicaId } from "../raft/types.ts";
+import type { Configuration, GroupId, NodeFacts, ReplicaId } from "../raft/types.ts";
 import type { FeatureLevels } from "./feature-levels.ts";
-import { type MembershipChange, type MembershipEnd, nextStep, promoted, withAnnounced } from "./membership-change.ts";
+import {
+  type MembershipChange,
+  type MembershipEnd,
+  nextReplica,
+  nextStep,
+  promoted,
+  withAnnounced,
+} from "./membership-change.ts";
 import type { PeerMessage } from "./peer-messages.ts";
 
 /** What the membership of a group needs around it. */
@@ -27,8 +34,8 @@ export interface MembershipQuestion {
   readonly id: number;
   /** In which the leader was asked: whoever leads another one is asked anew. */
   readonly term: number;
-  /** A leader of an earlier term was asked, too, and may have proposed it. */
-  readonly retried: boolean;
+  /** A leader of an earlier term was asked, too: if it let the node in, then as a replica from here on. 0: none was. */
+  readonly triedFrom: ReplicaId;
   readonly change: MembershipChange;
 }
 
@@ -46,7 +53,10 @@ interface Request {
   readonly createdAtMs: number;
   /** Of the leader that was asked last; 0: none was. */
   askedTerm: number;
-  retried: boolean;
+  /** The next replica when it was asked for, as far as was committed here. */
+  readonly nextReplica: ReplicaId;
+  /** See {@link MembershipQuestion.triedFrom}. */
+  triedFrom: ReplicaId;
   askAtMs: number;
 }
 
@@ -99,8 +109,10 @@ export class Membership {
       done({ type: "busy", replica: 0 });
       return;
     }
+    const { configurations, commitIndex } = this.raft.log;
+    const from = { nextReplica: nextReplica(configurations.at(commitIndex)), triedFrom: 0 };
     const request = { id: this.nextId++, change, done, createdAtMs: nowMs };
-    this.requests.push({ ...request, askedTerm: 0, retried: false, askAtMs: nowMs });
+    this.requests.push({ ...request, ...from, askedTerm: 0, askAtMs: nowMs });
     this.ask(nowMs);
   }
 
@@ -116,8 +128,8 @@ export class Membership {
     }
     const before = this.endOf(peer, question);
     if (before !== undefined) this.answer(peer, question, before, nowMs);
-    else if (this.work.length >= MAX_REQUESTS) this.answer(peer, question, unfinished(question, false), nowMs);
-    else {
+    // Without an answer when there is no room: it is asked again. ↯ It is refused, which is definite, and its copy finds room.
+    else if (this.work.length < MAX_REQUESTS) {
       this.work.push({ peer, question, createdAtMs: nowMs, gaveWay: false, proposed: false });
       this.carryOut(nowMs);
     }
@@ -159,10 +171,10 @@ export class Membership {
     for (const request of this.requests.filter(({ askAtMs }) => askAtMs <= nowMs)) {
       request.askAtMs = nowMs + ASK_AGAIN_MS;
       if (leader === 0 || !this.understands(leader)) continue;
-      if (request.askedTerm !== 0 && request.askedTerm !== term) request.retried = true;
+      if (request.askedTerm !== 0 && request.askedTerm !== term) request.triedFrom = request.nextReplica;
       request.askedTerm = term;
-      const { id, retried, change } = request;
-      const question = { id, term, retried, change };
+      const { id, triedFrom, change } = request;
+      const question = { id, term, triedFrom, change };
       if (leader === services.self) this.asked(leader, question, nowMs);
       else services.send(leader, { type: "membershipRequest", group: services.group, ...question });
     }
@@ -215,6 +227,8 @@ export class Membership {
     const isSound = (replica: ReplicaId): boolean =>
       replica === self || (services.isConnected(replica) && raft.follower(replica)?.repairing !== true);
     const next = nextStep(change, raft.configuration, isSound);
+    if (next.type === "end" && next.end.type === "done") return next.end;
+    if (isInDoubt(work.question, raft.configuration)) return { type: "timedOut", replica: 0 };
     if (next.type === "end") return next.end;
     // ↯ The disk is full for an hour, and then nodes leave that somebody gave up to remove long ago.
     if (isLate) return unfinished(work.question, work.proposed);
@@ -277,6 +291,17 @@ export class Membership {
  * Given up. Definite only where no leader has proposed it: what an earlier one proposed may still commit (PROTOCOLS Q2). What is
  * refused between two changes is definite all the same: an entry of ours then has committed, and none of an earlier term comes after.
  */
-function unfinished({ retried }: MembershipQuestion, proposed: boolean): MembershipEnd {
-  return { type: proposed || retried ? "timedOut" : "busy", replica: 0 };
+function unfinished({ triedFrom }: MembershipQuestion, proposed: boolean): MembershipEnd {
+  return { type: proposed || triedFrom !== 0 ? "timedOut" : "busy", replica: 0 };
+}
+
+/**
+ * An earlier leader may have let the node in, for all that the configuration tells. Then it is neither let in nor refused.
+ *
+ * ↯ The leader of term 5 lets X in as replica 4, and dies before it says so; X is removed; the leader of term 6, asked the same, lets
+ * X in once more, as replica 5. Or X has begun to count meanwhile, or others have taken all places: what was done is refused, which
+ * is definite (PROTOCOLS Q2). A removal is in no doubt: who is a member yet was not removed, and no replica comes back.
+ */
+function isInDoubt({ change, triedFrom }: MembershipQuestion, configuration: Configuration): boolean {
+  return change.type === "add" && triedFrom !== 0 && nextReplica(configuration) > triedFrom;
 }

@@ -121,7 +121,7 @@ export function writePeerMessage(writer: ByteWriter, message: PeerMessage): void
     case "membershipRequest":
       writeHead(writer, MEMBERSHIP_REQUEST, message);
       writer.varint(message.term);
-      writer.u8(message.retried ? 1 : 0);
+      writer.varint(message.triedFrom);
       writeChange(writer, message.change);
       return;
     case "membershipReply":
@@ -204,7 +204,7 @@ function readPeerMessage(reader: ByteReader): PeerMessage {
         reason: readOneOf(reader, transferRefusals),
       };
     case MEMBERSHIP_REQUEST: {
-      const to = { group: reader.varint(), id: reader.varint(), term: reader.varint(), retried: reader.u8() === 1 };
+      const to = { group: reader.varint(), id: reader.varint(), term: reader.varint(), triedFrom: reader.varint() };
       return { type: "membershipRequest", ...to, change: readChange(reader) };
     }
     case MEMBERSHIP_REPLY: {

@@ -195,7 +195,7 @@ function intercept(nodes: FakeNodes, id: number, type: PeerMessage["type"]): Pee
 describe("a question about members", () => {
   function asked(nodes: FakeNodes, leader: number, id: number, change: MembershipChange, later = 0): PeerMessage {
     const { term } = nodes.node(leader).host.raft;
-    return { type: "membershipRequest", group: 0, id, term: term + later, retried: false, change };
+    return { type: "membershipRequest", group: 0, id, term: term + later, triedFrom: 0, change };
   }
 
   test("of an earlier term is not carried out: who asked it has asked the next leader since", () => {
@@ -256,11 +256,67 @@ describe("a question about members", () => {
     change(nodes, leader, remove(gone));
     const question = asked(nodes, leader, 5, add(nodeFactsOf(9)));
     nodes.node(leader).receive(slow, question);
-    nodes.node(leader).receive(slow, { ...question, id: 6, retried: true } as PeerMessage);
+    nodes.node(leader).receive(slow, { ...question, id: 6, triedFrom: 4 } as PeerMessage);
     nodes.pass(7_000);
     expect(replies).toMatchObject([
       { id: 5, end: { type: "busy" } },
       { id: 6, end: { type: "timedOut" } },
     ]);
+  });
+
+  test("that an earlier leader was asked, too, neither lets in nor refuses whoever may have been in since (Q2)", () => {
+    const nodes = greeted(3);
+    const leader = leaderOf(nodes);
+    const asker = (leader % 3) + 1;
+    const replies = intercept(nodes, asker, "membershipReply");
+    const ask = (id: number, node: NodeFacts, triedFrom: number): void => {
+      nodes.node(leader).receive(asker, { ...asked(nodes, leader, id, add(node)), triedFrom } as PeerMessage);
+      nodes.pass(500);
+    };
+    nodes.join(2);
+    change(nodes, leader, add(nodeFactsOf(4)));
+    nodes.pass(500);
+    // It votes by now, and so is there for good.
+    ask(5, unknown(4), 4);
+    ask(6, unknown(4), 0);
+    change(nodes, leader, remove(4));
+    nodes.pass(500);
+    ask(7, nodeFactsOf(4), 4);
+    expect(nodes.node(leader).host.raft.configuration).toMatchObject({ voters: [1, 2, 3], learners: [] });
+    // Nobody has joined since another one was asked to let this one in.
+    nodes.join(2);
+    ask(8, nodeFactsOf(5), 5);
+    expect(replies).toMatchObject([
+      { id: 5, end: { type: "timedOut" } },
+      { id: 6, end: { type: "exists" } },
+      { id: 7, end: { type: "timedOut" } },
+      { id: 8, end: { type: "done", replica: 5 } },
+    ]);
+  });
+
+  test("tells the next leader which replica the one before may have given away", () => {
+    const nodes = greeted(3);
+    const leader = leaderOf(nodes);
+    const [asker, next] = [1, 2, 3].filter((id) => id !== leader) as [number, number];
+    const questions = [leader, next].map((id) => intercept(nodes, id, "membershipRequest"));
+    const ends = change(nodes, asker, add(nodeFactsOf(9)));
+    nodes.pass(100);
+    nodes.node(leader).transfer(next);
+    nodes.node(leader).engine.wake();
+    nodes.pass(100);
+    expect([leaderOf(nodes), ends]).toEqual([next, []]);
+    expect(questions.map(([first]) => first)).toMatchObject([{ triedFrom: 0 }, { triedFrom: 4 }]);
+  });
+
+  test("for which there is no room is not refused: a copy of it might find room", () => {
+    const nodes = greeted(3);
+    const leader = leaderOf(nodes);
+    const [asker, slow] = [1, 2, 3].filter((id) => id !== leader) as [number, number];
+    const replies = intercept(nodes, asker, "membershipReply");
+    for (const { self, log } of nodes.nodes) log.slow = self !== leader;
+    change(nodes, leader, remove(slow));
+    for (let id = 1; id <= 70; id++) nodes.node(leader).receive(asker, asked(nodes, leader, id, remove(9)));
+    nodes.pass(100);
+    expect(replies).toEqual([]);
   });
 });

@@ -2,8 +2,10 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type PeerMessage, readPeerMessages, writePeerMessage } from "../../../src/engine/peer-messages.ts";
 import { diskStates } from "../../../src/engine/disk-report.ts";
+import { membershipEnds } from "../../../src/engine/membership-change.ts";
 import { transferRefusals } from "../../../src/engine/transfers.ts";
 import { ByteWriter } from "../../../src/kernel/bytes.ts";
+import { nodeFactsOf } from "../../support/engine-fakes.ts";
 
 const whole = fc.maxSafeNat();
 const proposal = fc.record({
@@ -37,6 +39,19 @@ const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
     group: whole,
     id: whole,
     reason: fc.constantFrom(...transferRefusals),
+  }),
+  fc.record({
+    type: fc.constant("membershipRequest" as const),
+    ...{ group: whole, term: whole, id: whole, triedFrom: whole },
+    change: fc.oneof(
+      fc.record({ type: fc.constant("remove" as const), replica: whole }),
+      fc.constant({ type: "add" as const, node: nodeFactsOf(4) }),
+    ),
+  }),
+  fc.record({
+    type: fc.constant("membershipReply" as const),
+    ...{ group: whole, term: whole, id: whole },
+    end: fc.record({ type: fc.constantFrom(...membershipEnds), replica: whole }),
   }),
   fc.record({ type: fc.constant("features" as const), level: whole }),
   fc.record({ type: fc.constant("disk" as const), state: fc.constantFrom(...diskStates), medianSyncUs: whole }),

@@ -93,7 +93,7 @@ export class GroupHost<Command, Result> {
     private readonly services: GroupServices,
     { journal, stateHashEvery: every, snapshotPace: pace }: ApplyOptions,
   ) {
-    this.inForce = new MembersInForce(raft.log);
+    this.inForce = new MembersInForce(raft);
     this.members = this.inForce.current;
     this.entries = new LeaderEntries(raft, machine, services);
     this.questions = new ReadQuestions(raft, services.statistics, (...answer) => this.answerRead(...answer));

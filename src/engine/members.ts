@@ -1,4 +1,5 @@
 import type { RaftLog } from "../raft/log.ts";
+import type { Raft } from "../raft/raft.ts";
 import type { Configuration, NodeFacts, ReplicaId } from "../raft/types.ts";
 
 /** Who is to be talked to, and who counts. */
@@ -7,10 +8,15 @@ export interface Members {
   readonly configuration: Configuration;
   /** Of every configuration that may still be in force, so that a change that falls back finds its nodes connected. */
   readonly replicas: ReadonlyMap<ReplicaId, NodeFacts | undefined>;
-  /** By one of those configurations the only voter: what it acknowledges nobody else may have. 0: none is. */
-  readonly onlyVoter: ReplicaId;
+  /** What it acknowledges nobody else may have. 0: no voter is the only one. Undefined: what was known before still counts. */
+  readonly onlyVoter: ReplicaId | undefined;
   /** A replica below this that is none of `replicas` has left for good: that has committed. */
   readonly settledBelow: ReplicaId;
+}
+
+/** What is asked of a replica. */
+interface Followed extends Pick<Raft, "repairing"> {
+  readonly log: Pick<RaftLog, "configurations" | "commitIndex">;
 }
 
 /** Follows the configurations of a log as they come, commit and fall back (PROTOCOLS R5). */
@@ -19,23 +25,31 @@ export class MembersInForce {
   /** Of `members`: the configuration as of the commit index, and the newest. */
   private committed: Configuration | undefined;
 
-  constructor(private readonly log: RaftLog) {}
+  constructor(private readonly replica: Followed) {}
 
   /** The same object until something changes. */
   get current(): Members {
-    const { configurations, commitIndex } = this.log;
+    const { configurations, commitIndex } = this.replica.log;
     const { configuration } = configurations.current;
     const committed = configurations.at(commitIndex);
     if (this.members?.configuration === configuration && this.committed === committed) return this.members;
     const replicas = new Map<ReplicaId, NodeFacts | undefined>();
-    let onlyVoter: ReplicaId = 0;
-    for (const { configuration: each } of configurations.since(commitIndex)) {
-      addReplicas(replicas, each);
-      if (each.voters.length === 1) [onlyVoter = 0] = each.voters;
-    }
+    for (const { configuration: each } of configurations.since(commitIndex)) addReplicas(replicas, each);
     this.committed = committed;
-    this.members = { configuration, replicas, onlyVoter, settledBelow: committed.facts?.nextReplica ?? 0 };
+    const settledBelow = committed.facts?.nextReplica ?? 0;
+    this.members = { configuration, replicas, onlyVoter: this.onlyVoter(), settledBelow };
     return this.members;
+  }
+
+  /** From the entry on that leaves one voter, and until the one has committed that brings another. */
+  private onlyVoter(): ReplicaId | undefined {
+    const { log, repairing } = this.replica;
+    const { index, configuration } = log.configurations.current;
+    // ↯ It began alone, others joined, and its log began anew: it goes by its first configuration until it is refilled.
+    if (repairing) return undefined;
+    if (configuration.voters.length === 1) return configuration.voters[0];
+    // ↯ The second voter is in the log, and falls back. Or: how far the log is committed nobody knows yet after a start.
+    return index <= log.commitIndex ? 0 : undefined;
   }
 }
 

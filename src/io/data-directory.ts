@@ -37,7 +37,7 @@ export interface DataDirectory {
   readonly snapshotDirectory: string;
   /** Another node has met this one. */
   readonly hasMet: boolean;
-  /** When it ended last, no other node had what this one acknowledged. */
+  /** No other node may have what this one acknowledges. */
   readonly isAlone: boolean;
   /** This node's place in its cluster, durable on return. */
   settle(replica: ReplicaId, membership: Configuration): void;
@@ -96,8 +96,12 @@ function openLocked(path: string, options: DataDirectoryOptions): DataDirectory 
       logDirectory,
       votesDirectory,
       snapshotDirectory,
-      hasMet: peers.hasMet,
-      isAlone: peers.isAlone,
+      get hasMet() {
+        return peers.hasMet;
+      },
+      get isAlone() {
+        return peers.isAlone;
+      },
       get identity() {
         return identity;
       },

@@ -65,7 +65,7 @@ export class TcpPeerNetwork implements PeerNetwork {
   follow({ replicas, onlyVoter, settledBelow }: Members): void {
     const { replica: self, nodeId } = this.options.self();
     // In the turn in which the entry is appended: it commits, and counts for what is acknowledged, in a later one.
-    this.options.host.rememberAlone(onlyVoter === self);
+    if (onlyVoter !== undefined) this.options.host.rememberAlone(onlyVoter === self);
     // Not the highest that was ever said. ↯ A node that joins knows the members of today until its log tells it of those of
     // long ago: taken together, all who joined since have left, and it tells the cluster to stop.
     this.settledBelow = settledBelow;

@@ -102,8 +102,8 @@ class Node implements RunningNode {
   private stopping: Promise<void> | undefined;
   private knownLeader: string | undefined;
   private stoppedGroup: StoppedGroup | undefined;
-  /** Other nodes have what a damaged log has lost. */
-  private canRepair = false;
+  /** Whether other nodes have what a damaged log has lost, as of now. */
+  private canRepair = (): boolean => false;
   /** It cannot go on: there is nothing left to hand over. */
   private broken = false;
 
@@ -405,11 +405,11 @@ class Node implements RunningNode {
 
   private openLog(directory: DataDirectory, snapshots: SnapshotStore): Promise<SegmentedLog> {
     const { voters } = directory.identity.membership ?? this.first;
-    this.canRepair = !directory.isAlone && (directory.hasMet || voters.length > 1);
+    this.canRepair = () => !directory.isAlone && (directory.hasMet || voters.length > 1);
     return openNodeLog(directory, {
       nodeId: this.configuration.nodeId,
       snapshots,
-      canRepair: this.canRepair,
+      canRepair: this.canRepair(),
       log: this.parts.log,
       opened: (close) => this.opened.push(close),
       onSynced: (durationMs) => this.syncTimes.observe(durationMs),
@@ -469,7 +469,7 @@ class Node implements RunningNode {
     } catch (error) {
       this.turns.stop();
       this.started?.group.break();
-      this.fail(error instanceof Error ? explainDamage(error, this.canRepair) : new Error(String(error)));
+      this.fail(error instanceof Error ? explainDamage(error, this.canRepair()) : new Error(String(error)));
     }
   }
 

@@ -41,7 +41,7 @@ export async function openNodeLog(directory: DataDirectory, options: NodeLogOpti
 }
 
 function open(directory: DataDirectory, options: NodeLogOptions): Promise<SegmentedLog> {
-  const { logDirectory, votesDirectory, hasMet } = directory;
+  const { logDirectory, votesDirectory, hasMet, isAlone } = directory;
   const volume = new FileVolume(logDirectory, { onSynced: options.onSynced });
   options.opened(() => volume.close());
   const votes = new FileVolume(votesDirectory);
@@ -52,7 +52,8 @@ function open(directory: DataDirectory, options: NodeLogOptions): Promise<Segmen
     directory: logDirectory,
     copy: HardStateCopy.open(votes, (name) => `${votesDirectory}/${name}`),
     snapshots: options.snapshots,
-    ...(options.canRepair && { repair: { groups: [0], hasMet } }),
+    hadLog: hasMet || isAlone,
+    ...(options.canRepair && { repair: { groups: [0] } }),
   };
   openLog(volume, logOptions, (error, log) => {
     if (log === undefined) reject(error ?? new Error("The log cannot be opened."));

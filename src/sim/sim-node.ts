@@ -136,7 +136,7 @@ export class SimNode {
       segmentBytes: world.profile.segmentBytes,
       copy: HardStateCopy.open(hooked(this.votes)),
       snapshots: store,
-      repair: { groups: [0], hasMet: false },
+      repair: { groups: [0] },
     };
     const volume = this.timed(hooked(this.volume));
     openLog(volume, options, (error, log) => {

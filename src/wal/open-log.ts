@@ -29,6 +29,8 @@ export interface LogOptions {
   readonly copy?: HardStateCopy;
   /** What the logs have forgotten must be in one of them. Absent: there are none. */
   readonly snapshots?: Pick<SnapshotStore, "requireFor">;
+  /** There has been a log here: where nothing is, all of it was lost. Absent: where nothing is, it begins. */
+  readonly hadLog?: boolean;
   /** Absent: a log that is damaged is not opened. */
   readonly repair?: RepairOptions;
 }
@@ -127,15 +129,17 @@ class Opening {
 
   /** Its second copy tells of each change of a hard state which flush brought it. */
   private checkEnd({ first, flush, last, end }: Scan): void {
-    const { copy, repair } = this.options;
+    const { copy, hadLog, repair } = this.options;
     const shown = copy?.found?.flush ?? 0;
     if (shown > flush.sequence) {
       const name = last?.segment.name ?? segmentName(1);
       throw new LogCorruptError(this.pathOf(name), end, `flush ${shown} is missing, as ${HARD_STATE_FILE} shows`);
     }
-    if (first === undefined && copy?.found === undefined && repair?.hasMet === true) {
-      throw new AmnesiaError(`there is nothing in ${this.pathOf("")}`);
-    }
+    if (first !== undefined || copy?.found !== undefined || hadLog !== true) return;
+    const where = this.options.directory ?? "the log";
+    // ↯ All others have left, and log and votes are lost: it begins as on its first day, and those who left refill it.
+    if (repair === undefined) throw new LogDamageError(`There is nothing in ${where}`);
+    throw new AmnesiaError(`there is nothing in ${where}`);
   }
 
   /** The heads of all segments without a flush, and of the one with the last: what was read of them may not be durable. */

@@ -12,8 +12,6 @@ import type { Volume } from "./volume.ts";
 export interface RepairOptions {
   /** The groups of this node. */
   readonly groups: readonly GroupId[];
-  /** Others know this node: there has been a log. */
-  readonly hasMet: boolean;
 }
 
 /** What was done about a damaged log. */

@@ -196,6 +196,13 @@ describe("a node killed with -9 whose log then is damaged", () => {
       sentence: expect.stringMatching(/The log is damaged in .*: restore the data directory from a backup/),
     });
     expect(readFileSync(path).equals(before)).toBe(true);
+    // With nothing left at all it is no new cluster either.
+    const directory = cluster.node("node1").dataDirectory;
+    for (const name of ["wal", "votes"]) rmSync(join(directory, name), { recursive: true });
+    expect(await startThatEnds(cluster.command("node1"))).toMatchObject({
+      code: 78,
+      sentence: expect.stringMatching(/There is nothing in .*wal: restore the data directory from a backup/),
+    });
   }, 60_000);
 });
 

@@ -77,6 +77,7 @@ describe("openDataDirectory", () => {
     expect(first.isAlone).toBe(false);
     first.rememberIncarnation(2, 7);
     first.rememberAlone(true);
+    expect([first.isAlone, first.hasMet]).toEqual([true, true]);
     first.close();
     const second = openDataDirectory(path, IDENTITY);
     expect([second.isAlone, second.hasMet, second.knownIncarnation(2)]).toEqual([true, true, 7]);

@@ -5,7 +5,7 @@ import { MemoryVolume } from "../../../src/sim/memory-volume.ts";
 import { AmnesiaError, LogCorruptError } from "../../../src/wal/errors.ts";
 import { HARD_STATE_FILE, HARD_STATE_SLOT_BYTES, HardStateCopy } from "../../../src/wal/hard-state-copy.ts";
 import type { SegmentedLog } from "../../../src/wal/log.ts";
-import { openLog } from "../../../src/wal/open-log.ts";
+import { type LogOptions, openLog } from "../../../src/wal/open-log.ts";
 import { SEGMENT_HEAD_BYTES, segmentName } from "../../../src/wal/segment.ts";
 import {
   countingIdentity,
@@ -20,7 +20,7 @@ import {
   truncate,
 } from "../../support/wal.ts";
 
-const repair = { groups: [0], hasMet: false };
+const repair = { groups: [0] };
 const FIRST = segmentName(1);
 
 interface Disk {
@@ -163,10 +163,12 @@ describe("a log that is damaged (D7)", () => {
   });
 
   test("has lost everything when nothing is there, though others know the node", () => {
-    const first = (hasMet: boolean) => () =>
-      open(new MemoryVolume(), { copy: HardStateCopy.open(new MemoryVolume()), repair: { ...repair, hasMet } });
-    expect(first(false)).not.toThrow();
-    expect(first(true)).toThrow(AmnesiaError);
+    const start = (options: Partial<LogOptions>) => () =>
+      open(new MemoryVolume(), { copy: HardStateCopy.open(new MemoryVolume()), ...options });
+    expect(start({ repair, hadLog: false })).not.toThrow();
+    expect(start({ repair, hadLog: true })).toThrow(AmnesiaError);
+    // Nobody has what it had, and there is nobody who could replace it.
+    expect(start({ hadLog: true })).toThrow("There is nothing in the log: restore the data directory from a backup");
   });
 
   test("by a file that ends too early does not take that for a torn flush", () => {

@@ -26,6 +26,8 @@ export interface SimHooks {
   readonly comparesNothing?: boolean;
   /** A node that restarts finds an empty disk. */
   readonly wipes?: boolean;
+  /** A node that restarts does not know that others have met it. */
+  readonly forgetsMeeting?: boolean;
 }
 
 /** Where a machine runs. */

@@ -182,13 +182,18 @@ export class Nemesis {
     node.rot(this.random);
   }
 
-  /** Loses a disk for ever: one at a time, and where the others are a majority of those who count. */
+  /** Loses a disk for ever, or what it must not forget: one at a time, and where the others are a majority of those who count. */
   private replace(node: SimNode): void {
     const { voters } = this.world.checks.raft.members.committed;
     const isCalm = this.administrator.pending === 0 && this.nodes.every(({ isSound }) => isSound);
     // Before, nobody can leave (PROTOCOLS R7), and who is lost never says what its program knows.
     const isAble = this.nodes.some(({ process }) => (process?.locks.featureLevel ?? 0) >= MEMBERSHIP_LEVEL);
-    if (isCalm && isAble && voters.length > 2 && voters.includes(node.id)) this.administrator.replace(node);
+    if (!isCalm || !isAble || voters.length <= 2 || !voters.includes(node.id)) return;
+    // A node without its votes is of no more use than one without its disk: its next start finds that out.
+    if (node.hasMet && this.random.chance(0.5)) {
+      node.crash("power");
+      node.forget(this.random);
+    } else this.administrator.replace(node);
   }
 
   private pause(node: SimNode): void {

@@ -26,6 +26,8 @@ export interface Endpoint {
   readonly facts: NodeFacts;
   /** Another node says that this one was removed: it must not go on. */
   readonly removed: () => void;
+  /** Another node knows this one from now on. */
+  readonly met: () => void;
   /** False once the process is dead: it hears nothing any more. */
   readonly isAlive: () => boolean;
 }
@@ -190,6 +192,8 @@ export class SimNetwork {
     if (to === undefined || !this.shakeHands(link, from, to)) return;
     link.up = true;
     link.generation++;
+    // Durable before any frame passes (PROTOCOLS M1).
+    for (const each of [from, to]) each.met();
     this.tell(link, from, () => from.events.onConnected(link.to, to.facts));
   }
 

@@ -37,6 +37,21 @@ export function rot(
   return random.chance(0.6) ? flipBit(random, log, scan) : loseMore(random, log, scan);
 }
 
+/**
+ * Damages the log, and loses the votes. What is left of the log shows that something is missing, and has the node's last vote
+ * or shows that this is missing, too.
+ *
+ * @returns undefined when there is nothing that may be damaged
+ */
+export function rotBoth(random: Prng, log: MemoryVolume, votes: MemoryVolume): Rot | undefined {
+  const scan = scanOf(log);
+  if (scan?.last === undefined || !log.isDurable) return undefined;
+  const done = flipBit(random, log, scan);
+  if (done === undefined) return undefined;
+  for (const name of votes.list()) votes.lose(name);
+  return { file: done.file, how: `${done.how}, and the votes are lost` };
+}
+
 /** One bit of one of them, or of all: then the log begins anew, and without any. */
 function rotSnapshots(random: Prng, files: MemorySnapshotFiles): Rot | undefined {
   const names = files

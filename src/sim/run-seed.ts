@@ -38,6 +38,8 @@ export interface SimFigures {
   readonly snapshots: SimNode["snapshots"];
   /** Logs that were damaged and began anew. */
   readonly repairs: number;
+  /** Nodes that had lost their votes, were refused, and were replaced. */
+  readonly amnesiacs: number;
   /** Reads that came from elsewhere on a disk. */
   readonly misreads: number;
   /** Nodes that joined and left, and those whose disk was lost and that were replaced. */
@@ -125,6 +127,7 @@ function figures(simulation: Simulation): SimFigures {
     handovers: nemesis.handovers,
     snapshots: sumOf([...replicas.values()].map(({ snapshots }) => snapshots)),
     repairs: [...replicas.values()].reduce((sum, node) => sum + node.repairs, 0),
+    amnesiacs: [...replicas.values()].filter(({ amnesiac }) => amnesiac).length,
     misreads: [...replicas.values()].reduce((sum, node) => sum + node.misreads, 0),
     changes: simulation.administrator.counts,
     stateChecks: nodes.reduce((sum, { process }) => sum + (process?.host.stateChecks.checks ?? 0), 0),

@@ -14,22 +14,23 @@ import type { ReplicaId } from "../raft/types.ts";
 import type { Prng } from "../kernel/prng.ts";
 import { HardStateCopy } from "../wal/hard-state-copy.ts";
 import type { SegmentedLog } from "../wal/log.ts";
-import { LogCorruptError } from "../wal/errors.ts";
+import { AmnesiaError, LogCorruptError } from "../wal/errors.ts";
 import { SnapshotStore } from "../wal/snapshot-store.ts";
 import { openLog } from "../wal/open-log.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { Volume } from "../wal/volume.ts";
 import { judgeStop } from "./judge-stop.ts";
-import { MemoryVolume, NO_ROOM } from "./memory-volume.ts";
+import { type MemoryVolume, NO_ROOM } from "./memory-volume.ts";
 import { DurableSnapshots } from "./checks/snapshot-checks.ts";
-import { MemorySnapshotFiles } from "./memory-snapshot-files.ts";
 import { MemoryJournal } from "./memory-journal.ts";
 import { ObservedLog, ObservedMachine } from "./observed.ts";
 import type { NodeOrigin } from "./node-origin.ts";
-import { rot } from "./rot.ts";
+import type { Rot } from "./rot.ts";
 import type { SimEvent } from "./scheduler.ts";
 import { SimSnapshotMaker } from "./sim-snapshots.ts";
 import { SimClock } from "./sim-clock.ts";
+import { SimDisk } from "./sim-disk.ts";
+import { timedVolume } from "./timed-volume.ts";
 import { check, Violation } from "./violation.ts";
 import type { World } from "./world.ts";
 
@@ -50,6 +51,8 @@ export interface SimNodeEvents {
   /** In the turn that is over it began to lead, or committed something as a leader. */
   elected(node: SimNode): void;
   committed(node: SimNode): void;
+  /** It may have forgotten whom it voted for, and is to be replaced (PROTOCOLS D7). */
+  refused(node: SimNode): void;
 }
 
 export type CrashKind = "process" | "power";
@@ -65,11 +68,15 @@ export class SimNode {
   /** Rises with every crash: what an earlier process left behind finds out that it is over. */
   private life = 0;
   private alive = false;
-  private volume: MemoryVolume;
-  private snapshotFiles: MemorySnapshotFiles;
-  private votes: MemoryVolume;
+  private disk: SimDisk;
   /** Its files were damaged, and it has not started since. */
   private rotten = false;
+  /** Of its log and of its votes, so that it may be refused. */
+  private mayForget = false;
+  /** Another node has met it: durable from then on, as `peers.json` is. */
+  hasMet = false;
+  /** Its start was refused: it has lost its votes. */
+  amnesiac = false;
   repairs = 0;
   /** Since the beginning, by all processes. */
   readonly crashes = { process: 0, power: 0 };
@@ -97,9 +104,7 @@ export class SimNode {
     const { profile, random, scheduler } = world;
     this.name = origin.facts.nodeId;
     this.clock = new SimClock(scheduler, 1 + profile.clockSkew * (2 * random.next() - 1), random.int(1_000_000));
-    this.volume = this.newVolume();
-    this.snapshotFiles = this.newSnapshotFiles();
-    this.votes = this.newVolume();
+    this.disk = this.newDisk();
     // Who comes later may have the newer program, where the run has those.
     if (scheduler.nowMs > 0 && random.chance(0.6)) this.upgrade();
   }
@@ -119,9 +124,8 @@ export class SimNode {
     if (this.alive || this.gone) return;
     const { world } = this;
     if (world.hooks.wipes === true && this.life > 0) {
-      this.volume = this.newVolume();
-      this.snapshotFiles = this.newSnapshotFiles();
-      this.votes = this.newVolume();
+      this.disk = this.newDisk();
+      this.hasMet = false;
     }
     if (this.life > 0) this.upgrade();
     this.alive = true;
@@ -130,18 +134,21 @@ export class SimNode {
     const life = ++this.life;
     world.trace.add(world.scheduler.nowMs, this.id, "starts");
     const hooked = (volume: MemoryVolume): Volume => world.hooks.volume?.(volume) ?? volume;
-    const store = new SnapshotStore(this.snapshotFiles);
+    const store = new SnapshotStore(this.disk.snapshots);
     const options = {
       identity: () => world.identity(),
       segmentBytes: world.profile.segmentBytes,
-      copy: HardStateCopy.open(hooked(this.votes)),
+      copy: HardStateCopy.open(hooked(this.disk.votes)),
       snapshots: store,
+      hadLog: this.hasMet && world.hooks.forgetsMeeting !== true,
       repair: { groups: [0] },
     };
-    const volume = this.timed(hooked(this.volume));
+    const syncTimes = (this.syncTimes = new SyncTimes());
+    const volume = timedVolume(hooked(this.disk.log), syncTimes, () => world.scheduler.nowMs);
     openLog(volume, options, (error, log) => {
       if (life !== this.life) return;
       if (log !== undefined) this.opened(log, store, volume, life);
+      else if (error instanceof AmnesiaError && this.mayForget) this.refused(error);
       else if (error?.message === DISK_ERROR || error === NO_ROOM) this.later(0, () => this.crash("process"));
       else throw new Violation("D4 a log opens after a crash", error?.message ?? "no log");
     });
@@ -149,10 +156,25 @@ export class SimNode {
 
   /** While it is down. */
   rot(random: Prng): void {
-    const done = rot(random, this.volume, this.votes, this.snapshotFiles);
+    this.rotted(this.disk.rot(random));
+  }
+
+  /** While it is down: its log and its votes, so that nothing may say whom it voted for. */
+  forget(random: Prng): void {
+    this.rotted(this.disk.forget(random));
+    this.mayForget = this.rotten;
+  }
+
+  private rotted(done: Rot | undefined): void {
     if (done === undefined) return;
     this.rotten = true;
     this.world.trace.add(this.world.scheduler.nowMs, this.id, "rots", done);
+  }
+
+  private refused({ damage }: AmnesiaError): void {
+    this.amnesiac = true;
+    this.world.trace.add(this.world.scheduler.nowMs, this.id, "is refused", damage);
+    this.later(0, () => this.events.refused(this));
   }
 
   crash(kind: CrashKind): void {
@@ -171,13 +193,7 @@ export class SimNode {
     this.diskFails = false;
     network.detach(this.id);
     checks.lease.stopped(this.id);
-    const next = (): number => random.next();
-    for (const volume of [this.volume, this.votes]) {
-      if (kind === "power") volume.crashPower(next);
-      else volume.crashProcess(next);
-    }
-    if (kind === "power") this.snapshotFiles.crashPower(next);
-    else this.snapshotFiles.crashProcess();
+    this.disk.crash(kind, () => random.next());
     this.events.crashed(this);
   }
 
@@ -217,10 +233,7 @@ export class SimNode {
     // An error that the disk has not made yet; who was to meet it is gone, so that none is in the middle of one.
     if (this.diskFails) this.crash("process");
     this.diskFails = false;
-    this.volume.failNextSync(undefined);
-    this.volume.strayReads.disarm();
-    this.snapshotFiles.strayReads.disarm();
-    this.snapshotFiles.failNextSync(undefined);
+    this.disk.mend();
     this.start();
   }
 
@@ -230,26 +243,21 @@ export class SimNode {
 
   /** What new files may take on this disk, in bytes. */
   setRoom(bytes: number): void {
-    this.volume.roomBytes = bytes;
-    this.snapshotFiles.roomBytes = bytes;
+    this.disk.setRoom(bytes);
   }
 
   misdirectRead(): void {
-    if (this.process === undefined) return;
-    this.volume.strayReads.arm();
-    this.snapshotFiles.strayReads.arm();
+    if (this.process !== undefined) this.disk.misdirectRead();
   }
 
   /** Reads that came from elsewhere on the disk. */
   get misreads(): number {
-    return this.volume.strayReads.count + this.snapshotFiles.strayReads.count;
+    return this.disk.misreads;
   }
 
   failDisk(): void {
     this.diskFails = true;
-    // Snapshots are synced seldom, votes less often than entries.
-    const file = this.world.random.pick([this.volume, this.volume, this.votes, this.snapshotFiles]);
-    file.failNextSync(new Error(DISK_ERROR));
+    this.disk.failNextSync(this.world.random, new Error(DISK_ERROR));
   }
 
   /** Runs later in this process; never, if it dies before. */
@@ -279,9 +287,10 @@ export class SimNode {
       check(this.rotten, "D7 only damage is repaired", () => `${this.name}: ${repair.damage}`);
       this.repairs++;
     }
-    const durable = new DurableSnapshots(this.name, this.snapshotFiles);
+    const durable = new DurableSnapshots(this.name, this.disk.snapshots);
     world.checks.raft.started(id, log.recovered.get(0), durable, this.rotten);
     this.rotten = false;
+    this.mayForget = false;
     this.run(log, store, volume, durable, life);
   }
 
@@ -333,6 +342,7 @@ export class SimNode {
     world.network.attach(id, {
       ...{ events: this.heardBy(engine), facts: this.origin.facts, isAlive: () => life === this.life },
       removed: () => this.removed(),
+      met: () => (this.hasMet = true),
     });
     this.tick();
   }
@@ -401,26 +411,6 @@ export class SimNode {
     if (after !== before) world.trace.add(world.scheduler.nowMs, id, after);
   }
 
-  /** As the edge of a real node measures how long its syncs take. */
-  private timed(volume: Volume): Volume {
-    const syncTimes = (this.syncTimes = new SyncTimes());
-    return {
-      list: () => volume.list(),
-      size: (name) => volume.size(name),
-      read: (name, offset, length) => volume.read(name, offset, length),
-      write: (name, offset, bytes) => volume.write(name, offset, bytes),
-      sync: (name, done) => {
-        const startMs = this.world.scheduler.nowMs;
-        volume.sync(name, (error) => {
-          if (error === undefined) syncTimes.observe(this.world.scheduler.nowMs - startMs);
-          done(error);
-        });
-      },
-      create: (name, size, done) => volume.create(name, size, done),
-      remove: (name, done) => volume.remove(name, done),
-    };
-  }
-
   private openJournal(): ApplyJournal {
     const { journal, world } = this;
     journal.open(world.upgraded ? "2" : "1");
@@ -452,7 +442,7 @@ export class SimNode {
   private newMaker(volume: Volume): SimSnapshotMaker {
     const { checks, random } = this.world;
     return new SimSnapshotMaker({
-      ...{ files: this.snapshotFiles, volume, random },
+      ...{ files: this.disk.snapshots, volume, random },
       machine: () => this.newMachine(),
       later: (delayMs, work) => this.later(delayMs, work),
       made: (locks) => checks.applied.restored(this.id, locks),
@@ -465,20 +455,9 @@ export class SimNode {
     trace.add(scheduler.nowMs, this.id, `snapshot ${news.type}`, news);
   }
 
-  private newSnapshotFiles(): MemorySnapshotFiles {
-    const files: MemorySnapshotFiles = new MemorySnapshotFiles({
-      delayed: this.world.profile.diskDelayed,
-      onPending: () => this.diskIsBusy(() => files.pump()),
-    });
-    return files;
-  }
-
-  private newVolume(): MemoryVolume {
-    const volume: MemoryVolume = new MemoryVolume({
-      delayed: this.world.profile.diskDelayed,
-      onPending: () => this.diskIsBusy(() => volume.pump()),
-    });
-    return volume;
+  private newDisk(): SimDisk {
+    const { diskDelayed: delayed } = this.world.profile;
+    return new SimDisk({ delayed, onPending: (pump) => this.diskIsBusy(pump) });
   }
 
   private diskIsBusy(pump: () => void): void {

@@ -104,6 +104,7 @@ export class Simulation implements World {
       crashed: () => this.died(node),
       elected: () => this.nemesis.duel.elected(node),
       committed: () => this.nemesis.duel.committed(node),
+      refused: () => this.administrator.replace(node),
     });
     this.replicas.set(replica, node);
     this.nodes.push(node);

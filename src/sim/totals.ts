@@ -10,7 +10,7 @@ export class Totals {
   add({ figures, states }: SimResult): void {
     this.runs++;
     this.events += figures.events;
-    const { elections, crashes, snapshots, repairs, misreads, configurationChanges, changes } = figures;
+    const { elections, crashes, snapshots, repairs, amnesiacs, misreads, configurationChanges, changes } = figures;
     this.count("elections", elections);
     this.count("crashes of processes", crashes.process);
     this.count("power cuts", crashes.power);
@@ -21,6 +21,7 @@ export class Totals {
     this.count("leaves", changes.leaves);
     this.count("lost disks", changes.replacements);
     this.count("repairs", repairs);
+    this.count("lost votes", amnesiacs);
     this.count("misdirected reads", misreads);
     for (const state of states) this.states.add(state);
   }

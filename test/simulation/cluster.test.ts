@@ -69,6 +69,7 @@ describe("a simulated cluster", () => {
     let snapshots = 0;
     let installs = 0;
     const changes = { joins: 0, leaves: 0, replacements: 0 };
+    let amnesiacs = 0;
     let undecided = 0;
     for (let seed = 1; seed <= 100; seed++) {
       const { figures } = run({ seed });
@@ -81,6 +82,7 @@ describe("a simulated cluster", () => {
       changes.joins += figures.changes.joins;
       changes.leaves += figures.changes.leaves;
       changes.replacements += figures.changes.replacements;
+      amnesiacs += figures.amnesiacs;
       undecided += figures.undecided;
       for (const end of figures.ends.keys()) ends.add(end);
     }
@@ -92,6 +94,7 @@ describe("a simulated cluster", () => {
     expect(installs).toBeGreaterThan(30);
     expect(Math.min(changes.joins, changes.leaves)).toBeGreaterThan(15);
     expect(changes.replacements).toBeGreaterThan(2);
+    expect(amnesiacs).toBeGreaterThan(0);
     // What is not judged is not checked.
     expect(undecided).toBe(0);
     for (const end of [

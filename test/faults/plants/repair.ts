@@ -48,6 +48,12 @@ export const repairPlants: Plants = {
       return reply;
     }),
   },
+  "forgets-that-it-voted": {
+    rules: ["D7", "M1"],
+    breaks: "a node that has lost its log and its votes begins anew under its old identity, although others know it",
+    check: "D7 a damaged log forgets no vote",
+    forgetsMeeting: true,
+  },
   "hasty-repair": {
     rules: ["D7"],
     breaks: "a replica takes itself for repaired before it has again what it lost",

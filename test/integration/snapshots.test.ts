@@ -62,17 +62,16 @@ function sizeOf(cluster: ProcessCluster, id: string, folder: string): number {
   return readdirSync(path).reduce((sum, name) => sum + statSync(join(path, name)).size, 0);
 }
 
-/** Flips a bit in the middle of it. */
-function damageNewest(cluster: ProcessCluster, id: string): void {
-  const name = filesOf(cluster, id, "snapshots")
-    .filter((each) => each.endsWith(".snapshot"))
-    .toSorted()
-    .at(-1);
-  const path = join(cluster.node(id).dataDirectory, "snapshots", name ?? "");
-  const bytes = readFileSync(path);
-  const at = bytes.length - 20;
-  bytes[at] = (bytes[at] ?? 0) ^ 4;
-  writeFileSync(path, bytes);
+/** Flips a bit of each of the newest. */
+function damageNewest(cluster: ProcessCluster, id: string, count: number): void {
+  const names = filesOf(cluster, id, "snapshots").filter((each) => each.endsWith(".snapshot"));
+  for (const name of names.toSorted().slice(-count)) {
+    const path = join(cluster.node(id).dataDirectory, "snapshots", name);
+    const bytes = readFileSync(path);
+    const at = bytes.length - 20;
+    bytes[at] = (bytes[at] ?? 0) ^ 4;
+    writeFileSync(path, bytes);
+  }
 }
 
 describe("snapshots of a cluster under load", () => {
@@ -104,8 +103,9 @@ describe("snapshots of a cluster under load", () => {
 
     for (const id of cluster.ids) await cluster.kill(id);
     // One has another snapshot to fall back on, the other has not, and gets all from its peers again (PROTOCOLS D7, D8).
-    damageNewest(cluster, other);
-    damageNewest(cluster, late);
+    damageNewest(cluster, other, 1);
+    // On a slow machine it has made one of its own since.
+    damageNewest(cluster, late, 3);
     for (const id of cluster.ids) cluster.startNode(id);
     for (const id of cluster.ids) await cluster.ready(id);
     expect(await figure(cluster, other, "mufakat_snapshots_damaged")).toBe(1);

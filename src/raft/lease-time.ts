@@ -38,6 +38,11 @@ export class LeaseTime {
     return Math.floor(this.valueMs);
   }
 
+  /** The term of the leader whose time it is. */
+  get of(): number {
+    return this.term;
+  }
+
   get running(): boolean {
     return this.countedToMs !== undefined;
   }

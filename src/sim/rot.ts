@@ -31,8 +31,9 @@ export function rot(
   if (scan?.last === undefined || copy === undefined) return undefined;
   // After a crash in the middle of a write one of its slots may be torn.
   const rotsVotes = !copy.isNewest || random.chance(0.2);
-  // ↯ What stays whole stands in the page cache alone, and the power fails before the next start has made it durable.
-  if (!(rotsVotes ? log : votes).isDurable) return undefined;
+  // ↯ What shows the damage, or stays whole, stands in the page cache alone, and the power fails before the next start has
+  // made it durable: then the log ends at the damage, as a torn one does.
+  if (!log.isDurable || !(rotsVotes || votes.isDurable)) return undefined;
   if (rotsVotes) return rotVotes(random, votes);
   return random.chance(0.6) ? flipBit(random, log, scan) : loseMore(random, log, scan);
 }

@@ -79,7 +79,7 @@ export class Simulation implements World {
     const appended = new AppendedEntries(() => this.scheduler.nowMs);
     const applied = new AppliedLog(this.judge, (entry) => appended.atMs(entry), hooks.comparesNothing !== true);
     this.checks = {
-      raft: new RaftChecks(first, maxUncommittedBytes, appended, 2 * heartbeatIntervalMs),
+      raft: new RaftChecks(first, maxUncommittedBytes, appended),
       appended,
       candidacies: new Candidacies((node) => this.votersOf(node)),
       lonely: new LonelyLeaders(this.profile.electionTimeoutMs, this.profile.tickMs),

@@ -63,4 +63,9 @@ export const recordedSeeds: readonly RecordedSeed[] = [
   },
   { seed: 2003046, found: "checks: others may count when a request for votes leaves than when it was decided on" },
   { seed: 211248, found: "checks: two processes of a node asked under the same number" },
+  {
+    seed: 4002171,
+    found: "checks: a bit of the log flipped whose next flush, which would have shown it, was not durable",
+  },
+  { seed: 3004073, found: "checks: a leader told nobody of several rounds that were confirmed in its last turn" },
 ];

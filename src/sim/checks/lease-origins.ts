@@ -6,23 +6,16 @@ import { check } from "../violation.ts";
  * other leaders said, whose entries did not come, is void.
  */
 export class LeaseOrigins {
-  /** By term: the largest that its leader said. */
-  private readonly saidMs = new Map<number, number>();
+  /** By term: the largest that its leader came to, whether it told anybody or not. */
+  private readonly reachedMs = new Map<number, number>();
 
-  /** @param maxStepMs the most that lease time gains in a turn */
-  constructor(private readonly maxStepMs: number) {}
-
-  said(term: number, leaseTimeMs: number): void {
-    if (leaseTimeMs > (this.saidMs.get(term) ?? -1)) this.saidMs.set(term, leaseTimeMs);
+  reached(term: number, leaseTimeMs: number): void {
+    if (leaseTimeMs > (this.reachedMs.get(term) ?? -1)) this.reachedMs.set(term, leaseTimeMs);
   }
 
-  /**
-   * @param before the entry in front of it
-   * @param isOwn of the same leader: what it came to in its last turn it had said to nobody
-   */
-  opened(noop: Entry, before: Entry, isOwn: boolean): void {
-    const saidMs = this.saidMs.get(before.term) ?? 0;
-    const mostMs = Math.max(before.leaseTimeMs, isOwn ? saidMs + this.maxStepMs : saidMs);
+  /** @param before the entry in front of it */
+  opened(noop: Entry, before: Entry): void {
+    const mostMs = Math.max(before.leaseTimeMs, this.reachedMs.get(before.term) ?? 0);
     check(noop.leaseTimeMs <= mostMs, "T1 a new leader resumes where its log left off", () => {
       return `term ${noop.term} begins at ${noop.leaseTimeMs} ms, the leader of entry ${before.term}/${before.index} came to ${mostMs} ms`;
     });

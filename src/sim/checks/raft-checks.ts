@@ -40,7 +40,7 @@ export class RaftChecks {
   private readonly flushes: (readonly LogRecord[])[] = [];
   elections = 0;
 
-  private readonly origins: LeaseOrigins;
+  private readonly origins = new LeaseOrigins();
   private readonly told = new ToldEntries();
 
   readonly members: MembershipChecks;
@@ -50,9 +50,7 @@ export class RaftChecks {
     first: Configuration,
     private readonly maxUncommittedBytes: number,
     private readonly appended: AppendedEntries,
-    maxStepMs: number,
   ) {
-    this.origins = new LeaseOrigins(maxStepMs);
     this.members = new MembershipChecks(first);
     this.standing = new StandingConfigurations(first);
   }
@@ -122,12 +120,12 @@ export class RaftChecks {
       case "append":
         this.told.append(message);
         this.leads(from, term);
-        this.origins.said(term, message.leaseTimeMs);
+        this.origins.reached(term, message.leaseTimeMs);
         break;
       case "heartbeat":
       case "snapshotChunk":
         this.leads(from, term);
-        if (message.type === "heartbeat") this.origins.said(term, message.leaseTimeMs);
+        if (message.type === "heartbeat") this.origins.reached(term, message.leaseTimeMs);
         break;
       case "appendReply":
         if (message.success) this.acknowledges(from, message.index, message.repairing === true);
@@ -158,10 +156,11 @@ export class RaftChecks {
   /** A node's turn is over. */
   observe(node: ReplicaId, raft: Raft): void {
     this.members.observe(node, raft);
-    const { log } = raft;
+    const { log, leaseTime } = raft;
+    // Also what it came to in the turn in which it was deposed, of which it told nobody.
+    if (this.leaders.get(leaseTime.of) === node) this.origins.reached(leaseTime.of, leaseTime.nowMs);
     if (raft.role === "leader") {
       this.leads(node, raft.term);
-      this.origins.said(raft.term, raft.leaseTime.nowMs);
       if (!this.judged.has(raft.term)) this.checkElected(node, raft);
       this.checkBound(node, raft);
     }
@@ -232,7 +231,7 @@ export class RaftChecks {
     while (first > 1 && log.term(first - 1) === term) first--;
     const [before, noop] = first > 1 ? [entryAt(log, first - 1), entryAt(log, first)] : [];
     if (noop?.kind !== "noop" || before === undefined) return;
-    this.origins.opened(noop, before, this.leaders.get(before.term) === node);
+    this.origins.opened(noop, before);
   }
 
   /** What this term has brought and is not committed stays in memory. */

@@ -147,11 +147,9 @@ export function cutShort(path: string): string {
 function refuseForeign(path: string): void {
   const names = readdirSync(path);
   if (names.includes("VERSION")) return;
-  if (names.includes(UNFINISHED_MARK)) throw new StartError(cutShort(path));
-  const foreign = names.find((name) => {
-    const finished = name.endsWith(UNFINISHED) ? name.slice(0, -UNFINISHED.length) : name;
-    return !OURS.has(finished) && !name.startsWith(".") && name !== "lost+found";
-  });
+  const finished = (name: string): string => (name.endsWith(UNFINISHED) ? name.slice(0, -UNFINISHED.length) : name);
+  if (names.some((name) => finished(name) === UNFINISHED_MARK)) throw new StartError(cutShort(path));
+  const foreign = names.find((name) => !OURS.has(finished(name)) && !name.startsWith(".") && name !== "lost+found");
   if (foreign === undefined) return;
   throw new StartError(
     `The directory ${path} is not a data directory and not empty (it has ${foreign}): choose another --data.`,

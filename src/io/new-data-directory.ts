@@ -12,8 +12,8 @@ import {
 import { type DirectoryLock, lockDirectory } from "./directory-lock.ts";
 import { readFileIfThere, syncDirectory, UNFINISHED, writeFileDurably } from "./durable-file.ts";
 
-/** What a lock leaves in a directory that nothing else was written to. */
-const LOCK_FILES = new Set(["lock", "lock-journal", "pid"]);
+/** What is there of one whose making was cut short before its mark was. */
+const BEFORE_MARK = new Set(["lock", "lock-journal", "pid", UNFINISHED_MARK + UNFINISHED]);
 
 /**
  * A data directory that is made from a state instead of by a node's first start. A mark stands in it until all is there, and
@@ -115,7 +115,7 @@ export function requireFree(path: string): void {
     throw refuseDirectory(path, error);
   }
   if (!names.includes("VERSION") && names.includes(UNFINISHED_MARK)) return;
-  const found = names.find((name) => !name.startsWith(".") && name !== "lost+found" && !LOCK_FILES.has(name));
+  const found = names.find((name) => !name.startsWith(".") && name !== "lost+found" && !BEFORE_MARK.has(name));
   if (found === undefined) return;
   const owner = names.includes("VERSION") ? ownerOf(path) : `is not empty (it has ${found})`;
   throw new StartError(

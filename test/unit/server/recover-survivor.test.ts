@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lockDirectory } from "../../../src/io/directory-lock.ts";
@@ -93,6 +93,15 @@ describe("a recovery that was cut short", () => {
     await writeNodeData({ path, records: [hardState(0, 6, 1), entries(0, ...log)] });
     await writeNodeData({ path: `${path}.recovered`, records: [] });
     renameSync(join(`${path}.recovered`, "VERSION"), join(`${path}.recovered`, "unfinished"));
+    const { generation } = await recoverSurvivor(path, silent, 0);
+    expect(generation).toBe(1);
+    expect(readdirSync(folder).sort()).toEqual(["node2", "node2.before-recovery"]);
+  });
+
+  test("before the mark of the new directory was whole, is begun anew", async () => {
+    await writeNodeData({ path, records: [hardState(0, 6, 1), entries(0, ...log)] });
+    mkdirSync(`${path}.recovered`);
+    writeFileSync(join(`${path}.recovered`, "unfinished.tmp"), "");
     const { generation } = await recoverSurvivor(path, silent, 0);
     expect(generation).toBe(1);
     expect(readdirSync(folder).sort()).toEqual(["node2", "node2.before-recovery"]);

@@ -205,12 +205,18 @@ describe("a restoration is refused, and changes nothing", () => {
     await restored(file, path);
   });
 
-  test("and none that was cut short is started: it is begun anew", async () => {
+  test.each([
+    ["and none that was cut short is started: it is begun anew", "unfinished", "mufakat data 1\n"],
+    ["nor one that was cut short before its mark was whole", "unfinished.tmp", ""],
+  ])("%s", async (_, mark, content) => {
     const file = backupFile([contentOf(machineWithLocks())], place);
     const path = join(folder, "half");
-    mkdirSync(join(path, "snapshots"), { recursive: true });
-    writeFileSync(join(path, "snapshots", "0-0000000000000006-4-1.snapshot"), "half");
-    writeFileSync(join(path, "unfinished"), "mufakat data 1\n");
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, mark), content);
+    if (mark === "unfinished") {
+      mkdirSync(join(path, "snapshots"));
+      writeFileSync(join(path, "snapshots", "0-0000000000000006-4-1.snapshot"), "half");
+    }
     const options = { nodeId: "node1", clusterName: "orders", clusterId: "any", identity: () => 1 };
     expect(() =>
       openDataDirectory(path, { ...options, fresh: () => ({ ...options, replica: 1, membership: threeNodes }) }),

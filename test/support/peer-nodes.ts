@@ -1,3 +1,4 @@
+import { afterEach } from "bun:test";
 import type { PeerEvents } from "../../src/engine/ports.ts";
 import { FrameDecoder, type FrameType, frameTypes, writeFrame } from "../../src/io/peer-frames.ts";
 import { encodeGreeting, type Greeting, type RefusalCode } from "../../src/io/peer-handshake.ts";
@@ -222,4 +223,29 @@ export function greetingOf(changes: Partial<Greeting> = {}): Greeting {
 export function frameOf(type: FrameType, body: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(body.length + 64);
   return bytes.slice(0, writeFrame(bytes, type, body));
+}
+
+export async function connected(a: TestNode, b: TestNode): Promise<void> {
+  await eventually("both are connected", () => {
+    return a.network.isConnected(b.replica) && b.network.isConnected(a.replica);
+  });
+}
+
+/** For a test file: what its tests start is stopped after each of them. */
+export function nodesOfThisFile() {
+  const stops: (() => void)[] = [];
+  afterEach(() => {
+    for (const stop of stops.splice(0)) stop();
+  });
+  const stopLater = (...nodes: TestNode[]): void => {
+    for (const node of nodes) stops.push(() => node.network.stop());
+  };
+  const startedPair = (first: TestNodeOptions = {}, second: TestNodeOptions = {}): [TestNode, TestNode] => {
+    const [a, b] = pairOfNodes(first, second);
+    stopLater(a, b);
+    a.start();
+    b.start();
+    return [a, b];
+  };
+  return { stops, stopLater, startedPair };
 }

@@ -1,29 +1,14 @@
-import { afterEach, describe, expect, test } from "bun:test";
-import { eventually, pairOfNodes, TestNode, type TestNodeOptions } from "../../support/peer-nodes.ts";
+import { describe, expect, test } from "bun:test";
+import {
+  connected,
+  eventually,
+  nodesOfThisFile,
+  pairOfNodes,
+  TestNode,
+  type TestNodeOptions,
+} from "../../support/peer-nodes.ts";
 
-const stops: (() => void)[] = [];
-
-afterEach(() => {
-  for (const stop of stops.splice(0)) stop();
-});
-
-function stopLater(...nodes: TestNode[]): void {
-  for (const node of nodes) stops.push(() => node.network.stop());
-}
-
-function startedPair(first: TestNodeOptions = {}, second: TestNodeOptions = {}): [TestNode, TestNode] {
-  const [a, b] = pairOfNodes(first, second);
-  stopLater(a, b);
-  a.start();
-  b.start();
-  return [a, b];
-}
-
-async function connected(a: TestNode, b: TestNode): Promise<void> {
-  await eventually("both are connected", () => {
-    return a.network.isConnected(b.replica) && b.network.isConnected(a.replica);
-  });
-}
+const { stopLater, startedPair } = nodesOfThisFile();
 
 /** As a log says it that has written down whose replica 2 is. @param settledBelow 2: that may yet fall back */
 function followAsWritten(

@@ -1,33 +1,19 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { frameTypes } from "../../../src/io/peer-frames.ts";
 import { decodeRefusal, PEER_PROTOCOL_VERSION } from "../../../src/io/peer-handshake.ts";
 import { StartError } from "../../../src/kernel/start-error.ts";
 import {
+  connected,
   eventually,
   frameOf,
+  nodesOfThisFile,
   pairOfNodes,
   ScriptedPeer,
   TestNode,
   type TestNodeOptions,
 } from "../../support/peer-nodes.ts";
 
-const stops: (() => void)[] = [];
-
-afterEach(() => {
-  for (const stop of stops.splice(0)) stop();
-});
-
-function stopLater(...nodes: TestNode[]): void {
-  for (const node of nodes) stops.push(() => node.network.stop());
-}
-
-function startedPair(first: TestNodeOptions = {}, second: TestNodeOptions = {}): [TestNode, TestNode] {
-  const [a, b] = pairOfNodes(first, second);
-  stopLater(a, b);
-  a.start();
-  b.start();
-  return [a, b];
-}
+const { stops, stopLater, startedPair } = nodesOfThisFile();
 
 /** node1, listening and started, whose only peer node2 is played by the test. */
 function loneNode(options: TestNodeOptions = {}): TestNode {
@@ -54,12 +40,6 @@ function scripted(reply: (peer: ScriptedPeer) => void, options: TestNodeOptions 
 function refusalIn(peer: ScriptedPeer) {
   const frame = peer.received.find(({ type }) => type === frameTypes.refusal);
   return frame === undefined ? undefined : decodeRefusal(frame.body);
-}
-
-async function connected(a: TestNode, b: TestNode): Promise<void> {
-  await eventually("both are connected", () => {
-    return a.network.isConnected(b.replica) && b.network.isConnected(a.replica);
-  });
 }
 
 describe("two nodes", () => {

@@ -15,16 +15,18 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   raft: ["kernel"],
   wal: ["kernel", "raft"],
   locks: ["kernel"],
-  engine: ["kernel", "raft", "wal", "locks"],
+  queue: ["kernel"],
+  ring: ["kernel"],
+  engine: ["kernel", "raft", "wal", "locks", "queue", "ring"],
   api: ["kernel"],
-  io: ["kernel", "raft", "wal", "engine"],
-  server: ["kernel", "raft", "wal", "locks", "engine", "api", "io"],
-  sim: ["kernel", "raft", "wal", "locks", "engine"],
+  io: ["kernel", "raft", "wal", "queue", "engine"],
+  server: ["kernel", "raft", "wal", "locks", "queue", "ring", "engine", "api", "io"],
+  sim: ["kernel", "raft", "wal", "locks", "queue", "ring", "engine"],
   cli: ["kernel", "api", "server", "sim"],
   routes: ["kernel", "api", "server"],
   main: ["cli", "server", "routes"],
 };
-const pureFolders = ["kernel", "raft", "wal", "locks"];
+const pureFolders = ["kernel", "raft", "wal", "locks", "queue", "ring"];
 
 /** `src/raft/log.ts` → `raft`; `src/main.ts` → `main`; `routes/app.ts` → `routes`. */
 function partOf(path: string): string {

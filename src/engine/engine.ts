@@ -1,6 +1,7 @@
 import { ByteWriter } from "../kernel/bytes.ts";
 import { FEATURE_LEVEL } from "../kernel/feature-level.ts";
 import { limits } from "../kernel/limits.ts";
+import { NO_EFFECTS } from "../raft/outbox.ts";
 import type { FlushMark } from "../raft/raft.ts";
 import type { GroupId, Message, NodeFacts, ReplicaId } from "../raft/types.ts";
 import type { LogRecord, WriteAheadLog } from "../wal/records.ts";
@@ -280,6 +281,8 @@ export class Engine implements PeerEvents, GroupServices {
     for (const group of this.groups.values()) {
       const effects = group.raft.takeEffects(nowMs);
       if (group.raft.hasMoreToSend) this.ports.scheduler.requestTurn();
+      // Nor has it written anything that the mark of an earlier flush does not cover.
+      if (effects === NO_EFFECTS) continue;
       for (const message of effects.immediate) this.send(message.to, { type: "raft", message });
       for (const read of effects.readsReady) group.readReady(read.id, read.index);
       for (const id of effects.readsFailed) group.readFailed(id);

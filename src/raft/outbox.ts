@@ -53,6 +53,20 @@ export interface Effects {
 
 /** Nearly always there are no chunks, and nothing is allocated for them. */
 const NONE: readonly never[] = [];
+/** Nothing is to be done: always this one, so that a group at rest costs no allocation. */
+export const NO_EFFECTS: Effects = {
+  hardState: undefined,
+  logStart: undefined,
+  truncateFrom: undefined,
+  entries: NONE,
+  immediate: NONE,
+  deferred: NONE,
+  readsReady: NONE,
+  readsFailed: NONE,
+  chunksToSend: NONE,
+  chunksToStore: NONE,
+  install: undefined,
+};
 
 export class Outbox {
   private hardState: HardState | undefined;
@@ -154,6 +168,7 @@ export class Outbox {
   }
 
   take(): Effects {
+    if (this.isEmpty) return NO_EFFECTS;
     const effects: Effects = {
       hardState: this.hardState,
       logStart: this.logStart,
@@ -180,5 +195,21 @@ export class Outbox {
     if (this.chunksToStore.length > 0) this.chunksToStore = [];
     this.toInstall = undefined;
     return effects;
+  }
+
+  private get isEmpty(): boolean {
+    return (
+      this.hardState === undefined &&
+      this.logStart === undefined &&
+      this.truncateFrom === undefined &&
+      this.toInstall === undefined &&
+      this.entries.length === 0 &&
+      this.immediate.length === 0 &&
+      this.deferred.length === 0 &&
+      this.readsReady.length === 0 &&
+      this.readsFailed.length === 0 &&
+      this.chunksToSend.length === 0 &&
+      this.chunksToStore.length === 0
+    );
   }
 }

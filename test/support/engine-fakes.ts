@@ -39,16 +39,16 @@ export class FakeLog implements WriteAheadLog {
   /** The next flush fails. */
   broken = false;
   readonly flushed: (readonly LogRecord[])[] = [];
-  /** By index. */
-  private readonly entries: Entry[] = [];
+  /** Of each group, by index. */
+  private readonly entries = new Map<number, Entry[]>();
   /** Excerpts that are not released. */
   pins = 0;
   private underWay: (() => void) | undefined;
 
   constructor(private readonly trace: Trace) {}
 
-  read(_group: number, from: number, to: number): Entry[] {
-    return this.entries.slice(from, to + 1);
+  read(group: number, from: number, to: number): Entry[] {
+    return this.entriesOf(group).slice(from, to + 1);
   }
 
   settle(): void {}
@@ -64,7 +64,9 @@ export class FakeLog implements WriteAheadLog {
         return;
       }
       for (const record of records) {
-        if (record.type === "entries") for (const entry of record.entries) this.entries[entry.index] = entry;
+        if (record.type !== "entries") continue;
+        const entries = this.entriesOf(record.group);
+        for (const entry of record.entries) entries[entry.index] = entry;
       }
       this.trace.push("durable");
       onDurable();
@@ -83,6 +85,14 @@ export class FakeLog implements WriteAheadLog {
 
   get flushing(): boolean {
     return this.underWay !== undefined;
+  }
+
+  private entriesOf(group: number): Entry[] {
+    const entries = this.entries.get(group);
+    if (entries !== undefined) return entries;
+    const none: Entry[] = [];
+    this.entries.set(group, none);
+    return none;
   }
 }
 
@@ -216,7 +226,14 @@ function readEchoState(content: Uint8Array): { applied: string[]; known: number[
   }
 }
 
-/** One node: an engine with one group over fake ports. Turns run when a test says so. */
+const protocol = {
+  encode: (envelope: object) => new TextEncoder().encode(JSON.stringify(envelope)),
+  register: "register",
+  cancel: (_ingress: number, sequence: number) => `cancel ${sequence}`,
+  isStale: (result: string) => result === "stale",
+};
+
+/** One node: an engine with one group over fake ports, and with more as a test adds them. Turns run when a test says so. */
 export class FakeNode {
   nowMs = 1_000;
   readonly trace: Trace = [];
@@ -274,20 +291,28 @@ export class FakeNode {
       },
       events,
     );
-    const protocol = {
-      encode: (envelope: object) => new TextEncoder().encode(JSON.stringify(envelope)),
-      register: "register",
-      cancel: (_ingress: number, sequence: number) => `cancel ${sequence}`,
-      isStale: (result: string) => result === "stale",
-    };
-    const { machine } = this;
-    const timing = { electionTimeoutMs: 300, heartbeatIntervalMs: 50, stateHashEvery: 10 };
-    const configuration = firstOf(voters);
-    const rest = snapshotLimits === undefined ? {} : { snapshotLimits };
-    const options = { group: 0, configuration, ...timing, machine, journal: this.journal, protocol, ...rest };
-    this.host = createGroup(options, this.engine, this.log, { next: () => self / 10, identity: () => this.identity });
-    this.engine.addGroup(this.host);
+    this.host = this.createGroup(0, firstOf(voters), this.machine, snapshotLimits);
     this.machine.onApply = ({ index }) => this.trace.push(`apply ${index}`);
+  }
+
+  /** One group more; with no voters this node has no replica of it. */
+  addGroup(group: number, voters: readonly ReplicaId[], machine = new EchoMachine()): GroupHost<string, string> {
+    return this.createGroup(group, { voters, learners: [] }, machine, undefined);
+  }
+
+  private createGroup(
+    group: number,
+    configuration: Configuration,
+    machine: EchoMachine,
+    snapshotLimits: (SnapshotLimits & SnapshotPace) | undefined,
+  ): GroupHost<string, string> {
+    const timing = { electionTimeoutMs: 300, heartbeatIntervalMs: 50, stateHashEvery: 10 };
+    const rest = snapshotLimits === undefined ? {} : { snapshotLimits };
+    const options = { group, configuration, ...timing, machine, journal: this.journal, protocol, ...rest };
+    const random = { next: () => this.self / 10, identity: () => this.identity + 100 * group };
+    const host = createGroup(options, this.engine, this.log, random);
+    this.engine.addGroup(host);
+    return host;
   }
 
   turn(): void {
@@ -313,11 +338,11 @@ export class FakeNode {
     return ends;
   }
 
-  submit(command: string, ends: string[] = []): string[] {
+  submit(command: string, ends: string[] = [], host = this.host): string[] {
     const settle = (end: { result: string } | { failure: string }): void => {
       ends.push("result" in end ? end.result : end.failure);
     };
-    this.host.ingress.submit(command, this.nowMs, { cancellable: true }, settle);
+    host.ingress.submit(command, this.nowMs, { cancellable: true }, settle);
     return ends;
   }
 
@@ -346,6 +371,11 @@ export class FakeNodes {
     }
     this.nodes.push(node);
     return node;
+  }
+
+  /** One group more, of which the nodes that are not among its voters have no replica. */
+  addGroup(group: number, voters: readonly ReplicaId[]): GroupHost<string, string>[] {
+    return this.nodes.map((node) => node.addGroup(group, voters.includes(node.self) ? voters : []));
   }
 
   /** No frame reaches the node, and none comes from it. */

@@ -8,7 +8,7 @@ import type { Outcome, StateMachine } from "./state-machine.ts";
 /** Entries read from the log and applied between two looks at the clock, and their bytes. */
 const APPLY_ENTRIES = 256;
 const APPLY_BYTES = 256 * 1024;
-/** Applying gives way to the loop after so long (PROTOCOLS D10). */
+/** Applying gives way to the loop after so long, all groups together (PROTOCOLS D10). */
 const APPLY_BUDGET_MS = 8;
 /** What an entry takes in the log beside its payload, about. */
 const ENTRY_BYTES = 24;
@@ -47,8 +47,8 @@ export class Applier<Result> {
     return this.stopped === undefined && this.options.log.appliedIndex < this.applicable;
   }
 
-  /** Applies what it can within its budget. @throws {ApplyError} when the process should end */
-  run(): void {
+  /** Applies what it can within its `share` of the budget, and a little at least. @throws {ApplyError} when the process should end */
+  run(share = 1): void {
     if (!this.hasMore || this.isOutdated(this.options.log.appliedIndex)) return;
     const { log, journal, nowMs } = this.options;
     const startMs = nowMs();
@@ -59,7 +59,7 @@ export class Applier<Result> {
       journal.begin(this.options.group, first, first + entries.length - 1);
       this.apply(entries);
       this.forgetSuspect();
-    } while (this.hasMore && nowMs() - startMs <= APPLY_BUDGET_MS);
+    } while (this.hasMore && nowMs() - startMs <= share * APPLY_BUDGET_MS);
     journal.end();
   }
 

@@ -1,15 +1,11 @@
-import { majority } from "../raft/quorum.ts";
 import type { EntryRoom } from "../raft/options.ts";
 import type { Configuration, EntryKind, ReplicaId } from "../raft/types.ts";
 import type { LogRoom } from "../wal/records.ts";
 import { type DiskReport, type DiskState, isSlowDisk } from "./disk-report.ts";
 import type { SyncTimes } from "./sync-times.ts";
 
-/** Whether this node, as a leader, should append: `elsewhere`: another node could, and is about to lead. */
-export type Admission = "yes" | "elsewhere" | "diskFull";
-
 /** What an entry takes in a flush beside its payload, at most. */
-const ENTRY_BYTES = 64;
+export const ENTRY_BYTES = 64;
 /** A disk without room is asked again after so long, then after twice that, and so on. */
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 4_000;
@@ -18,13 +14,9 @@ const REPORT_MS = 1_000;
 const STALE_MS = 5_000;
 /** For so long a disk must be slow without a break. */
 const SLOW_FOR_MS = 3_000;
-/** Between two attempts to hand over because of a full disk, and because of a slow one. */
-const FULL_PAUSE_MS = 1_000;
-const SLOW_PAUSE_MS = 60_000;
-
 /**
- * What the node knows of its own disk and of its peers', and what follows (PROTOCOLS D9): which entries find room, which
- * proposals a leader takes, and when it had better not lead. Who counts says the configuration of the control group.
+ * What the node knows of its own disk and of its peers' (PROTOCOLS D9), and which entries find room. Whose reports count says the
+ * configuration of the control group; what they mean for a group is {@link GroupDisks}' matter.
  */
 export class DiskWatch implements EntryRoom {
   private readonly peers = new Map<ReplicaId, DiskReport & { readonly heardAtMs: number }>();
@@ -39,11 +31,7 @@ export class DiskWatch implements EntryRoom {
   private reported: DiskState = "ok";
   private reportedAtMs: number | undefined;
   private slowSinceMs: number | undefined;
-  private handOverNotBeforeMs = Number.NEGATIVE_INFINITY;
   private peerIds: readonly ReplicaId[] = [];
-  /** Of the peers. */
-  private voters: readonly ReplicaId[] = [];
-  private selfVotes = true;
 
   constructor(
     private readonly self: ReplicaId,
@@ -52,10 +40,7 @@ export class DiskWatch implements EntryRoom {
   ) {}
 
   follow({ voters, learners }: Configuration): void {
-    const isPeer = (replica: ReplicaId): boolean => replica !== this.self;
-    this.voters = voters.filter(isPeer);
-    this.selfVotes = voters.includes(this.self);
-    this.peerIds = [...voters, ...learners].filter(isPeer);
+    this.peerIds = [...voters, ...learners].filter((replica) => replica !== this.self);
     for (const peer of this.peers.keys()) if (!this.peerIds.includes(peer)) this.forget(peer);
   }
 
@@ -80,11 +65,9 @@ export class DiskWatch implements EntryRoom {
     return this.peers.get(peer);
   }
 
-  /** No majority, or not this node, can take even what keeps leases alive: lease time must not run. */
-  get isStalled(): boolean {
-    if (this.peersHaveRoom && this.room.refusal === undefined) return false;
-    // ↯ Of three one is exhausted, one is gone: rounds go on, nothing commits, and leases would run out all the same.
-    return this.state === "exhausted" || !this.isMajority((state) => state !== "exhausted", "exhausted");
+  /** Neither this node nor a peer has said otherwise. */
+  get allHaveRoom(): boolean {
+    return this.peersHaveRoom && this.room.refusal === undefined;
   }
 
   take(kind: EntryKind, payloadBytes: number): boolean {
@@ -100,19 +83,6 @@ export class DiskWatch implements EntryRoom {
   /** Everything taken so far is handed to the log, which counts it from now on. */
   handedOver(): void {
     this.pendingBytes = 0;
-  }
-
-  /** @param reserved keepalive, release, cancel and time: what is left on a full disk is theirs (PROTOCOLS R9) */
-  admission(reserved: boolean): Admission {
-    if (this.peersHaveRoom && this.room.refusal === undefined) return "yes";
-    const takes = (state: DiskState): boolean => state === "ok" || (reserved && state === "full");
-    if (!this.isMajority(takes)) return "diskFull";
-    return takes(this.state) ? "yes" : "elsewhere";
-  }
-
-  /** A time entry would be taken now. */
-  get takesTime(): boolean {
-    return this.fits(ENTRY_BYTES) && this.admission(true) === "yes";
   }
 
   heard(peer: ReplicaId, report: DiskReport, nowMs: number): void {
@@ -149,38 +119,19 @@ export class DiskWatch implements EntryRoom {
     return this.report;
   }
 
-  /**
-   * To whom this leader should hand over because of its disk; 0: to nobody now.
-   *
-   * @param successor the eligible replica that could lead soonest, or 0
-   */
-  betterLeader(nowMs: number, successor: (eligible: (replica: ReplicaId) => boolean) => ReplicaId): ReplicaId {
-    const isFull = this.state !== "ok";
-    const isSlow = this.slowSinceMs !== undefined && nowMs - this.slowSinceMs >= SLOW_FOR_MS;
-    if ((!isFull && !isSlow) || nowMs < this.handOverNotBeforeMs) return 0;
-    const { medianUs } = this.syncs;
-    const to = successor((replica) => {
-      const peer = this.peers.get(replica);
-      return peer?.state === "ok" && (isFull || isSlowDisk(medianUs, [peer.medianSyncUs]));
-    });
-    if (to !== 0) this.handOverNotBeforeMs = nowMs + (isFull ? FULL_PAUSE_MS : SLOW_PAUSE_MS);
-    return to;
+  /** Slower than its peers', and not only for a moment. */
+  isSlow(nowMs: number): boolean {
+    return this.slowSinceMs !== undefined && nowMs - this.slowSinceMs >= SLOW_FOR_MS;
   }
 
-  private fits(bytes: number): boolean {
+  /** So many bytes more could be written. */
+  fits(bytes: number): boolean {
     return this.state !== "exhausted" && this.pendingBytes + bytes <= this.room.entryBytes;
   }
 
   private countPeers(): void {
     this.peersHaveRoom = true;
     for (const { state } of this.peers.values()) if (state !== "ok") this.peersHaveRoom = false;
-  }
-
-  /** Of all voters. @param unheard what one that was not heard of counts as: it has room as far as we know */
-  private isMajority(takes: (state: DiskState) => boolean, unheard: DiskState = "ok"): boolean {
-    let count = this.selfVotes && takes(this.state) ? 1 : 0;
-    for (const voter of this.voters) if (takes(this.peers.get(voter)?.state ?? unheard)) count++;
-    return count >= majority(this.voters.length + (this.selfVotes ? 1 : 0));
   }
 
   private askForRoom(nowMs: number): void {

@@ -87,6 +87,8 @@ export class Engine implements PeerEvents, GroupServices {
   /** What the peers that are connected say of themselves. */
   private readonly announcements = new Map<ReplicaId, NodeFacts>();
   private members: Members | undefined;
+  /** As `members` say it, over all groups. */
+  private onlyVoter: ReplicaId | undefined;
   private diskState: DiskState = "ok";
   private disksChanged = false;
   private tickDue = false;
@@ -118,6 +120,10 @@ export class Engine implements PeerEvents, GroupServices {
   addGroup(group: AnyGroup): void {
     this.groups.set(group.group, group);
     this.followMembers();
+  }
+
+  group(group: GroupId): AnyGroup | undefined {
+    return this.groups.get(group);
   }
 
   nowMs(): number {
@@ -218,9 +224,10 @@ export class Engine implements PeerEvents, GroupServices {
     const messages = this.stepInbox(startMs);
     turns.lap("inbox");
     if (this.tickDue) this.tickLog(startMs);
+    const beats = this.tickDue && this.isBeatDue(startMs);
     for (const group of this.groups.values()) {
       if (this.disksChanged || this.tickDue) group.mindDisks(startMs);
-      if (this.tickDue) group.tick(startMs);
+      if (this.tickDue) group.tick(startMs, beats);
       group.pump(startMs);
     }
     this.tickDue = false;
@@ -256,6 +263,12 @@ export class Engine implements PeerEvents, GroupServices {
     this.flushesAtTick = this.statistics.flushes;
   }
 
+  /** Of one group at least that is led here: those that will be soon join, so that they share a frame (PROTOCOLS R3). */
+  private isBeatDue(nowMs: number): boolean {
+    for (const { raft } of this.groups.values()) if (raft.leads?.isBeatDue(nowMs) === true) return true;
+    return false;
+  }
+
   /** @returns how many messages there were */
   private stepInbox(nowMs: number): number {
     const inbox = this.inbox;
@@ -280,7 +293,7 @@ export class Engine implements PeerEvents, GroupServices {
   private collectEffects(nowMs: number): void {
     for (const group of this.groups.values()) {
       const effects = group.raft.takeEffects(nowMs);
-      if (group.raft.hasMoreToSend) this.ports.scheduler.requestTurn();
+      if (group.raft.leads?.hasMoreToSend === true) this.ports.scheduler.requestTurn();
       // Nor has it written anything that the mark of an earlier flush does not cover.
       if (effects === NO_EFFECTS) continue;
       for (const message of effects.immediate) this.send(message.to, { type: "raft", message });
@@ -305,15 +318,25 @@ export class Engine implements PeerEvents, GroupServices {
     }
   }
 
-  /** The control group decides who the nodes are (PROTOCOLS R6). */
+  /** The control group decides who the nodes are (PROTOCOLS R6); whether others have what this one has, each for itself. */
   private followMembers(): void {
+    let control: Members | undefined;
+    let isAlone = false;
+    let isUnknown = false;
     for (const group of this.groups.values()) {
       const members = group.followMembers();
-      if (group.group !== CONTROL_GROUP || members === this.members) continue;
-      this.members = members;
-      this.disk.follow(members.configuration);
-      this.followPeers(members);
+      if (group.group === CONTROL_GROUP) control = members;
+      // ↯ Three nodes vote in the control group, and one alone in shard 3: with its log damaged it began anew, and lost the shard.
+      if (members.onlyVoter === this.self) isAlone = true;
+      else if (members.onlyVoter === undefined) isUnknown = true;
     }
+    if (control === undefined) return;
+    const onlyVoter = isAlone ? this.self : isUnknown ? undefined : control.onlyVoter;
+    if (control === this.members && onlyVoter === this.onlyVoter) return;
+    this.onlyVoter = onlyVoter;
+    this.members = control;
+    this.disk.follow(control.configuration);
+    this.followPeers(onlyVoter === control.onlyVoter ? control : { ...control, onlyVoter });
   }
 
   private followPeers(members: Members): void {
@@ -395,9 +418,13 @@ export class Engine implements PeerEvents, GroupServices {
     }
   }
 
+  /** Groups that have much to apply share the turn. ↯ Nine take 8 ms each, and heartbeats wait for 72. */
   private apply(): void {
+    let applying = 0;
+    for (const group of this.groups.values()) if (group.isApplying) applying++;
+    const share = 1 / Math.max(1, applying);
     for (const group of this.groups.values()) {
-      if (!group.apply()) this.ports.scheduler.requestTurn();
+      if (!group.apply(share)) this.ports.scheduler.requestTurn();
     }
   }
 

@@ -7,6 +7,7 @@ import { Applier } from "./applier.ts";
 import type { ApplyJournal } from "./apply-journal.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { FeatureLevels } from "./feature-levels.ts";
+import { GroupDisks } from "./group-disks.ts";
 import type { SnapshotMade } from "./snapshot-maker.ts";
 import { GroupSnapshots, type SnapshotNews, type SnapshotPorts } from "./group-snapshots.ts";
 import type { GroupStop } from "./group-stop.ts";
@@ -69,6 +70,7 @@ export class GroupHost<Command, Result> {
   private seenLeader: ReplicaId = 0;
   /** Whom this replica knew as leader last, also while it knows none. */
   private lastLeader: ReplicaId = 0;
+  private readonly disks: GroupDisks;
   private readonly entries: LeaderEntries;
   private readonly questions: ReadQuestions;
   /** The ingress that forwards to us from each peer, and its last attempt: each is proposed or refused once. */
@@ -95,7 +97,8 @@ export class GroupHost<Command, Result> {
   ) {
     this.inForce = new MembersInForce(raft);
     this.members = this.inForce.current;
-    this.entries = new LeaderEntries(raft, machine, services);
+    this.disks = new GroupDisks(services.self, services.disk);
+    this.entries = new LeaderEntries(raft, machine, this.disks, services);
     this.questions = new ReadQuestions(raft, services.statistics, (...answer) => this.answerRead(...answer));
     this.refilling = raft.repairing;
     this.exchange = new StateExchange({
@@ -111,6 +114,7 @@ export class GroupHost<Command, Result> {
       nowMs: () => services.nowMs(),
     });
     this.exchange.follow(this.members.configuration);
+    this.disks.follow(this.members.configuration);
     this.membership = new Membership(raft, this.membershipServices(), ingress.identity);
     const { log, snapshots, statistics } = services;
     this.snapshots = new GroupSnapshots({
@@ -130,13 +134,15 @@ export class GroupHost<Command, Result> {
     if (current.configuration !== this.members.configuration) {
       this.services.statistics.configurationChanges++;
       this.exchange.follow(current.configuration);
+      this.disks.follow(current.configuration);
     }
     this.members = current;
     return current;
   }
 
-  get hasMoreToApply(): boolean {
-    return this.applier.hasMore;
+  /** Entries wait to be applied, or a leader's snapshot to be restored. */
+  get isApplying(): boolean {
+    return this.applier.hasMore || this.raft.snapshots.isInstalling;
   }
 
   /** Why this replica applies and serves nothing any more; undefined: it does. */
@@ -200,8 +206,9 @@ export class GroupHost<Command, Result> {
     }
   }
 
-  tick(nowMs: number): void {
-    this.raft.tick(nowMs);
+  /** @param joinsBeat see {@link Raft.tick} */
+  tick(nowMs: number, joinsBeat: boolean): void {
+    this.raft.tick(nowMs, joinsBeat);
     this.noticeLeader();
     this.ingress.sweep(nowMs);
     this.barriers.sweep(nowMs);
@@ -214,15 +221,8 @@ export class GroupHost<Command, Result> {
 
   /** What the disks of this node and of its peers mean for a leader (PROTOCOLS D9). */
   mindDisks(nowMs: number): void {
-    const { raft, services } = this;
-    const { disk } = services;
-    if (raft.role !== "leader") return;
-    raft.leaseTime.halted = disk.isStalled;
-    disk.forEachPeer((peer, state) => raft.hold(peer, state === "exhausted"));
-    if (raft.transferee !== 0) return;
-    const to = disk.betterLeader(nowMs, (isBetter) =>
-      raft.successor((replica) => isBetter(replica) && services.isConnected(replica)),
-    );
+    if (this.raft.role !== "leader") return;
+    const to = this.disks.mind(this.raft, nowMs, (replica) => this.services.isConnected(replica));
     if (to !== 0) this.handOver(to, nowMs, () => {});
   }
 
@@ -274,19 +274,22 @@ export class GroupHost<Command, Result> {
     else if (leader !== 0 && this.services.isConnected(leader)) this.pumpTo(leader, nowMs);
   }
 
-  /** @returns false when another turn should follow: there is more to apply than one should, or a deadline is due still */
-  apply(): boolean {
+  /**
+   * @param share of what a turn may take (PROTOCOLS D10), 0…1
+   * @returns false when another turn should follow: there is more to apply than one should, or a deadline is due still
+   */
+  apply(share: number): boolean {
     const { log } = this.raft;
     const before = log.appliedIndex;
-    this.applier.run();
+    this.applier.run(share);
     this.services.statistics.appliedEntries += log.appliedIndex - before;
-    const isSettled = this.snapshots.proceed();
+    const isSettled = this.snapshots.proceed(share);
     log.trimCache();
     this.barriers.applied(log.appliedIndex);
     // Now: a node that is removed is a peer until the end of this turn, and hears how its own request ended.
     this.membership.carryOut(this.services.nowMs());
     const isTimeDue = this.stopped === undefined && this.entries.isTimeDue;
-    return isSettled && !this.hasMoreToApply && !isTimeDue;
+    return isSettled && !this.applier.hasMore && !isTimeDue;
   }
 
   /** What the core wants done with snapshots; pieces that are to be sent are the engine's. */
@@ -406,7 +409,7 @@ export class GroupHost<Command, Result> {
   private propose({ payload, reserved }: ForwardedProposal): "accepted" | ProposalRefusal {
     const { disk, statistics } = this.services;
     statistics.proposals++;
-    const admission = this.raft.role === "leader" ? disk.admission(reserved) : "elsewhere";
+    const admission = this.raft.role === "leader" ? this.disks.admission(reserved) : "elsewhere";
     if (admission !== "yes") return admission === "elsewhere" ? "notLeader" : admission;
     const proposed: Proposed = this.raft.propose("command", payload, reserved);
     if (proposed !== "noRoom") return proposed;
@@ -460,13 +463,8 @@ export class GroupHost<Command, Result> {
     }
   }
 
-  /** Who could lead soonest, and can write. */
   private successor(): ReplicaId {
-    const { raft, services } = this;
-    const isConnected = (replica: ReplicaId): boolean => services.isConnected(replica);
-    const hasRoom = (replica: ReplicaId): boolean => (services.disk.peerReport(replica)?.state ?? "ok") === "ok";
-    const best = raft.successor((replica) => isConnected(replica) && hasRoom(replica));
-    return best !== 0 ? best : raft.successor(isConnected);
+    return this.disks.successor(this.raft, (replica) => this.services.isConnected(replica));
   }
 
   private answerRead(peer: ReplicaId, id: number, index: number): void {

@@ -89,8 +89,8 @@ export class GroupSnapshots {
   }
 
   /** @returns false when another turn should follow */
-  proceed(): boolean {
-    return this.installer.proceed();
+  proceed(share: number): boolean {
+    return this.installer.proceed(share);
   }
 
   /** For a follower. Undefined: this node has it no more, or cannot read it. */

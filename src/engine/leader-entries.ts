@@ -1,8 +1,8 @@
 import { encodeFeatureLevel } from "../kernel/feature-level.ts";
 import type { Raft } from "../raft/raft.ts";
 import type { ReplicaId } from "../raft/types.ts";
-import type { DiskWatch } from "./disk-watch.ts";
 import type { FeatureLevels } from "./feature-levels.ts";
+import type { GroupDisks } from "./group-disks.ts";
 import type { StateMachine } from "./state-machine.ts";
 
 /** A time entry is appended at least so often while a deadline is pending (PROTOCOLS T1), in ms of lease time. */
@@ -20,7 +20,8 @@ export class LeaderEntries {
   constructor(
     private readonly raft: Raft,
     private readonly machine: StateMachine<unknown>,
-    private readonly node: { readonly self: ReplicaId; readonly disk: DiskWatch; readonly features: FeatureLevels },
+    private readonly disks: Pick<GroupDisks, "takesTime">,
+    private readonly node: { readonly self: ReplicaId; readonly features: FeatureLevels },
   ) {}
 
   leaderChanged(): void {
@@ -34,7 +35,7 @@ export class LeaderEntries {
     const { log, leaseTime } = this.raft;
     if (deadlineMs === undefined || !this.raft.established || log.appliedIndex < this.timeIndex) return false;
     // While leadership is handed over, or the disk is full, nothing is proposed: asking again at once would only spin.
-    if (this.raft.transferee !== 0 || !this.node.disk.takesTime) return false;
+    if (this.raft.transferee !== 0 || !this.disks.takesTime) return false;
     return leaseTime.nowMs >= deadlineMs || leaseTime.nowMs - this.timeLeaseMs >= TIME_ENTRY_MS;
   }
 

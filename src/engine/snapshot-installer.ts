@@ -33,7 +33,7 @@ interface Installation {
   completed: boolean;
 }
 
-/** Restoring gives way to the loop after so long (PROTOCOLS D10). */
+/** Restoring gives way to the loop after so long, all groups together (PROTOCOLS D10). */
 const RESTORE_BUDGET_MS = 5;
 /** What is restored without a look at the clock, in bytes: about 3 ms. */
 const RESTORE_BYTES = 64 * 1024;
@@ -90,8 +90,8 @@ export class SnapshotInstaller {
     if (raft.snapshots.receiving === undefined) store.abandonIncoming(group);
   }
 
-  /** Goes on with what is installed. @returns false when another turn should follow */
-  proceed(): boolean {
+  /** Goes on with what is installed, for its `share` of the budget. @returns false when another turn should follow */
+  proceed(share: number): boolean {
     const { installation } = this;
     if (installation === undefined) return true;
     const { snapshot } = installation;
@@ -101,7 +101,7 @@ export class SnapshotInstaller {
     }
     if (installation.completing) return true;
     try {
-      this.restore(installation);
+      this.restore(installation, share);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.refuse(snapshot, error);
@@ -111,10 +111,10 @@ export class SnapshotInstaller {
     return false;
   }
 
-  private restore(installation: Installation): void {
+  private restore(installation: Installation, share: number): void {
     const { store, group, nowMs } = this.options;
     const { snapshot, restoration } = installation;
-    const untilMs = nowMs() + RESTORE_BUDGET_MS;
+    const untilMs = nowMs() + share * RESTORE_BUDGET_MS;
     while (installation.takenBytes < snapshot.totalBytes && nowMs() < untilMs) {
       const length = Math.min(RESTORE_BYTES, snapshot.totalBytes - installation.takenBytes);
       restoration.take(store.readIncoming(group, snapshot, installation.takenBytes, length));

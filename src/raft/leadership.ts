@@ -176,9 +176,10 @@ export class Leadership {
 
   /**
    * @param countedMs time since the last tick without pauses of our own
+   * @param joins another group's heartbeats leave with this turn
    * @returns false when no majority was heard within an election time-out: the leader must step down (thesis §6.2)
    */
-  tick(nowMs: number, countedMs: number): boolean {
+  tick(nowMs: number, countedMs: number, joins: boolean): boolean {
     this.sinceQuorumCheckMs += countedMs;
     if (this.transfer !== undefined) {
       this.transfer.elapsedMs += countedMs;
@@ -190,12 +191,21 @@ export class Leadership {
       this.committedAtCheck = this.log.commitIndex;
       if (!this.followers.heardMajority()) return false;
     }
-    // A tick that is early by a whisker must not put the heartbeat off by a whole tick.
-    if (nowMs - this.lastRoundMs >= 0.9 * this.options.heartbeatIntervalMs) this.beginRound(nowMs);
+    if (this.isBeatDue(nowMs) || (joins && this.isBeatNear(nowMs))) this.beginRound(nowMs);
     for (const progress of this.followers.progresses()) {
       if (progress.silentForMs(nowMs) >= this.options.electionTimeoutMs) progress.probe();
     }
     return true;
+  }
+
+  /** A tick that is early by a whisker must not put the heartbeat off by a whole tick. */
+  isBeatDue(nowMs: number): boolean {
+    return nowMs - this.lastRoundMs >= 0.9 * this.options.heartbeatIntervalMs;
+  }
+
+  /** Of two groups one is always near when the other is due: from then on they beat together (PROTOCOLS R3). */
+  private isBeatNear(nowMs: number): boolean {
+    return nowMs - this.lastRoundMs >= 0.5 * this.options.heartbeatIntervalMs;
   }
 
   /** What the turn has to say to the followers: appends, new commit indexes, a round for waiting reads. */

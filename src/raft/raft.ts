@@ -179,13 +179,13 @@ export class Raft {
   }
 
   /** Time passed. A pause of this process counts as one heartbeat interval at most: what came in meanwhile is read first. */
-  tick(nowMs: number): void {
+  tick(nowMs: number, joinsBeat = false): void {
     const countedMs = Math.min(Math.max(0, nowMs - this.lastTickMs), this.options.heartbeatIntervalMs);
     this.lastTickMs = nowMs;
     this.leaseTime.observe(nowMs);
     this.sinceLeaderMs += countedMs;
     if (this.leadership !== undefined) {
-      if (!this.leadership.tick(nowMs, countedMs)) this.becomeFollower(this.term, 0);
+      if (!this.leadership.tick(nowMs, countedMs, joinsBeat)) this.becomeFollower(this.term, 0);
       return;
     }
     this.electionElapsedMs += countedMs;
@@ -270,9 +270,9 @@ export class Raft {
     this.leadership?.advanceCommit();
   }
 
-  /** The effects taken last left out what more could be sent, so that no turn is long: another turn is wanted. */
-  get hasMoreToSend(): boolean {
-    return this.leadership?.hasMoreToSend ?? false;
+  /** What a leader alone can say. */
+  get leads(): Pick<Leadership, "isBeatDue" | "hasMoreToSend"> | undefined {
+    return this.leadership;
   }
 
   /**

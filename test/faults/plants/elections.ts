@@ -115,8 +115,8 @@ export const electionPlants: Plants = {
     check: "R1 a leader that hears no majority steps down",
     patches: [
       patch(Leadership.prototype, Leadership.prototype.tick, (original) => {
-        return function tick(nowMs, countedMs) {
-          original.call(this, nowMs, countedMs);
+        return function tick(nowMs, countedMs, joins) {
+          original.call(this, nowMs, countedMs, joins);
           return true;
         };
       }),

@@ -6,6 +6,11 @@ export class DecodeError extends Error {
   override name = "DecodeError";
 }
 
+/** @throws {DecodeError} unless it holds: bytes that claim what cannot be are refused before anybody acts on them */
+export function demand(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new DecodeError(message);
+}
+
 const EMPTY = new Uint8Array(0);
 
 /** Encodes into one growing buffer. Little-endian; a varint is LEB128 of an integer in 0…2⁵³−1. */

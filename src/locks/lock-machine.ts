@@ -1,7 +1,9 @@
 import { assert, unreachable } from "../kernel/assert.ts";
+import { BlockRestoration } from "../kernel/block-restoration.ts";
 import { DecodeError } from "../kernel/bytes.ts";
 import { decodeFeatureLevel } from "../kernel/feature-level.ts";
 import { limits } from "../kernel/limits.ts";
+import type { BlockReader } from "../kernel/snapshot-blocks.ts";
 import { acquire } from "./acquire.ts";
 import { acquireAll } from "./acquire-all.ts";
 import { cancelOperation } from "./cancel.ts";
@@ -15,8 +17,8 @@ import type { Operation } from "./records.ts";
 import { acquirePermits, releasePermits } from "./permit-commands.ts";
 import { release } from "./release.ts";
 import { closeSession, keepalive, openSession } from "./session-commands.ts";
-import { writeSnapshot } from "./snapshot/content.ts";
-import { LockRestoration } from "./snapshot/restoration.ts";
+import { readContent, writeSnapshot } from "./snapshot/content.ts";
+import { LOCK_SNAPSHOT } from "./snapshot/format.ts";
 import { discard, type Emit, type LockLimits, LockState } from "./state.ts";
 import { changes, TRANSITIONS_FORMULA } from "./transitions.ts";
 import type { LockCommand, LockError, LockResult, LockView, SemaphoreView, SessionView, WaitEdge } from "./types.ts";
@@ -113,9 +115,11 @@ export class LockMachine {
   }
 
   /** Takes a snapshot's state in, which replaces the present one when it is whole. */
-  restore(): LockRestoration {
+  restore(): BlockRestoration {
     const { limits: bounds, observers } = this.state;
-    return new LockRestoration(new LockState(bounds, observers), (state) => {
+    const state = new LockState(bounds, observers);
+    const content = (input: BlockReader) => readContent(input, state);
+    return new BlockRestoration(LOCK_SNAPSHOT, content, () => {
       this.state = state;
       observers.touchAll();
       observers.notify();

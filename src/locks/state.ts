@@ -1,17 +1,19 @@
 import { FIRST_FEATURE_LEVEL } from "../kernel/feature-level.ts";
 import { hashText } from "../kernel/hash-table.ts";
+import { Ingresses } from "../kernel/ingresses.ts";
 import type { limits } from "../kernel/limits.ts";
+import { TransitionHash } from "../kernel/transition-hash.ts";
 import { Claimants } from "./claimants.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Fences } from "./fences.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
-import { Ingresses } from "./ingresses.ts";
+import type { Ingress } from "./ingresses.ts";
 import { LockTable } from "./lock-table.ts";
 import { Observers } from "./observers.ts";
 import type { Lock } from "./records.ts";
 import { type Semaphore, Semaphores } from "./semaphores.ts";
 import { Sessions } from "./sessions.ts";
-import { changes, codeOfMode, Transitions } from "./transitions.ts";
+import { type Change, changes, codeOfMode } from "./transitions.ts";
 import type { LockResult } from "./types.ts";
 
 /** The bounds of the state machine: equal on all replicas. */
@@ -64,14 +66,16 @@ export class LockState {
   waitingOperations = 0;
 
   /** Every change of what stands below is noted there, by whoever makes it. */
-  readonly transitions = new Transitions();
+  readonly transitions = new TransitionHash<Change>();
   readonly locks = new LockTable(this.transitions);
   readonly semaphores = new Semaphores(this.transitions);
   readonly claimants = new Claimants();
   readonly sessions = new Sessions(this.transitions);
   readonly deadlines = new Deadlines(this.transitions);
   readonly fences = new Fences(this.transitions);
-  readonly ingresses = new Ingresses(this.transitions);
+  readonly ingresses = new Ingresses<Ingress>((ingress, before) => {
+    this.transitions.note(changes.ingress, ingress.id, hashText(ingress.node), before?.id);
+  });
   readonly keys = new IdempotencyKeys(this.transitions);
 
   /** Lost a hold or a place in the entry being applied, and are not looked at yet. Empty between entries. */

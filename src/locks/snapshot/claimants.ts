@@ -1,9 +1,8 @@
-import { type ByteReader, type ByteWriter, DecodeError } from "../../kernel/bytes.ts";
+import { type ByteReader, type ByteWriter, DecodeError, demand } from "../../kernel/bytes.ts";
 import type { Claimant } from "../claimants.ts";
 import { readId } from "../codec.ts";
 import type { LockState } from "../state.ts";
 import type { Principal } from "../types.ts";
-import { demand } from "./format.ts";
 import type { NumberedSessions } from "./sessions.ts";
 
 /** Codes in snapshots: append only, never renumber. */

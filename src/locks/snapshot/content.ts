@@ -1,11 +1,11 @@
-import { ByteWriter } from "../../kernel/bytes.ts";
+import { encodeHead } from "../../kernel/block-restoration.ts";
 import type { LockState } from "../state.ts";
-import { type BlockReader, BlockWriter, type Pieces, type Steps } from "./blocks.ts";
+import { type BlockReader, BlockWriter, type Pieces, type Steps } from "../../kernel/snapshot-blocks.ts";
 import { readCounters, writeCounters } from "./counters.ts";
 import { Draft } from "./draft.ts";
 import { readFences, writeFences } from "./fences.ts";
 import { readForgotten, writeForgotten } from "./forgotten.ts";
-import { FORMAT, MAGIC } from "./format.ts";
+import { LOCK_SNAPSHOT } from "./format.ts";
 import { readIngresses, writeIngresses } from "./ingresses.ts";
 import { readKeys, writeKeys } from "./keys.ts";
 import { readLocks, writeLocks } from "./locks.ts";
@@ -27,10 +27,7 @@ import {
  * after a restoration.
  */
 export function* writeSnapshot(state: LockState): Pieces {
-  const head = new ByteWriter(MAGIC.length + 4);
-  head.raw(MAGIC);
-  head.u32(FORMAT);
-  yield head.copy();
+  yield encodeHead(LOCK_SNAPSHOT);
   const out = new BlockWriter();
   writeCounters(out, state);
   const known = yield* writeIngresses(out, state);

@@ -1,9 +1,8 @@
-import type { ByteReader } from "../../kernel/bytes.ts";
+import { type ByteReader, demand } from "../../kernel/bytes.ts";
 import { FIRST_FEATURE_LEVEL } from "../../kernel/feature-level.ts";
 import { limits } from "../../kernel/limits.ts";
 import { GENERATION_STEP, type LockState } from "../state.ts";
-import type { BlockReader, BlockWriter } from "./blocks.ts";
-import { demand } from "./format.ts";
+import type { BlockReader, BlockWriter } from "../../kernel/snapshot-blocks.ts";
 
 /** More than a cluster counts in its life, and few enough that whatever is added is an exact integer. */
 const MAX_COUNT = 2 ** 52;

@@ -1,5 +1,5 @@
+import { demand } from "../../kernel/bytes.ts";
 import type { LockState } from "../state.ts";
-import { demand } from "./format.ts";
 import type { KnownIngresses } from "./ingresses.ts";
 import type { NumberedSessions } from "./sessions.ts";
 

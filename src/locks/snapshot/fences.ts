@@ -1,7 +1,7 @@
+import { demand } from "../../kernel/bytes.ts";
 import { readName } from "../codec.ts";
 import type { LockState } from "../state.ts";
-import type { BlockReader, BlockWriter, Pieces, Steps } from "./blocks.ts";
-import { demand } from "./format.ts";
+import type { BlockReader, BlockWriter, Pieces, Steps } from "../../kernel/snapshot-blocks.ts";
 
 export function* writeFences(out: BlockWriter, { fences }: LockState): Pieces {
   out.bytes.varint(fences.size);

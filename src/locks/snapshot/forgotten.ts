@@ -1,9 +1,9 @@
+import { demand } from "../../kernel/bytes.ts";
 import { Claimant } from "../claimants.ts";
 import type { Ingress } from "../ingresses.ts";
 import { Hold, Lock } from "../records.ts";
 import type { PermitHold } from "../semaphores.ts";
-import type { BlockReader, BlockWriter, Pieces, Steps } from "./blocks.ts";
-import { demand } from "./format.ts";
+import type { BlockReader, BlockWriter, Pieces, Steps } from "../../kernel/snapshot-blocks.ts";
 import type { KnownIngresses } from "./ingresses.ts";
 import { readFlag } from "./results.ts";
 

@@ -1,8 +1,8 @@
+import { demand } from "../../kernel/bytes.ts";
 import { readId } from "../codec.ts";
 import { Ingress } from "../ingresses.ts";
 import type { LockState } from "../state.ts";
-import type { BlockReader, BlockWriter, Pieces, Steps } from "./blocks.ts";
-import { demand } from "./format.ts";
+import type { BlockReader, BlockWriter, Pieces, Steps } from "../../kernel/snapshot-blocks.ts";
 import { readResult, writeResult } from "./results.ts";
 
 /**

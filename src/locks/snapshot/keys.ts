@@ -1,13 +1,12 @@
-import { type ByteReader, type ByteWriter, DecodeError } from "../../kernel/bytes.ts";
+import { type ByteReader, type ByteWriter, DecodeError, demand } from "../../kernel/bytes.ts";
 import { limits } from "../../kernel/limits.ts";
 import { principalId } from "../claimants.ts";
 import { readId, readText } from "../codec.ts";
 import { KeyRecord } from "../idempotency.ts";
 import type { LockState } from "../state.ts";
 import type { Principal } from "../types.ts";
-import type { BlockReader, BlockWriter, Pieces, Steps } from "./blocks.ts";
+import type { BlockReader, BlockWriter, Pieces, Steps } from "../../kernel/snapshot-blocks.ts";
 import { readSerial } from "./counters.ts";
-import { demand } from "./format.ts";
 import { readFlag, readResult, writeResult } from "./results.ts";
 
 const NO_PRINCIPAL = 0;

@@ -1,14 +1,13 @@
-import { type ByteReader, type ByteWriter, DecodeError } from "../../kernel/bytes.ts";
+import { type ByteReader, type ByteWriter, DecodeError, demand } from "../../kernel/bytes.ts";
 import { limits } from "../../kernel/limits.ts";
 import { readName, readText } from "../codec.ts";
 import { Hold, type Lock } from "../records.ts";
 import type { LockState } from "../state.ts";
 import type { LockMode } from "../types.ts";
-import type { BlockReader, BlockWriter, Pieces, Steps } from "./blocks.ts";
+import type { BlockReader, BlockWriter, Pieces, Steps } from "../../kernel/snapshot-blocks.ts";
 import { readClaimant, writeClaimant } from "./claimants.ts";
 import { readPast, readSerial, readToken } from "./counters.ts";
 import type { Draft } from "./draft.ts";
-import { demand } from "./format.ts";
 import type { KnownIngresses } from "./ingresses.ts";
 import { readAnswer, writeAnswer } from "./operations.ts";
 

@@ -1,4 +1,4 @@
-import { type ByteReader, type ByteWriter, DecodeError } from "../../kernel/bytes.ts";
+import { type ByteReader, type ByteWriter, DecodeError, demand } from "../../kernel/bytes.ts";
 import { limits } from "../../kernel/limits.ts";
 import { readText } from "../codec.ts";
 import { KeyRecord } from "../idempotency.ts";
@@ -6,10 +6,16 @@ import type { Ingress } from "../ingresses.ts";
 import type { Hold, Operation, Timed, Wait } from "../records.ts";
 import type { PermitHold } from "../semaphores.ts";
 import type { LockState } from "../state.ts";
-import { type BlockReader, type BlockWriter, type Pieces, readList, type Steps, writeList } from "./blocks.ts";
+import {
+  type BlockReader,
+  type BlockWriter,
+  type Pieces,
+  readList,
+  type Steps,
+  writeList,
+} from "../../kernel/snapshot-blocks.ts";
 import type { Draft } from "./draft.ts";
 import { isAnswerTo } from "./forgotten.ts";
-import { demand } from "./format.ts";
 import type { KnownIngresses } from "./ingresses.ts";
 
 /** Codes of answers; from {@link FOUND} on twice the place of the process, plus one for holds that were granted together. */

@@ -1,11 +1,18 @@
+import { demand } from "../../kernel/bytes.ts";
 import { unreachable } from "../../kernel/assert.ts";
 import type { Claimant } from "../claimants.ts";
 import type { Wait } from "../records.ts";
 import type { LockState } from "../state.ts";
-import { type BlockReader, type BlockWriter, type Pieces, readList, type Steps, writeList } from "./blocks.ts";
+import {
+  type BlockReader,
+  type BlockWriter,
+  type Pieces,
+  readList,
+  type Steps,
+  writeList,
+} from "../../kernel/snapshot-blocks.ts";
 import { readClaimant, writeClaimant } from "./claimants.ts";
 import type { Draft } from "./draft.ts";
-import { demand } from "./format.ts";
 import type { KnownIngresses } from "./ingresses.ts";
 import { readFlag } from "./results.ts";
 

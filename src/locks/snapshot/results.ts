@@ -1,7 +1,14 @@
 import { unreachable } from "../../kernel/assert.ts";
 import { type ByteReader, type ByteWriter, DecodeError } from "../../kernel/bytes.ts";
 import type { LockError, LockGrant, LockResult, RefusingHolder, ShownMode, WaitEdge } from "../types.ts";
-import { type BlockReader, type BlockWriter, type Pieces, readList, type Steps, writeList } from "./blocks.ts";
+import {
+  type BlockReader,
+  type BlockWriter,
+  type Pieces,
+  readList,
+  type Steps,
+  writeList,
+} from "../../kernel/snapshot-blocks.ts";
 
 /** Codes in snapshots: append only, never renumber. */
 const TYPES: readonly LockResult["type"][] = [

@@ -1,13 +1,12 @@
-import type { ByteReader, ByteWriter } from "../../kernel/bytes.ts";
+import { type ByteReader, type ByteWriter, demand } from "../../kernel/bytes.ts";
 import { limits } from "../../kernel/limits.ts";
 import { readName } from "../codec.ts";
 import { PermitHold, type Semaphore } from "../semaphores.ts";
 import type { LockState } from "../state.ts";
-import type { BlockReader, BlockWriter, Pieces, Steps } from "./blocks.ts";
+import type { BlockReader, BlockWriter, Pieces, Steps } from "../../kernel/snapshot-blocks.ts";
 import { readClaimant, writeClaimant } from "./claimants.ts";
 import { readPast, readSerial, readToken } from "./counters.ts";
 import type { Draft } from "./draft.ts";
-import { demand } from "./format.ts";
 import type { KnownIngresses } from "./ingresses.ts";
 import { readAnswer, writeAnswer } from "./operations.ts";
 

@@ -1,9 +1,9 @@
+import { demand } from "../../kernel/bytes.ts";
 import { readId } from "../codec.ts";
 import { Session } from "../sessions.ts";
 import type { LockState } from "../state.ts";
-import type { BlockReader, BlockWriter, Pieces, Steps } from "./blocks.ts";
+import type { BlockReader, BlockWriter, Pieces, Steps } from "../../kernel/snapshot-blocks.ts";
 import { readCount, readSerial, readTtl } from "./counters.ts";
-import { demand } from "./format.ts";
 
 /** In the order of their numbers. */
 export function* writeSessions(out: BlockWriter, { sessions }: LockState): Pieces {

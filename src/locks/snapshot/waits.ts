@@ -1,4 +1,4 @@
-import { type ByteReader, type ByteWriter, DecodeError } from "../../kernel/bytes.ts";
+import { type ByteReader, type ByteWriter, DecodeError, demand } from "../../kernel/bytes.ts";
 import { limits } from "../../kernel/limits.ts";
 import { Bundle, wishKey } from "../bundles.ts";
 import { readName, readText } from "../codec.ts";
@@ -6,11 +6,17 @@ import { enterQueue, enterSemaphore } from "../queues.ts";
 import { type Lock, type Place, type Wait, Waiter, type Wish } from "../records.ts";
 import { PermitWaiter, type Semaphore } from "../semaphores.ts";
 import type { LockState } from "../state.ts";
-import { type BlockReader, type BlockWriter, type Pieces, readList, type Steps, writeList } from "./blocks.ts";
+import {
+  type BlockReader,
+  type BlockWriter,
+  type Pieces,
+  readList,
+  type Steps,
+  writeList,
+} from "../../kernel/snapshot-blocks.ts";
 import { readClaimant, writeClaimant } from "./claimants.ts";
 import { readPast, readSerial, readTtl } from "./counters.ts";
 import type { Draft } from "./draft.ts";
-import { demand } from "./format.ts";
 import type { KnownIngresses } from "./ingresses.ts";
 import { readOperations, writeOperations } from "./operations.ts";
 import { readFlag } from "./results.ts";

@@ -3,7 +3,7 @@ import { Ingress } from "../../../src/engine/ingress.ts";
 import { OperationWindow } from "../../../src/kernel/operation-window.ts";
 import { decodeCommand, encodeCommand } from "../../../src/locks/codec.ts";
 import { IdempotencyKeys } from "../../../src/locks/idempotency.ts";
-import { Ingresses } from "../../../src/locks/ingresses.ts";
+import { Ingresses } from "../../../src/kernel/ingresses.ts";
 import { Workload } from "../../../src/sim/workload.ts";
 import { lateCopies } from "../late-copies.ts";
 import { executingTwice } from "../machines.ts";

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { ByteWriter, DecodeError } from "../../../src/kernel/bytes.ts";
 import { limits } from "../../../src/kernel/limits.ts";
 import { LockMachine } from "../../../src/locks/lock-machine.ts";
-import { FORMAT, MAGIC, SnapshotVersionError } from "../../../src/locks/snapshot/format.ts";
+import { encodeHead, SnapshotVersionError } from "../../../src/kernel/block-restoration.ts";
+import { LOCK_SNAPSHOT } from "../../../src/locks/snapshot/format.ts";
 import { encodeEntry, randomLog } from "./random-log.ts";
 import { contentOf, restoreInto } from "./snapshots.ts";
 
@@ -82,12 +83,11 @@ describe("a snapshot that is damaged", () => {
 
 describe("bytes that no machine wrote", () => {
   /** A snapshot's head, and blocks that `fill` writes. */
-  function forge(fill: (writer: ByteWriter) => void, format = FORMAT): Uint8Array {
+  function forge(fill: (writer: ByteWriter) => void, format = LOCK_SNAPSHOT.format): Uint8Array {
     const body = new ByteWriter();
     fill(body);
     const writer = new ByteWriter();
-    writer.raw(MAGIC);
-    writer.u32(format);
+    writer.raw(encodeHead({ ...LOCK_SNAPSHOT, format }));
     writer.u32(body.length);
     writer.raw(body.written());
     return writer.copy();
@@ -130,9 +130,9 @@ describe("bytes that no machine wrote", () => {
   });
 
   test("are refused with the format that they say, if that is another one: they may be sound", () => {
-    const newer = forge(() => {}, FORMAT + 1);
+    const newer = forge(() => {}, LOCK_SNAPSHOT.format + 1);
     expect(() => new LockMachine().restore().take(newer)).toThrow(SnapshotVersionError);
-    expect(() => new LockMachine().restore().take(newer)).toThrow(`format ${FORMAT + 1}`);
+    expect(() => new LockMachine().restore().take(newer)).toThrow(`format ${LOCK_SNAPSHOT.format + 1}`);
     const foreign = contents[0]?.slice() ?? new Uint8Array(0);
     foreign[0] = 0;
     expect(() => new LockMachine().restore().take(foreign)).not.toThrow(SnapshotVersionError);

@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { InvariantError } from "../../../src/kernel/assert.ts";
 import { limits } from "../../../src/kernel/limits.ts";
+import { TransitionHash } from "../../../src/kernel/transition-hash.ts";
 import { LockMachine } from "../../../src/locks/lock-machine.ts";
 import { CANCELLED, SESSION_EXPIRED, STALE_OPERATION } from "../../../src/locks/operations.ts";
 import type { LockOutcome } from "../../../src/locks/state.ts";
-import { type Change, changes, Transitions } from "../../../src/locks/transitions.ts";
+import { type Change, changes } from "../../../src/locks/transitions.ts";
 import type { LockCommand } from "../../../src/locks/types.ts";
 import { acquire, acquireAll, acquirePermits, Harness, once, owner, session } from "./harness.ts";
 import { encodeEntry, type RandomEntry, randomLog } from "./random-log.ts";
@@ -47,22 +48,22 @@ class Replica {
   }
 }
 
-type Note = (this: Transitions, ...values: Parameters<Transitions["note"]>) => void;
-const note = Reflect.get(Transitions.prototype, "note") as Note;
+type Note = (this: TransitionHash<Change>, ...values: Parameters<TransitionHash<Change>["note"]>) => void;
+const note = Reflect.get(TransitionHash.prototype, "note") as Note;
 
 afterEach(() => {
-  Transitions.prototype.note = note;
+  TransitionHash.prototype.note = note;
 });
 
 /** What is noted while `work` is done. */
 function notedBy(work: () => void): Change[] {
   const noted: Change[] = [];
-  Transitions.prototype.note = function spy(change, ...values) {
+  TransitionHash.prototype.note = function spy(change, ...values) {
     noted.push(change);
     note.call(this, change, ...values);
   };
   work();
-  Transitions.prototype.note = note;
+  TransitionHash.prototype.note = note;
   return noted;
 }
 
@@ -126,7 +127,7 @@ describe("the hash of transitions", () => {
         [1, 2 ** 33],
       ] as const) {
         let count = 0;
-        Transitions.prototype.note = function changed(code, ...values) {
+        TransitionHash.prototype.note = function changed(code, ...values) {
           const altered: [number, number, number] = [values[0] ?? 0, values[1] ?? 0, values[2] ?? 0];
           if (count++ === place) altered[at] = (altered[at] ?? 0) + by;
           note.call(this, code, ...altered);
@@ -134,7 +135,7 @@ describe("the hash of transitions", () => {
         expect([change, new Replica(log).hash === hash]).toEqual([change, false]);
       }
       let count = 0;
-      Transitions.prototype.note = function left(code, ...values) {
+      TransitionHash.prototype.note = function left(code, ...values) {
         if (count++ !== place) note.call(this, code, ...values);
       };
       expect([change, new Replica(log).hash === hash]).toEqual([change, false]);

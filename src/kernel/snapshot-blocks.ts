@@ -1,6 +1,5 @@
-import { ByteReader, ByteWriter } from "../../kernel/bytes.ts";
-import { limits } from "../../kernel/limits.ts";
-import { demand } from "./format.ts";
+import { ByteReader, ByteWriter, demand } from "./bytes.ts";
+import { limits } from "./limits.ts";
 
 /**
  * Content is a row of blocks, each of a length (four bytes) and whole *elements*: a session, a hold, one name of a list. So

@@ -25,6 +25,11 @@ export class Heap<Element extends HeapElement> {
     return this.elements[0];
   }
 
+  /** In an order that tells nothing but the first. The heap must not change meanwhile. */
+  values(): Iterable<Element> {
+    return this.elements;
+  }
+
   push(element: Element): void {
     assert(element.heapIndex === -1, "an element is in one heap at most");
     element.heapIndex = this.elements.length;

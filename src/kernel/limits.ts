@@ -54,6 +54,45 @@ export const limits = {
   /** Holds, waiters, sessions and keys that one time entry ends; more are left to the next. */
   maxExpiriesPerEntry: 3_000,
 
+  /** A message's body is `maxBodyBytes` at most; these are its delay, life and time with a consumer, in ms. */
+  maxDelayMs: 2_592_000_000,
+  maxExpiresMs: 2_592_000_000,
+  minVisibilityMs: 100,
+  maxVisibilityMs: 43_200_000,
+  maxBackoffMs: 86_400_000,
+  maxDedupeWindowMs: 86_400_000,
+  maxRateIntervalMs: 3_600_000,
+  maxRate: 1_000_000,
+  /** What is larger is delivered first. */
+  maxPriority: 9,
+  maxDeliveries: 1_000,
+  /** A dedupe id and a group's key, in bytes of UTF-8. */
+  maxDedupeIdBytes: 256,
+  maxGroupKeyBytes: 256,
+  /** A cron expression, and the name of a time zone, in bytes of UTF-8. */
+  maxCronBytes: 256,
+  maxZoneBytes: 64,
+  /** Messages of one publish, of one receive, and receipts of one settlement. */
+  maxPublishMessages: 1_000,
+  maxReceiveMessages: 1_000,
+  /** A receive takes no further message once it has bodies of so many bytes. */
+  maxReceiveBytes: 1024 * 1024,
+  /** Of one shard: queues that hold something or are set, messages, their bodies in bytes, and requests that wait for one. */
+  maxQueues: 100_000,
+  maxMessages: 20_000_000,
+  maxQueuedBytes: 16 * 1024 * 1024 * 1024,
+  maxReceivers: 100_000,
+  maxDedupeIds: 1_000_000,
+  /** Messages of one queue that are out at once. */
+  maxInFlight: 100_000,
+  maxSchedulesPerQueue: 100,
+  /** Messages of a shard, and bytes of their bodies, that are kept as records before those in the middle of a queue are put into pages. */
+  maxHotMessages: 20_000,
+  maxHotBytes: 16 * 1024 * 1024,
+  /** One page ends with the message that reaches either. */
+  pageMessages: 256,
+  pageBytes: 128 * 1024,
+
   /** Operations that one node has proposed and not yet seen applied. */
   maxOutstandingOperations: 16_384,
   /** Requests of one node that wait for a lock to change. */

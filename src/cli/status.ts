@@ -7,6 +7,7 @@ import { type CliContext, usesColour } from "./context.ts";
 import { exitCode } from "./exit-code.ts";
 import { jsonFlag, jsonText } from "./json-flag.ts";
 import { nodeUrl } from "./node-url.ts";
+import { type ShardRow, shardsOf, shardText } from "./status/shards.ts";
 import { urlFlag } from "./url-flag.ts";
 
 interface StatusFlags {
@@ -57,27 +58,36 @@ export const statusCommand = buildCommand<StatusFlags, [], CliContext>({
     const asked = await askCluster(url, TIMEOUT_MS);
     if (typeof asked === "string") throw new CliError("unreachable", `${url} ${asked}`);
     const leader = asked.groups[0]?.leader ?? null;
-    const nodes = await Promise.all(asked.members.map((member) => askMember(member, asked, url)));
+    const answers = await Promise.all(asked.members.map((member) => askMember(member, asked, url)));
+    const nodes = answers.map(({ row: each }) => each);
+    const shards = shardsOf(answers.map(({ status }) => status));
     const colour = usesColour(this.process.stdout, this.environment);
-    this.process.stdout.write(flags.json ? statusJson(asked, leader, nodes) : statusText(asked, leader, nodes, colour));
+    this.process.stdout.write(
+      flags.json
+        ? statusJson(asked, leader, nodes, shards)
+        : statusText(asked, leader, nodes, colour) + shards.map(shardText).join(""),
+    );
     const isServed = leader !== null && nodes.some((node) => node.reachable && node.stopped === null);
     this.process.exitCode = isServed ? exitCode.ok : exitCode.failure;
   },
 });
 
-async function askMember(
-  member: ClusterStatus["members"][number],
-  asked: ClusterStatus,
-  url: string,
-): Promise<NodeRow> {
-  if (member.node_id === asked.node_id) return row(member, new URL(url).host, asked);
+/** What is known of a node, and what it says itself. */
+interface Answer {
+  readonly row: NodeRow;
+  readonly status: ClusterStatus | undefined;
+}
+
+async function askMember(member: ClusterStatus["members"][number], asked: ClusterStatus, url: string): Promise<Answer> {
+  if (member.node_id === asked.node_id) return { row: row(member, new URL(url).host, asked), status: asked };
   const guess = clientAddress(member);
   const address = guess === undefined ? "unknown" : formatHostPort(guess);
   const answer = guess === undefined ? "has no known address." : await askCluster(`http://${address}`, TIMEOUT_MS);
   // Another cluster's node may sit on the port that ours would have by default.
   const ours =
     typeof answer !== "string" && answer.node_id === member.node_id && answer.cluster_id === asked.cluster_id;
-  return row(member, address, ours ? answer : undefined);
+  const status = ours ? answer : undefined;
+  return { row: row(member, address, status), status };
 }
 
 function row(
@@ -104,9 +114,13 @@ function row(
   };
 }
 
-function statusJson(asked: ClusterStatus, leader: string | null, nodes: readonly NodeRow[]): string {
-  const shown = { cluster_name: asked.cluster_name, cluster_id: asked.cluster_id, leader, nodes };
-  return jsonText(shown);
+function statusJson(
+  { cluster_name, cluster_id }: ClusterStatus,
+  leader: string | null,
+  nodes: readonly NodeRow[],
+  shards: readonly ShardRow[],
+): string {
+  return jsonText({ cluster_name, cluster_id, leader, nodes, ...(shards.length > 0 && { shards }) });
 }
 
 function statusText(asked: ClusterStatus, leader: string | null, nodes: readonly NodeRow[], colour: boolean): string {

@@ -110,15 +110,9 @@ export interface LockCounts {
   readonly fences: number;
 }
 
-export interface NodeStatus extends Leadership {
-  readonly nodeId: string;
-  readonly clusterName: string;
-  readonly clusterId: string;
-  readonly incarnation: string;
-  readonly version: string;
-  /** Client address as others reach it. */
-  readonly address: string;
-  readonly peerAddress: string;
+/** Of one group, on this node. */
+export interface GroupStatus extends Leadership {
+  readonly group: number;
   readonly role: Role | "learner";
   readonly lastIndex: number;
   readonly commitIndex: number;
@@ -129,19 +123,41 @@ export interface NodeStatus extends Leadership {
   readonly compactedIndex: number;
   /** Files that were snapshots, found when the node started, and that are not replaced yet. */
   readonly damagedSnapshots: number;
+  /** Node id of whom this leader is handing leadership over to. */
+  readonly transferringTo: string | undefined;
+  /** What the log lost and has not got back yet (PROTOCOLS D7); undefined: nothing. */
+  readonly repair: RepairStatus | undefined;
+  /** Why this node applies and serves nothing any more (PROTOCOLS R7, R8); undefined: it does. */
+  readonly stopped: StoppedGroup | undefined;
+  /** Comparisons in which this node's state was that of a majority (PROTOCOLS R8), and the entry of the last. */
+  readonly stateChecks: number;
+  readonly stateAgreedIndex: number;
+  /** As far as this node has applied the log (PROTOCOLS R7). */
+  readonly featureLevel: number;
+}
+
+/** What is said of a group without its number is said of the control group. */
+export interface NodeStatus extends GroupStatus {
+  readonly nodeId: string;
+  readonly clusterName: string;
+  readonly clusterId: string;
+  readonly incarnation: string;
+  readonly version: string;
+  /** Client address as others reach it. */
+  readonly address: string;
+  readonly peerAddress: string;
+  /** All of them, the control group first. */
+  readonly groups: readonly GroupStatus[];
   readonly leaseTimeMs: number;
   readonly disk: DiskReport;
   readonly members: readonly MemberStatus[];
   /** Replica ids from here on are free. */
   readonly nextReplica: number;
-  /** Node id of whom this leader is handing leadership over to. */
-  readonly transferringTo: string | undefined;
-  /** Takes requests: knows a leader, and its own ingress is registered. */
+  /**
+   * Takes requests: knows a leader, and its own ingress is registered. Of the control group alone: where a shard does not
+   * serve, locks do, and other shards.
+   */
   readonly ready: boolean;
-  /** What the log lost and has not got back yet (PROTOCOLS D7); undefined: nothing. */
-  readonly repair: RepairStatus | undefined;
-  /** Why this node applies and serves nothing any more (PROTOCOLS R7, R8); undefined: it does. */
-  readonly stopped: StoppedGroup | undefined;
   readonly startedAtMs: number;
 }
 
@@ -204,11 +220,6 @@ export interface NodeStatistics {
   /** From when a turn was due until it began, in ms. */
   readonly turnWaitMs: Histogram;
   readonly longestTurnWaitMs: number;
-  /** Comparisons in which this node's state was that of a majority (PROTOCOLS R8), and the entry of the last. */
-  readonly stateChecks: number;
-  readonly stateAgreedIndex: number;
-  /** As far as this node has applied the log (PROTOCOLS R7). */
-  readonly featureLevel: number;
   /** Snapshots that this node made, and those that came to nothing. */
   readonly snapshotsTaken: number;
   readonly snapshotsFailed: number;

@@ -19,44 +19,6 @@ export type Figure = readonly [
 
 /** Every plain figure: its name with the unit last, as Prometheus wants it, and where it is read. */
 export const figures: readonly Figure[] = [
-  ["mufakat_raft_term", "gauge", "Term of the control group that this node is in.", (s) => s.group.status().term],
-  [
-    "mufakat_raft_commit_index",
-    "gauge",
-    "Highest log index known to be committed.",
-    (s) => s.group.status().commitIndex,
-  ],
-  [
-    "mufakat_raft_applied_index",
-    "gauge",
-    "Highest log index applied to the state.",
-    (s) => s.group.status().appliedIndex,
-  ],
-  ["mufakat_raft_last_index", "gauge", "Highest index in this node's log.", (s) => s.group.status().lastIndex],
-  [
-    "mufakat_raft_snapshot_index",
-    "gauge",
-    "Entry up to which this node's newest snapshot stands for the log; 0: there is none.",
-    (s) => s.group.status().snapshotIndex,
-  ],
-  [
-    "mufakat_raft_compacted_index",
-    "gauge",
-    "Entries up to here are in snapshots alone, and no longer in the log.",
-    (s) => s.group.status().compactedIndex,
-  ],
-  [
-    "mufakat_raft_is_leader",
-    "gauge",
-    "1 if this node leads the control group, else 0.",
-    (s) => Number(s.group.status().role === "leader"),
-  ],
-  [
-    "mufakat_raft_has_leader",
-    "gauge",
-    "1 if this node knows a leader, else 0.",
-    (s) => Number(s.group.status().leader !== undefined),
-  ],
   ["mufakat_raft_elections_total", "counter", "Elections that this node has started.", (s) => s.statistics().elections],
   [
     "mufakat_raft_leader_changes_total",
@@ -96,12 +58,6 @@ export const figures: readonly Figure[] = [
     (s) => s.statistics().readRounds,
   ],
   [
-    "mufakat_repairing",
-    "gauge",
-    "1 while this node has not got back from the others what its damaged log lost, else 0; GET /cluster says how much that is.",
-    (s) => Number(s.group.status().repair !== undefined),
-  ],
-  [
     "mufakat_repairs_total",
     "counter",
     "Damaged logs that began anew at the start of this process.",
@@ -137,12 +93,6 @@ export const figures: readonly Figure[] = [
     "counter",
     "Times that a leader's snapshot, or a piece of it, found no room here or was not intact.",
     (s) => s.statistics().snapshotsRefused,
-  ],
-  [
-    "mufakat_snapshots_damaged",
-    "gauge",
-    "Snapshots that were found damaged at the start, until two good ones are in their place.",
-    (s) => s.group.status().damagedSnapshots,
   ],
   [
     "mufakat_snapshot_bytes_sent_total",
@@ -183,36 +133,6 @@ export const figures: readonly Figure[] = [
     "gauge",
     "Longest time since the start that a turn was due and did not begin.",
     (s) => s.statistics().longestTurnWaitMs / 1000,
-  ],
-  [
-    "mufakat_state_checks_total",
-    "counter",
-    "Comparisons in which this node's state was that of a majority.",
-    (s) => s.statistics().stateChecks,
-  ],
-  [
-    "mufakat_state_agreed_index",
-    "gauge",
-    "Last entry as of which this node's state was found to be that of a majority.",
-    (s) => s.statistics().stateAgreedIndex,
-  ],
-  [
-    "mufakat_feature_level",
-    "gauge",
-    "How state machines behave: rises by itself when every node runs a program that knows a higher level.",
-    (s) => s.statistics().featureLevel,
-  ],
-  [
-    "mufakat_group_stopped",
-    "gauge",
-    "1 if this node stores entries but applies and serves nothing any more, else 0; GET /cluster says why.",
-    (s) => Number(s.group.status().stopped !== undefined),
-  ],
-  [
-    "mufakat_group_stopped_index",
-    "gauge",
-    "The entry at which it stopped; 0 if it did not.",
-    (s) => s.group.status().stopped?.index ?? 0,
   ],
   [
     "mufakat_operations_outstanding",

@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Metric, Registry } from "prom-client";
-import type { Histogram } from "./control-group.ts";
+import type { GroupStatus, Histogram } from "./control-group.ts";
+import { type GroupFigure, groupFigures } from "./group-figures.ts";
 import { type Figure, figures, type MetricsSources } from "./metric-figures.ts";
 
 interface Series {
@@ -12,6 +13,7 @@ export class Metrics {
   private readonly registry = new Registry();
 
   constructor(private readonly sources: MetricsSources) {
+    for (const figure of groupFigures) this.registerGroupFigure(figure);
     for (const figure of figures) this.registerFigure(figure);
     this.registerHistogram("mufakat_log_fsync_seconds", "Duration of fdatasync of the log in seconds.", () => [
       { labels: {}, durationsMs: sources.statistics().fsyncMs },
@@ -44,11 +46,40 @@ export class Metrics {
     return this.registry.metrics();
   }
 
-  /** The plain figures, without histograms. */
+  /** The plain figures, without histograms. Those of groups: of the control group, and of each where there are several. */
   json(): Record<string, unknown> {
-    const { nodeId, role, leader, version } = this.sources.group.status();
-    const values = figures.map(([name, , , read]) => [name.replace(/^mufakat_/, ""), read(this.sources)]);
-    return { node_id: nodeId, role, leader: leader ?? null, version, ...Object.fromEntries(values) };
+    const { nodeId, role, leader, version, groups } = this.sources.group.status();
+    const values = figures.map(([name, , , read]) => [jsonName(name), read(this.sources)]);
+    const [control] = groups.map(jsonFigures);
+    return {
+      ...{ node_id: nodeId, role, leader: leader ?? null, version, ...control },
+      ...Object.fromEntries(values),
+      ...(groups.length > 1 && { groups: groups.map((group) => ({ group: group.group, ...jsonFigures(group) })) }),
+    };
+  }
+
+  private registerGroupFigure([name, type, help, read]: GroupFigure): void {
+    const { group } = this.sources;
+    const hasLabel = group.status().groups.length > 1;
+    const options = { name, help, registers: [this.registry], labelNames: hasLabel ? ["group"] : [] };
+    const collected = (): [labels: Record<string, number>, value: number][] =>
+      group.status().groups.map((each) => [hasLabel ? { group: each.group } : {}, read(each)]);
+    if (type === "gauge") {
+      new Gauge({
+        ...options,
+        collect() {
+          for (const [labels, value] of collected()) this.set(labels, value);
+        },
+      });
+    } else {
+      new Counter({
+        ...options,
+        collect() {
+          this.reset();
+          for (const [labels, value] of collected()) this.inc(labels, value);
+        },
+      });
+    }
   }
 
   private registerFigure([name, type, help, read]: Figure): void {
@@ -133,6 +164,14 @@ export class Metrics {
     });
     this.registry.registerMetric({ name, help, get, reset: () => undefined } as unknown as Metric<string>);
   }
+}
+
+function jsonName(name: string): string {
+  return name.replace(/^mufakat_/, "");
+}
+
+function jsonFigures(group: GroupStatus): Record<string, number> {
+  return Object.fromEntries(groupFigures.map(([name, , , read]) => [jsonName(name), read(group)]));
 }
 
 /** A histogram in ms as Prometheus' cumulative buckets in seconds. */

@@ -1,4 +1,5 @@
 import { formatHostPort, type HostPort } from "../kernel/addresses.ts";
+import { assert } from "../kernel/assert.ts";
 import type { DiskWatch } from "../engine/disk-watch.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { EventLoopTurns } from "../io/turns.ts";
@@ -6,11 +7,24 @@ import type { PeerStatistics } from "../io/peer-options.ts";
 import type { DirectoryIdentity } from "../io/directory-identity.ts";
 import { roleIn } from "../raft/configuration.ts";
 import type { Raft } from "../raft/raft.ts";
-import { type ReplicaId, UNKNOWN_INDEX } from "../raft/types.ts";
-import type { MemberStatus, NodeStatistics, NodeStatus, RepairStatus } from "./control-group.ts";
+import { type GroupId, type ReplicaId, UNKNOWN_INDEX } from "../raft/types.ts";
+import type { GroupStatus, MemberStatus, NodeStatistics, NodeStatus, RepairStatus } from "./control-group.ts";
 import type { Member } from "./membership.ts";
 import type { StoppedGroup } from "./stopped-group.ts";
 import { version } from "./version.ts";
+
+/** What the status of one group is read from. */
+export interface GroupSources {
+  readonly host: {
+    readonly group: GroupId;
+    readonly raft: Raft;
+    readonly ingress: { readonly isRegistered: boolean };
+    readonly machine: { readonly featureLevel: number };
+    readonly stateChecks: { readonly checks: number; readonly agreedIndex: number };
+  };
+  readonly damagedSnapshots: number;
+  readonly stopped: StoppedGroup | undefined;
+}
 
 /** What a node's status is read from, at the moment when somebody asks. */
 export interface ReportSources {
@@ -19,40 +33,57 @@ export interface ReportSources {
   readonly peerAddress: HostPort;
   readonly advertised: HostPort;
   readonly startedAtMs: number;
-  readonly raft: Raft;
-  readonly registered: boolean;
+  /** The control group first. */
+  readonly groups: readonly GroupSources[];
   readonly disk: Pick<DiskWatch, "report" | "peerReport">;
-  readonly damagedSnapshots: number;
-  readonly stopped: StoppedGroup | undefined;
   isConnected(replica: ReplicaId): boolean;
 }
 
 export function nodeStatus(sources: ReportSources): NodeStatus {
-  const { raft, members, identity } = sources;
+  const { members, identity } = sources;
   const { nodeId, clusterName, clusterId, incarnation } = identity;
+  const groups = sources.groups.map((group) => groupStatus(group, members));
+  const [control] = sources.groups;
+  const [status] = groups;
+  assert(control !== undefined && status !== undefined, "every node hosts the control group");
+  const { raft, ingress } = control.host;
   return {
+    ...status,
     ...{ nodeId, clusterName, clusterId, incarnation: String(incarnation) },
     version,
     address: formatHostPort(sources.advertised),
     peerAddress: formatHostPort(sources.peerAddress),
-    role: roleOf(raft),
-    leader: members.find((member) => member.replica === raft.leader)?.nodeId,
-    term: raft.term,
-    lastIndex: raft.log.lastIndex,
-    commitIndex: raft.log.commitIndex,
-    appliedIndex: raft.log.appliedIndex,
-    snapshotIndex: raft.log.snapshot?.index ?? 0,
-    compactedIndex: raft.log.compacted.index,
-    damagedSnapshots: sources.damagedSnapshots,
+    groups,
     leaseTimeMs: raft.leaseTime.nowMs,
     disk: sources.disk.report,
-    members: members.map((member) => memberStatus(sources, member)),
+    members: members.map((member) => memberStatus(sources, raft, member)),
     nextReplica: raft.configuration.facts?.nextReplica ?? 0,
-    transferringTo: members.find((member) => member.replica === raft.transferee)?.nodeId,
-    ready: raft.leader !== 0 && sources.registered && sources.stopped === undefined && !raft.repairing,
-    repair: repairStatus(raft),
-    stopped: sources.stopped,
+    ready: raft.leader !== 0 && ingress.isRegistered && control.stopped === undefined && !raft.repairing,
     startedAtMs: sources.startedAtMs,
+  };
+}
+
+function groupStatus({ host, damagedSnapshots, stopped }: GroupSources, members: readonly Member[]): GroupStatus {
+  const { raft, machine, stateChecks } = host;
+  const { log } = raft;
+  const nodeIdOf = (replica: ReplicaId) => members.find((member) => member.replica === replica)?.nodeId;
+  return {
+    group: host.group,
+    role: roleOf(raft),
+    leader: nodeIdOf(raft.leader),
+    term: raft.term,
+    lastIndex: log.lastIndex,
+    commitIndex: log.commitIndex,
+    appliedIndex: log.appliedIndex,
+    snapshotIndex: log.snapshot?.index ?? 0,
+    compactedIndex: log.compacted.index,
+    damagedSnapshots,
+    transferringTo: nodeIdOf(raft.transferee),
+    repair: repairStatus(raft),
+    stopped,
+    stateChecks: stateChecks.checks,
+    stateAgreedIndex: stateChecks.agreedIndex,
+    featureLevel: machine.featureLevel,
   };
 }
 
@@ -67,8 +98,7 @@ function roleOf({ role, configuration, self }: Raft): NodeStatus["role"] {
   return role === "follower" && roleIn(configuration, self) !== "voter" ? "learner" : role;
 }
 
-function memberStatus(sources: ReportSources, member: Member): MemberStatus {
-  const { raft } = sources;
+function memberStatus(sources: ReportSources, raft: Raft, member: Member): MemberStatus {
   const isSelf = member.replica === raft.self;
   return {
     nodeId: member.nodeId,
@@ -86,11 +116,7 @@ function memberStatus(sources: ReportSources, member: Member): MemberStatus {
 /** What a node's figures are read from. */
 export interface StatisticsSources {
   readonly engine: Pick<Engine, "statistics" | "turns">;
-  readonly host: {
-    readonly ingress: { readonly outstandingCount: number };
-    readonly machine: { readonly featureLevel: number };
-    readonly stateChecks: { readonly checks: number; readonly agreedIndex: number };
-  };
+  readonly groups: { readonly outstandingCount: number };
   readonly peers: PeerStatistics;
   readonly log: { readonly flushedBytes: number; readonly repair: object | undefined };
   readonly loop: Pick<EventLoopTurns, "waitMs" | "longestWaitMs">;
@@ -100,7 +126,7 @@ export interface StatisticsSources {
 
 export function nodeStatistics({
   engine: { statistics, turns },
-  host,
+  groups,
   peers,
   log,
   loop,
@@ -126,7 +152,7 @@ export function nodeStatistics({
     framesSent: peers.framesSent,
     framesReceived: peers.framesReceived,
     framesDropped: peers.framesDropped,
-    outstandingOperations: host.ingress.outstandingCount,
+    outstandingOperations: groups.outstandingCount,
     observers,
     fsyncMs: engine.flushMs,
     turnMs: turns.durationMs,
@@ -134,9 +160,6 @@ export function nodeStatistics({
     longTurns: turns.overBudget,
     turnWaitMs: loop.waitMs,
     longestTurnWaitMs: loop.longestWaitMs,
-    stateChecks: host.stateChecks.checks,
-    stateAgreedIndex: host.stateChecks.agreedIndex,
-    featureLevel: host.machine.featureLevel,
     snapshotsTaken: engine.snapshotsTaken,
     snapshotsFailed: engine.snapshotsFailed,
     snapshotsInstalled: engine.snapshotsInstalled,

@@ -1,10 +1,8 @@
 import type { HostPort } from "../kernel/addresses.ts";
 import { join } from "node:path";
-import { createGroup } from "../engine/create-group.ts";
 import { Engine } from "../engine/engine.ts";
 import { SyncTimes } from "../engine/sync-times.ts";
 import type { DiskState } from "../engine/disk-report.ts";
-import type { GroupHost } from "../engine/group-host.ts";
 import { replicaOf } from "../engine/members.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
 import { systemClock } from "../io/clocks.ts";
@@ -18,10 +16,9 @@ import { ApplyJournalFile, SUSPECTS_FILE } from "../io/apply-journal-file.ts";
 import type { PeerIdentity } from "../io/peer-options.ts";
 import { assert } from "../kernel/assert.ts";
 import { StartError } from "../kernel/start-error.ts";
-import type { Configuration, NodeFacts, ReplicaId } from "../raft/types.ts";
+import type { Configuration, GroupId, NodeFacts, ReplicaId } from "../raft/types.ts";
 import { ExistingCluster } from "./join-cluster.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
-import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { SegmentedLog } from "../wal/log.ts";
 import type { SnapshotStore } from "../wal/snapshot-store.ts";
 import { SnapshotFormatError } from "../wal/errors.ts";
@@ -29,7 +26,8 @@ import type { CreateApplication } from "./application.ts";
 import { Backups } from "./backups.ts";
 import { DEFAULT_CLUSTER_NAME, type NodeConfiguration } from "./configuration.ts";
 import { EngineControlGroup } from "./engine-control-group.ts";
-import { handOver } from "./hand-over.ts";
+import { CONTROL_GROUP } from "./group-kinds.ts";
+import { HostedGroups } from "./hosted-groups.ts";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
 import { HttpStatistics } from "./http-statistics.ts";
 import { clusterId, firstConfiguration, membersOf } from "./membership.ts";
@@ -40,7 +38,6 @@ import { openSnapshots, tellSnapshot } from "./open-snapshots.ts";
 import { randomId } from "./random-id.ts";
 import { createRun } from "./run.ts";
 import type { Logger, RunningNode } from "./running-node.ts";
-import { stoppedGroup, type StoppedGroup } from "./stopped-group.ts";
 import { TurnWarnings } from "./turn-warnings.ts";
 import { commit, version } from "./version.ts";
 
@@ -55,7 +52,7 @@ interface Started {
   readonly network: TcpPeerNetwork;
   readonly log: SegmentedLog;
   readonly engine: Engine;
-  readonly host: GroupHost<LockCommand, LockResult>;
+  readonly groups: HostedGroups;
   readonly group: EngineControlGroup;
   readonly http: HttpServer;
 }
@@ -68,8 +65,6 @@ const STOPPING: ReadonlySet<string> = new Set(["wiped_node", "removed_node", "du
 const TICKS_PER_HEARTBEAT = 5;
 /** At a stop, requests that wait for nothing but the log get this long; then connections are cut. */
 const DRAIN_MS = 2_000;
-/** And the cancels of those that waited for a lock get this long to leave. */
-const CANCEL_MS = 500;
 
 /**
  * Starts one node: everything but the process around it.
@@ -100,8 +95,8 @@ class Node implements RunningNode {
   private listensAt: HostPort | undefined;
   private started: Started | undefined;
   private stopping: Promise<void> | undefined;
-  private knownLeader: string | undefined;
-  private stoppedGroup: StoppedGroup | undefined;
+  private groups: HostedGroups | undefined;
+  private readonly knownLeaders = new Map<GroupId, string | undefined>();
   /** Whether other nodes have what a damaged log has lost, as of now. */
   private canRepair = (): boolean => false;
   /** It cannot go on: there is nothing left to hand over. */
@@ -145,7 +140,7 @@ class Node implements RunningNode {
     const warnings = new TurnWarnings(this.parts.log, () => systemClock.monotonicMs());
     const engine = new Engine(self, ports, {
       failed: (error) => this.fail(explained(directory, error)),
-      groupStopped: (group, stop) => this.groupStopped(group, stop, directory),
+      groupStopped: (group, stop) => this.groupStopped(group, stop),
       repaired: (group, index) => tellEnd(this.parts.log, group, index),
       turnTooLong: (turn) => warnings.warn(turn),
       leaderChanged: (group, term, leader) => this.leaderChanged(group, term, leader),
@@ -155,12 +150,9 @@ class Node implements RunningNode {
     });
     this.opened.push(() => engine.stop());
     const machine = new LockMachine();
-    const journal = this.openJournal(directory);
-    const membership = directory.identity.membership ?? this.first;
-    const options = { ...this.groupOptions(machine), configuration: membership, journal };
-    const host = this.explaining(directory, () => createGroup(options, engine, log, systemRandom));
-    engine.addGroup(host);
-    const status = () => nodeStatus(this.reportSources(directory, network, host, engine));
+    const groups = this.hostGroups(directory, engine, machine);
+    const host = groups.control;
+    const status = () => nodeStatus(this.reportSources(directory, network, groups, engine));
     const { nodeId } = this.configuration;
     const nodeIdOf = (replica: ReplicaId): string | undefined => host.followMembers().replicas.get(replica)?.nodeId;
     const group = new EngineControlGroup(nodeId, engine, host, machine, status, nodeIdOf);
@@ -173,15 +165,15 @@ class Node implements RunningNode {
     const http = this.startHttp(group, backups, metrics, () =>
       nodeStatistics({
         engine,
-        host,
+        groups,
         peers: network.statistics,
         log,
         loop: this.turns,
         observers: group.observerCount,
       }),
     );
-    this.started = { network, log, engine, host, group, http };
-    this.warnOfStrangers(host);
+    this.started = { network, log, engine, groups, group, http };
+    this.warnOfStrangers(groups);
     network.start(engine);
     this.turns.start(
       this.configuration.heartbeatIntervalMs / TICKS_PER_HEARTBEAT,
@@ -197,12 +189,12 @@ class Node implements RunningNode {
 
   private async shutDown(): Promise<void> {
     if (this.started !== undefined) {
-      const { group, http, host } = this.started;
+      const { group, http, groups } = this.started;
       // First, while requests are still taken: whoever asks this node meanwhile waits a moment and is answered.
       await this.handOver(this.started);
       group.close();
       await http.stop(DRAIN_MS);
-      await cancelsSent(host);
+      await groups.cancelsSent();
       // Another node that stops may have handed it to this one meanwhile.
       await this.handOver(this.started);
     }
@@ -210,9 +202,9 @@ class Node implements RunningNode {
     for (const close of this.opened.toReversed()) await close();
   }
 
-  private async handOver({ host, engine, network }: Started): Promise<void> {
+  private async handOver({ groups, network }: Started): Promise<void> {
     if (this.broken) return;
-    await handOver(host, engine, (replica) => network.isConnected(replica));
+    await groups.handOver((replica) => network.isConnected(replica));
   }
 
   private handingOver(group: number, term: number, to: number): void {
@@ -301,11 +293,15 @@ class Node implements RunningNode {
     }
   }
 
-  private groupStopped(group: number, stop: GroupStop, { path }: DataDirectory): void {
-    this.stoppedGroup = stoppedGroup(group, stop, join(path, SUSPECTS_FILE));
-    const { message, reason, index } = this.stoppedGroup;
+  private groupStopped(group: GroupId, stop: GroupStop): void {
+    const { message, reason, index } = this.hosted.stopped(group, stop);
     this.parts.log.error({ group, index, reason }, message);
-    this.started?.group.stopped();
+    if (group === CONTROL_GROUP) this.started?.group.stopped();
+  }
+
+  private get hosted(): HostedGroups {
+    assert(this.groups !== undefined, "groups run only once they are there");
+    return this.groups;
   }
 
   private createNetwork(directory: DataDirectory): TcpPeerNetwork {
@@ -328,9 +324,9 @@ class Node implements RunningNode {
   }
 
   /** Naming a node makes no member of it. */
-  private warnOfStrangers(host: Started["host"]): void {
+  private warnOfStrangers({ control }: HostedGroups): void {
     const { configuration, parts } = this;
-    const members = membersOf(host.followMembers()).map(({ nodeId }) => nodeId);
+    const members = membersOf(control.followMembers()).map(({ nodeId }) => nodeId);
     for (const nodeId of configuration.members?.keys() ?? []) {
       if (members.includes(nodeId)) continue;
       parts.log.warn(
@@ -352,13 +348,13 @@ class Node implements RunningNode {
   }
 
   private nodeIdOf(replica: ReplicaId): string | undefined {
-    return this.started?.host.followMembers().replicas.get(replica)?.nodeId;
+    return this.started?.groups.control.followMembers().replicas.get(replica)?.nodeId;
   }
 
   private leaderChanged(group: number, term: number, leader: number): void {
     const nodeId = this.nodeIdOf(leader);
-    const lost = this.knownLeader;
-    this.knownLeader = nodeId;
+    const lost = this.knownLeaders.get(group);
+    this.knownLeaders.set(group, nodeId);
     if (nodeId !== undefined) {
       this.parts.log.info(
         { group, term, leader: nodeId },
@@ -381,7 +377,7 @@ class Node implements RunningNode {
   }
 
   private hasJoined(directory: DataDirectory): boolean {
-    const replicas = [...(this.started?.host.followMembers().replicas.keys() ?? [])];
+    const replicas = [...(this.started?.groups.control.followMembers().replicas.keys() ?? [])];
     return replicas.some((replica) => directory.knownIncarnation(replica) !== undefined);
   }
 
@@ -408,6 +404,7 @@ class Node implements RunningNode {
     this.canRepair = () => !directory.isAlone && (directory.hasMet || voters.length > 1);
     return openNodeLog(directory, {
       nodeId: this.configuration.nodeId,
+      groups: [CONTROL_GROUP],
       snapshots,
       canRepair: this.canRepair(),
       log: this.parts.log,
@@ -416,29 +413,28 @@ class Node implements RunningNode {
     });
   }
 
-  private groupOptions(machine: LockMachine) {
+  private hostGroups(directory: DataDirectory, engine: Engine, machine: LockMachine): HostedGroups {
     const { nodeId, electionTimeoutMs, heartbeatIntervalMs } = this.configuration;
-    return {
-      group: 0,
-      electionTimeoutMs,
-      heartbeatIntervalMs,
-      machine,
-      protocol: lockProtocol(nodeId),
+    const options = {
+      ...{ engine, random: systemRandom, electionTimeoutMs, heartbeatIntervalMs },
+      journal: this.openJournal(directory),
+      suspectsFile: join(directory.path, SUSPECTS_FILE),
     };
+    const configuration = directory.identity.membership ?? this.first;
+    const control = { group: CONTROL_GROUP, machine, protocol: lockProtocol(nodeId), configuration };
+    this.groups = this.explaining(directory, () => new HostedGroups(control, [], options));
+    return this.groups;
   }
 
-  private reportSources(directory: DataDirectory, network: TcpPeerNetwork, host: Started["host"], engine: Engine) {
+  private reportSources(directory: DataDirectory, network: TcpPeerNetwork, groups: HostedGroups, engine: Engine) {
     return {
       identity: directory.identity,
-      members: membersOf(host.followMembers()),
+      members: membersOf(groups.control.followMembers()),
       peerAddress: this.peerAddress,
       advertised: this.advertised,
       startedAtMs: this.startedAtMs,
-      raft: host.raft,
-      registered: host.ingress.isRegistered,
+      groups: groups.sources(),
       disk: engine.disk,
-      damagedSnapshots: engine.snapshots.store.damaged(0).length,
-      stopped: this.stoppedGroup,
       isConnected: (replica: number) => network.isConnected(replica),
     };
   }
@@ -478,12 +474,6 @@ class Node implements RunningNode {
     const { advertise } = this.configuration;
     return advertise.port === 0 ? { host: advertise.host, port: this.address.port } : advertise;
   }
-}
-
-/** Waiters whose connections were cut leave the queue in the log (PROTOCOLS L7), if there is a leader to tell. */
-async function cancelsSent({ ingress }: Started["host"]): Promise<void> {
-  const deadlineMs = systemClock.monotonicMs() + CANCEL_MS;
-  while (ingress.outstandingCount > 0 && systemClock.monotonicMs() < deadlineMs) await Bun.sleep(5);
 }
 
 /** An error of the operating system's in our words. No {@link StartError}: who makes room may try again. */

@@ -14,6 +14,8 @@ import type { Logger } from "./running-node.ts";
 
 export interface NodeLogOptions {
   readonly nodeId: string;
+  /** That the node hosts: of a log that is lost nobody knows which it had. */
+  readonly groups: readonly GroupId[];
   /** What the log has forgotten must be in them, or it is as damaged. */
   readonly snapshots: SnapshotStore;
   /** There are other nodes, which have what a damaged log has lost. */
@@ -53,7 +55,7 @@ function open(directory: DataDirectory, options: NodeLogOptions): Promise<Segmen
     copy: HardStateCopy.open(votes, (name) => `${votesDirectory}/${name}`),
     snapshots: options.snapshots,
     hadLog: hasMet || isAlone,
-    ...(options.canRepair && { repair: { groups: [0] } }),
+    ...(options.canRepair && { repair: { groups: options.groups } }),
   };
   openLog(volume, logOptions, (error, log) => {
     if (log === undefined) reject(error ?? new Error("The log cannot be opened."));

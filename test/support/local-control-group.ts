@@ -86,7 +86,8 @@ export class LocalControlGroup implements ControlGroup {
   status(): NodeStatus {
     const { nodeStatus } = new ScriptedControlGroup();
     const indices = { lastIndex: this.index, commitIndex: this.index, appliedIndex: this.index };
-    return { ...nodeStatus, ...indices, role: "leader", leader: this.nodeId, leaseTimeMs: this.nowMs() };
+    const control = { ...nodeStatus, ...indices, role: "leader" as const, leader: this.nodeId };
+    return { ...control, groups: [control], leaseTimeMs: this.nowMs() };
   }
 
   private apply(kind: "command" | "time", payload: Uint8Array): void {

@@ -11,6 +11,7 @@ import type {
 } from "../../src/locks/types.ts";
 import type {
   ControlGroup,
+  GroupStatus,
   Leadership,
   MemberStatus,
   NodeStatistics,
@@ -18,6 +19,28 @@ import type {
   ObserveOptions,
   SubmitOptions,
 } from "../../src/server/control-group.ts";
+
+/** Of a group that a follower hosts. */
+export function groupStatus(group: number): GroupStatus {
+  return {
+    group,
+    role: "follower",
+    leader: "node2",
+    term: 3,
+    lastIndex: 45,
+    commitIndex: 44,
+    appliedIndex: 43,
+    snapshotIndex: 40,
+    compactedIndex: 30,
+    damagedSnapshots: 0,
+    transferringTo: undefined,
+    repair: undefined,
+    stopped: undefined,
+    stateChecks: 4,
+    stateAgreedIndex: 4000,
+    featureLevel: 1,
+  };
+}
 
 /** A group that answers each command with what the test says, and keeps what it was asked. */
 export class ScriptedControlGroup implements ControlGroup {
@@ -37,7 +60,7 @@ export class ScriptedControlGroup implements ControlGroup {
   edges: WaitEdge[] = [];
   semaphores: SemaphoreView[] = [];
   sessions: SessionView[] = [];
-  nodeStatus: NodeStatus = {
+  nodeStatus: Omit<NodeStatus, "groups"> = {
     nodeId: "node1",
     clusterName: "test",
     clusterId: "c1",
@@ -45,15 +68,7 @@ export class ScriptedControlGroup implements ControlGroup {
     version: "0.0.0",
     address: "127.0.0.1:8001",
     peerAddress: "127.0.0.1:9001",
-    role: "follower",
-    leader: "node2",
-    term: 3,
-    lastIndex: 45,
-    commitIndex: 44,
-    appliedIndex: 43,
-    snapshotIndex: 40,
-    compactedIndex: 30,
-    damagedSnapshots: 0,
+    ...groupStatus(0),
     leaseTimeMs: 1000,
     disk: { state: "ok", medianSyncUs: 800 },
     members: ["node1", "node2", "node3"].map((nodeId, i) => ({
@@ -68,12 +83,11 @@ export class ScriptedControlGroup implements ControlGroup {
       matchIndex: undefined,
     })),
     nextReplica: 4,
-    transferringTo: undefined,
     ready: true,
-    repair: undefined,
-    stopped: undefined,
     startedAtMs: 1_700_000_000_000,
   };
+  /** Beside the control group. */
+  shards: GroupStatus[] = [];
 
   readonly changes: MembershipChange[] = [];
   changeEnd: (change: MembershipChange) => MembershipEnd = (change) => ({
@@ -121,7 +135,8 @@ export class ScriptedControlGroup implements ControlGroup {
   }
 
   status(): NodeStatus {
-    return this.nodeStatus;
+    const { nodeStatus, shards } = this;
+    return { ...nodeStatus, groups: [nodeStatus, ...shards] };
   }
 
   readonly state = {
@@ -225,9 +240,6 @@ export const emptyStatistics: NodeStatistics = {
   longTurns: { flush: 3, apply: 0 },
   turnWaitMs: { bounds: [1, 10], buckets: [10, 0, 0], count: 10, sum: 5 },
   longestTurnWaitMs: 2,
-  stateChecks: 4,
-  stateAgreedIndex: 4000,
-  featureLevel: 1,
   snapshotsTaken: 3,
   snapshotsFailed: 0,
   snapshotsInstalled: 1,

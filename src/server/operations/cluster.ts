@@ -2,7 +2,7 @@ import { clusterStatus, health, nodeStatus, readiness, transferLeadership } from
 import { ApiError } from "../../api/errors.ts";
 import { unreachable } from "../../kernel/assert.ts";
 import type { TransferEnd } from "../../engine/transfers.ts";
-import type { ControlGroup, NodeStatus } from "../control-group.ts";
+import type { ControlGroup, GroupStatus, NodeStatus } from "../control-group.ts";
 import type { HandlerTools, Register } from "../run.ts";
 import { stoppedError } from "../stopped-group.ts";
 
@@ -97,11 +97,10 @@ function refused(reason: string, message: string): ApiError {
 }
 
 function clusterView(status: NodeStatus) {
-  const { nodeId, role, leader, term, commitIndex, appliedIndex, snapshotIndex, compactedIndex, stopped } = status;
   return {
     cluster_name: status.clusterName,
     cluster_id: status.clusterId,
-    node_id: nodeId,
+    node_id: status.nodeId,
     incarnation: status.incarnation,
     version: status.version,
     members: status.members.map((member) => ({
@@ -111,24 +110,27 @@ function clusterView(status: NodeStatus) {
       peer_address: member.peerAddress,
       address: member.address ?? null,
       connected: member.connected,
-      is_leader: member.nodeId === leader,
+      is_leader: member.nodeId === status.leader,
       disk: member.disk ?? null,
       match_index: member.matchIndex ?? null,
     })),
-    groups: [
-      {
-        ...{ group: 0, role, leader: leader ?? null, term, commit_index: commitIndex, applied_index: appliedIndex },
-        ...{ snapshot_index: snapshotIndex, compacted_index: compactedIndex },
-        ...(status.damagedSnapshots > 0 && { damaged_snapshots: status.damagedSnapshots }),
-        ...(status.repair !== undefined && {
-          repair: { until_index: status.repair.untilIndex ?? null, until_term: status.repair.untilTerm },
-        }),
-        ...(status.transferringTo !== undefined && { transferring_to: status.transferringTo }),
-        ...(stopped !== undefined && {
-          stopped: { reason: stopped.reason, index: stopped.index, message: stopped.message },
-        }),
-      },
-    ],
+    groups: status.groups.map(groupView),
     lease_time_ms: status.leaseTimeMs,
+  };
+}
+
+function groupView(status: GroupStatus) {
+  const { group, role, leader, term, commitIndex, appliedIndex, snapshotIndex, compactedIndex, stopped } = status;
+  return {
+    ...{ group, role, leader: leader ?? null, term, commit_index: commitIndex, applied_index: appliedIndex },
+    ...{ snapshot_index: snapshotIndex, compacted_index: compactedIndex },
+    ...(status.damagedSnapshots > 0 && { damaged_snapshots: status.damagedSnapshots }),
+    ...(status.repair !== undefined && {
+      repair: { until_index: status.repair.untilIndex ?? null, until_term: status.repair.untilTerm },
+    }),
+    ...(status.transferringTo !== undefined && { transferring_to: status.transferringTo }),
+    ...(stopped !== undefined && {
+      stopped: { reason: stopped.reason, index: stopped.index, message: stopped.message },
+    }),
   };
 }

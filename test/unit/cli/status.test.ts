@@ -125,6 +125,27 @@ describe("status", () => {
     expect(json.nodes[0].damaged_snapshots).toBe(1);
   });
 
+  test("has a line for each group where there are several, as whoever knows it best says", async () => {
+    const ports = { node1: freePort(), node2: freePort() };
+    const stopped = { reason: "poisoned", index: 9, message: "entry 9 of group 1 has ended this version" };
+    const view = (id: string, leader: string | null, term: number, why = {}) => {
+      const known = cluster(id, "node1", ports);
+      return Response.json({
+        ...known,
+        groups: [...known.groups, { ...known.groups[0], group: 1, leader, term, ...why }],
+      });
+    };
+    const url = serve(ports.node1, () => view("node1", null, 0));
+    serve(ports.node2, () => view("node2", "node2", 3, { stopped }));
+    const { code, stdout } = await cli(["status", "--url", url]);
+    expect(code).toBe(0);
+    expect(stdout).toEndWith(
+      "leader node1\ngroup 1: leader node2, term 3, commit 42\nnode2 has stopped: entry 9 of group 1 has ended this version\n",
+    );
+    const json = JSON.parse((await cli(["status", "--url", url, "--json"])).stdout);
+    expect(json.shards).toMatchObject([{ group: 1, leader: "node2", term: 3, stopped: [{ node_id: "node2" }] }]);
+  });
+
   test.each([null, "node2"])("says of nodes that have stopped why, and exits 1 with leader %p", async (leader) => {
     const ports = { node1: freePort(), node2: freePort() };
     const message = "entry 60 of group 0 has ended this version of the program 3 times";

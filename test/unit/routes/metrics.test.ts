@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { GroupError } from "../../../src/server/control-group.ts";
 import { appOver } from "../../support/app.ts";
-import { ScriptedControlGroup } from "../../support/scripted-control-group.ts";
+import { groupStatus, ScriptedControlGroup } from "../../support/scripted-control-group.ts";
 
 /** Samples of the text format, by name and labels; throws for what is none. */
 function parse(text: string): Map<string, number> {
@@ -132,4 +132,25 @@ test("JSON is for those who ask for it", async () => {
       "content-type",
     ),
   ).toStartWith("text/plain");
+});
+
+test("a node of several groups has a series for each of what each has, and one of all else", async () => {
+  const group = new ScriptedControlGroup();
+  group.shards = [{ ...groupStatus(1), term: 8, role: "leader" }];
+  const { app } = appOver(group);
+  const samples = parse(await (await app.request("/metrics")).text());
+  expect(samples.get('mufakat_raft_term{group="0"}')).toBe(3);
+  expect(samples.get('mufakat_raft_term{group="1"}')).toBe(8);
+  expect(samples.get('mufakat_raft_is_leader{group="1"}')).toBe(1);
+  expect(samples.get('mufakat_state_checks_total{group="1"}')).toBe(4);
+  expect(samples.get("mufakat_raft_term")).toBe(undefined);
+  expect(samples.get("mufakat_raft_elections_total")).toBe(2);
+  const json = await (await app.request("/metrics?format=json")).json();
+  expect(json).toMatchObject({
+    raft_term: 3,
+    groups: [
+      { group: 0, raft_term: 3 },
+      { group: 1, raft_term: 8 },
+    ],
+  });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { stoppedGroup } from "../../../src/server/stopped-group.ts";
 import { appOver } from "../../support/app.ts";
-import { ScriptedControlGroup } from "../../support/scripted-control-group.ts";
+import { groupStatus, ScriptedControlGroup } from "../../support/scripted-control-group.ts";
 
 const poisoned = stoppedGroup(
   0,
@@ -56,6 +56,15 @@ describe("a node whose group has stopped", () => {
     expect(
       (await get("/cluster?consistency=local", new ScriptedControlGroup())).body.groups[0].stopped,
     ).toBeUndefined();
+  });
+
+  test("says it of that group alone: requests of the others go on", async () => {
+    const group = new ScriptedControlGroup();
+    group.shards = [{ ...groupStatus(1), stopped: { ...poisoned, group: 1 } }];
+    const { body } = await get("/cluster", group);
+    expect(body.groups.map((each: { stopped?: object }) => each.stopped !== undefined)).toEqual([false, true]);
+    expect((await get("/readyz", group)).status).toBe(200);
+    expect((await get("/lock/x", group)).status).toBe(200);
   });
 
   test("says it in its metrics", async () => {

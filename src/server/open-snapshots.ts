@@ -1,4 +1,5 @@
 import type { SnapshotPorts, SnapshotNews } from "../engine/group-snapshots.ts";
+import { SnapshotQueue } from "../engine/snapshot-queue.ts";
 import type { DataDirectory } from "../io/data-directory.ts";
 import { SnapshotDirectory } from "../io/snapshot-directory.ts";
 import { unreachable } from "../kernel/assert.ts";
@@ -32,7 +33,7 @@ export function openSnapshots(
   }
   const maker = new WorkerSnapshotMaker({ logDirectory, snapshotDirectory, files });
   opened(() => maker.close());
-  return { store, maker };
+  return { store, maker: new SnapshotQueue(maker) };
 }
 
 /** For the log of the node. */

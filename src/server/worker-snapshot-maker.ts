@@ -1,7 +1,9 @@
 import type { SnapshotFailure, SnapshotMade, SnapshotMaker, SnapshotOrder } from "../engine/snapshot-maker.ts";
 import { assert } from "../kernel/assert.ts";
+import type { GroupId } from "../raft/types.ts";
 import type { SnapshotFiles } from "../wal/snapshot-files.ts";
 import { snapshotFileKind } from "../wal/snapshot-header.ts";
+import { type GroupKind, kindOf } from "./group-kinds.ts";
 import type { WorkerAnswer, WorkerOrder } from "./snapshot-worker.ts";
 
 /** True in the executable: `deploy/build.ts` sets it, and keeps the paths of entry points there. */
@@ -15,6 +17,8 @@ export interface WorkerMakerOptions {
   readonly snapshotDirectory: string;
   /** Of the same directory, for what a thread that died has left. */
   readonly files: Pick<SnapshotFiles, "list" | "remove">;
+  /** What the thread makes an empty state of. Absent: as the groups of a node are numbered. */
+  readonly kindOf?: (group: GroupId) => GroupKind;
   /** Absent: ten minutes. */
   readonly deadlineMs?: number;
 }
@@ -38,6 +42,7 @@ export class WorkerSnapshotMaker implements SnapshotMaker {
   make(order: SnapshotOrder, done: SnapshotMade): void {
     assert(this.running === undefined && !this.closed, "one snapshot is made at a time");
     const { logDirectory, snapshotDirectory, deadlineMs = DEADLINE_MS } = this.options;
+    const kind = (this.options.kindOf ?? kindOf)(order.group);
     const { promise: gone, resolve } = Promise.withResolvers<void>();
     const worker = new Worker(WORKER);
     this.running = { worker, gone };
@@ -58,7 +63,7 @@ export class WorkerSnapshotMaker implements SnapshotMaker {
       resolve();
       end(died("its thread ended"));
     });
-    const told: WorkerOrder = { order, logDirectory, snapshotDirectory };
+    const told: WorkerOrder = { order, kind, logDirectory, snapshotDirectory };
     worker.postMessage(told);
   }
 

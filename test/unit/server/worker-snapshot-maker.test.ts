@@ -32,7 +32,10 @@ class Place implements AsyncDisposable {
       openLog(this.volume, options, (error, opened) => (opened === undefined ? reject(error) : resolve(opened)));
     });
     await new Promise<void>((resolve, reject) =>
-      log.flush([{ type: "entries", group: 0, entries: all }], (error) => (error ? reject(error) : resolve())),
+      log.flush(
+        [0, 1].map((group) => ({ type: "entries", group, entries: all })),
+        (error) => (error ? reject(error) : resolve()),
+      ),
     );
     return log;
   }
@@ -55,13 +58,13 @@ class Place implements AsyncDisposable {
   }
 }
 
-function orderFor(log: SegmentedLog, index: number, base?: Snapshot): SnapshotOrder {
+function orderFor(log: SegmentedLog, index: number, base?: Snapshot, group = 0): SnapshotOrder {
   const machine = new LockMachine();
   for (const entry of all.slice(0, index)) machine.apply(entry, () => {});
   const { leaseTimeMs } = all[index - 1]!;
-  const { excerpt } = log.pin(0, (base?.index ?? 0) + 1, index);
+  const { excerpt } = log.pin(group, (base?.index ?? 0) + 1, index);
   const point = { index, term: 1, leaseTimeMs, configuration };
-  return { group: 0, base, excerpt, point, stateHash: machine.stateHash() };
+  return { group, base, excerpt, point, stateHash: machine.stateHash() };
 }
 
 interface Made {
@@ -89,6 +92,18 @@ describe("a thread that makes snapshots", () => {
     }
     expect(new SnapshotStore(place.files).newest(0)).toEqual(base);
     await maker.close();
+  });
+
+  test("makes them for a group of another number, by its kind", async () => {
+    await using place = new Place();
+    const log = await place.openLog();
+    const maker = place.maker({ kindOf: (group) => (group === 1 ? "control" : "queue") });
+    const { snapshot } = await made(maker, orderFor(log, 150, undefined, 1));
+    const machine = new LockMachine();
+    for (const entry of all.slice(0, 150)) machine.apply(entry, () => {});
+    expect(readSnapshot(place.files, 1, snapshot!, 0, snapshot!.totalBytes)).toEqual(contentOf(machine));
+    // A thread that finds no machine ends, and the node goes on.
+    expect((await made(maker, orderFor(log, 150))).failure?.reason).toBe("died");
   });
 
   test("says what it could not do, and the next one can", async () => {

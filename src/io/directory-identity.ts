@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { limits } from "../kernel/limits.ts";
 import { StartError } from "../kernel/start-error.ts";
 import type { Configuration, ReplicaId } from "../raft/types.ts";
 import { decodeMembership, encodeMembership } from "./directory-membership.ts";
@@ -23,6 +24,8 @@ export interface DirectoryIdentity {
    * nodes that a node which joins was told of. Undefined: an earlier release wrote the file.
    */
   readonly membership: Configuration | undefined;
+  /** Groups beside the control group, 1…shards: fixed when the cluster begins. An earlier release knew none. */
+  readonly shards: number;
 }
 
 /** What the directory of a node is to belong to, as far as the person who starts it says so. */
@@ -113,10 +116,12 @@ function refuseOther(path: string, found: DirectoryIdentity, wanted: WantedIdent
 }
 
 function encode(identity: DirectoryIdentity): string {
-  const { clusterId, clusterName, nodeId, incarnation, replica, membership } = identity;
+  const { clusterId, clusterName, nodeId, incarnation, replica, membership, shards } = identity;
   const wire = {
     ...{ cluster_id: clusterId, cluster_name: clusterName, node_id: nodeId, incarnation, replica },
     membership: membership === undefined ? undefined : encodeMembership(membership),
+    // Without shards the file is as earlier releases wrote it.
+    shards: shards === 0 ? undefined : shards,
   };
   return `${JSON.stringify(wire, undefined, 2)}\n`;
 }
@@ -125,16 +130,20 @@ function encode(identity: DirectoryIdentity): string {
 export function decodeIdentity(text: string): DirectoryIdentity | undefined {
   const value = parseObject(text);
   if (value === undefined) return undefined;
-  const { cluster_id: clusterId, cluster_name: clusterName, node_id: nodeId, incarnation, replica } = value;
+  const { cluster_id: clusterId, cluster_name: clusterName, node_id: nodeId, incarnation, replica, shards = 0 } = value;
   if (typeof clusterId !== "string" || typeof clusterName !== "string" || typeof nodeId !== "string") return undefined;
   const membership = decodeMembership(value["membership"]);
-  const isSound = isIncarnation(incarnation) && (replica === undefined || isIncarnation(replica));
+  const isSound = isIncarnation(incarnation) && (replica === undefined || isIncarnation(replica)) && isShards(shards);
   if (!isSound || membership === "damaged") return undefined;
-  return { clusterId, clusterName, nodeId, incarnation, replica, membership };
+  return { clusterId, clusterName, nodeId, incarnation, replica, membership, shards };
 }
 
 export function isIncarnation(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value > 0;
+}
+
+function isShards(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= limits.maxShards;
 }
 
 /** @returns undefined for anything but a JSON object */

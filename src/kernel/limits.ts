@@ -139,6 +139,8 @@ export const limits = {
   /** Nodes of one cluster, and replicas of one group, learners included: who is replaced leaves before its successor joins. */
   maxNodes: 7,
   maxReplicas: 7,
+  /** Groups of one cluster beside the control group. */
+  maxShards: 64,
   /** Replicas that a node talks to at once: of its configurations, and of nodes that may have joined since. */
   maxKnownReplicas: 28,
   /** The id of a node, and a host in an address, in bytes. */

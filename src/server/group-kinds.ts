@@ -13,6 +13,11 @@ export function kindOf(group: GroupId): GroupKind {
   return group === CONTROL_GROUP ? "control" : "queue";
 }
 
+/** All of a cluster with so many shards. */
+export function groupsOf(shards: number): GroupId[] {
+  return Array.from({ length: 1 + shards }, (_, i) => CONTROL_GROUP + i);
+}
+
 /**
  * A state machine that has applied nothing.
  *

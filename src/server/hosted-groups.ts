@@ -6,9 +6,12 @@ import type { GroupStop } from "../engine/group-stop.ts";
 import type { OperationProtocol } from "../engine/ingress.ts";
 import type { Random } from "../engine/ports.ts";
 import type { StateMachine } from "../engine/state-machine.ts";
+import { StartError } from "../kernel/start-error.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { Configuration, GroupId, ReplicaId } from "../raft/types.ts";
+import { groupsOf, kindOf } from "./group-kinds.ts";
 import { handOver } from "./hand-over.ts";
+import { firstShardConfiguration } from "./membership.ts";
 import type { GroupSources } from "./node-report.ts";
 import { type StoppedGroup, stoppedGroup } from "./stopped-group.ts";
 
@@ -26,6 +29,30 @@ export interface GroupDefinition<Command, Result> {
 type AnyDefinition = GroupDefinition<any, any>;
 // oxlint-disable-next-line typescript/no-explicit-any -- the same
 type AnyHost = GroupHost<any, any>;
+
+/** Makes what a shard is hosted with. */
+export type DefineShard = (group: GroupId, first: Configuration) => AnyDefinition;
+
+/**
+ * The shards of a cluster, which begins with these members.
+ *
+ * @param define undefined: this release has no shards
+ * @throws {StartError} when there are some all the same
+ */
+export function shardDefinitions(
+  shards: number,
+  members: Configuration,
+  define: DefineShard | undefined,
+): AnyDefinition[] {
+  const first = firstShardConfiguration(members);
+  return groupsOf(shards).flatMap((group) => {
+    if (kindOf(group) === "control") return [];
+    if (define !== undefined) return [define(group, first)];
+    throw new StartError(
+      `The cluster has ${shards} queue shards, of which this release knows nothing: start the newer release.`,
+    );
+  });
+}
 
 export interface HostingOptions {
   readonly engine: Engine;

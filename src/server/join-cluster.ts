@@ -2,6 +2,7 @@ import type { z } from "zod";
 import { clusterStatus } from "../api/cluster.ts";
 import type { ErrorBody } from "../api/errors.ts";
 import { addNode } from "../api/members.ts";
+import type { DirectoryIdentity } from "../io/directory-identity.ts";
 import { formatHostPort, type HostPort, readHostPort } from "../kernel/addresses.ts";
 import { StartError } from "../kernel/start-error.ts";
 import type { Configuration, NodeFacts, ReplicaId } from "../raft/types.ts";
@@ -30,9 +31,10 @@ export class ExistingCluster {
   ) {}
 
   /** Asks until somebody answers. @throws {StartError} when that is no node of ours */
-  async identity(): Promise<{ readonly clusterId: string; readonly clusterName: string }> {
+  async identity(): Promise<Pick<DirectoryIdentity, "clusterId" | "clusterName" | "shards">> {
     const status = await this.ask("GET", "/cluster?consistency=local", clusterStatus.output);
-    return { clusterId: status.cluster_id, clusterName: status.cluster_name };
+    // Every node hosts every group, with a replica of it or without.
+    return { clusterId: status.cluster_id, clusterName: status.cluster_name, shards: status.groups.length - 1 };
   }
 
   /**

@@ -3,11 +3,9 @@ import { join } from "node:path";
 import { Engine } from "../engine/engine.ts";
 import { SyncTimes } from "../engine/sync-times.ts";
 import type { DiskState } from "../engine/disk-report.ts";
-import { replicaOf } from "../engine/members.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
 import { systemClock } from "../io/clocks.ts";
-import { type DataDirectory, hasIdentity, openDataDirectory, refuseDirectory } from "../io/data-directory.ts";
-import type { FreshIdentity } from "../io/directory-identity.ts";
+import { type DataDirectory, refuseDirectory } from "../io/data-directory.ts";
 import { nodeFactsOf, TcpPeerNetwork } from "../io/peer-network.ts";
 import { systemRandom } from "../io/random.ts";
 import { EventLoopTurns } from "../io/turns.ts";
@@ -17,20 +15,20 @@ import type { PeerIdentity } from "../io/peer-options.ts";
 import { assert } from "../kernel/assert.ts";
 import { StartError } from "../kernel/start-error.ts";
 import type { Configuration, GroupId, NodeFacts, ReplicaId } from "../raft/types.ts";
-import { ExistingCluster } from "./join-cluster.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
 import type { SegmentedLog } from "../wal/log.ts";
 import type { SnapshotStore } from "../wal/snapshot-store.ts";
 import { SnapshotFormatError } from "../wal/errors.ts";
 import type { CreateApplication } from "./application.ts";
+import { Affiliation } from "./affiliation.ts";
 import { Backups } from "./backups.ts";
-import { DEFAULT_CLUSTER_NAME, type NodeConfiguration } from "./configuration.ts";
+import type { NodeConfiguration } from "./configuration.ts";
 import { EngineControlGroup } from "./engine-control-group.ts";
-import { CONTROL_GROUP } from "./group-kinds.ts";
-import { HostedGroups } from "./hosted-groups.ts";
+import { CONTROL_GROUP, groupsOf } from "./group-kinds.ts";
+import { HostedGroups, shardDefinitions } from "./hosted-groups.ts";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
 import { HttpStatistics } from "./http-statistics.ts";
-import { clusterId, firstConfiguration, membersOf } from "./membership.ts";
+import { membersOf } from "./membership.ts";
 import { Metrics } from "./metrics.ts";
 import { nodeStatistics, nodeStatus } from "./node-report.ts";
 import { explainDamage, openNodeLog, tellEnd } from "./open-node-log.ts";
@@ -57,8 +55,6 @@ interface Started {
   readonly http: HttpServer;
 }
 
-/** Of a node that has not joined yet. */
-const NOBODY: Configuration = { voters: [], learners: [], facts: { nextReplica: 1, nodes: new Map() } };
 /** Refusals after which a node must not go on. */
 const STOPPING: ReadonlySet<string> = new Set(["wiped_node", "removed_node", "duplicate_node"]);
 /** A leader's silence is noticed within one tick: 10 ms. What a tick costs an idle node was too little to measure. */
@@ -85,8 +81,7 @@ export async function startNode(configuration: NodeConfiguration, parts: NodePar
 class Node implements RunningNode {
   readonly failed: Promise<Error>;
   private readonly fail: (error: Error) => void;
-  /** Of a cluster that begins with this start. */
-  private readonly first: Configuration;
+  private readonly affiliation: Affiliation;
   private readonly startedAtMs = systemClock.wallMs();
   private readonly turns = new EventLoopTurns();
   private readonly syncTimes = new SyncTimes();
@@ -112,11 +107,7 @@ class Node implements RunningNode {
       this.broken = true;
       resolve(error);
     };
-    const { nodeId, peerAddress, members } = configuration;
-    this.first = firstConfiguration(members ?? new Map([[nodeId, peerAddress]]));
-    if (configuration.join === undefined && replicaOf(this.first, nodeId) === undefined) {
-      throw new StartError(`The node ${nodeId} is not among the peers: add it to --peers.`);
-    }
+    this.affiliation = new Affiliation(configuration, parts.log, parts.signal);
   }
 
   get address(): HostPort {
@@ -128,11 +119,12 @@ class Node implements RunningNode {
   }
 
   async start(): Promise<void> {
-    const directory = await this.openDirectory();
+    const directory = await this.affiliation.openDirectory();
+    this.opened.push(() => directory.close());
     // Ports before the log: a start that cannot be should change nothing.
     const network = this.createNetwork(directory);
     this.listensAt = network.listen();
-    const self = await this.settle(directory);
+    const self = await this.affiliation.settle(directory, nodeFactsOf(this.peerIdentity(directory)));
     const { snapshots, log } = await this.openStorage(directory);
     const node = (): NodeFacts => nodeFactsOf(this.peerIdentity(directory));
     const io = { clock: systemClock, network, scheduler: this.turns, log, snapshots };
@@ -218,65 +210,6 @@ class Node implements RunningNode {
       const what = state === "full" ? "only releases and keepalives are written" : "nothing more is written";
       log.warn({ disk: state, error: refusal?.message }, `the disk of ${path} is full: make room; until then ${what}`);
     }
-  }
-
-  private async openDirectory(): Promise<DataDirectory> {
-    const { dataDirectory, clusterName, nodeId, join: url } = this.configuration;
-    const isJoining = url !== undefined && !hasIdentity(dataDirectory);
-    const fresh = isJoining ? await this.joiner(url) : this.founder();
-    const directory = openDataDirectory(dataDirectory, {
-      ...{ nodeId, clusterName },
-      clusterId: url === undefined ? this.founder().clusterId : undefined,
-      fresh: () => fresh,
-      identity: () => systemRandom.identity(),
-    });
-    this.opened.push(() => directory.close());
-    return directory;
-  }
-
-  /** What this node is in a cluster that begins with this start. */
-  private founder(): FreshIdentity {
-    const { nodeId, clusterName = DEFAULT_CLUSTER_NAME } = this.configuration;
-    const id = clusterId(clusterName, this.first);
-    return { nodeId, clusterName, clusterId: id, replica: replicaOf(this.first, nodeId), membership: this.first };
-  }
-
-  /** And in one that exists, which has yet to give it a replica. */
-  private async joiner(url: string): Promise<FreshIdentity> {
-    const { nodeId, clusterName } = this.configuration;
-    const found = await this.existing(url).identity();
-    if (clusterName !== undefined && clusterName !== found.clusterName) {
-      throw new StartError(
-        `The node at ${url} belongs to cluster "${found.clusterName}", not to "${clusterName}": check --join and --cluster.`,
-      );
-    }
-    return { nodeId, ...found, replica: undefined, membership: NOBODY };
-  }
-
-  private existing(url: string): ExistingCluster {
-    return new ExistingCluster(url, this.parts.log, this.parts.signal);
-  }
-
-  /** @returns this node's replica, which the directory says from now on */
-  private async settle(directory: DataDirectory): Promise<ReplicaId> {
-    const { replica, membership, clusterId: id } = directory.identity;
-    if (replica !== undefined && membership !== undefined) return replica;
-    const { join: url } = this.configuration;
-    if (url !== undefined) {
-      const joined = await this.existing(url).join(nodeFactsOf(this.peerIdentity(directory)), id);
-      directory.settle(joined.replica, joined.membership);
-      this.parts.log.info({ replica: joined.replica }, "joined the cluster as a learner");
-      return joined.replica;
-    }
-    if (membership !== undefined) {
-      throw new StartError(
-        `The data directory ${directory.path} was made to join a cluster, and has not joined it yet: give --join URL.`,
-      );
-    }
-    const first = replicaOf(this.first, this.configuration.nodeId);
-    assert(first !== undefined, "a node that joins nobody is of the first configuration");
-    directory.settle(first, this.first);
-    return first;
   }
 
   /** A second build of one version is another program: it may apply what the first cannot. */
@@ -400,11 +333,11 @@ class Node implements RunningNode {
   }
 
   private openLog(directory: DataDirectory, snapshots: SnapshotStore): Promise<SegmentedLog> {
-    const { voters } = directory.identity.membership ?? this.first;
+    const { voters } = this.membershipOf(directory);
     this.canRepair = () => !directory.isAlone && (directory.hasMet || voters.length > 1);
     return openNodeLog(directory, {
       nodeId: this.configuration.nodeId,
-      groups: [CONTROL_GROUP],
+      groups: groupsOf(directory.identity.shards),
       snapshots,
       canRepair: this.canRepair(),
       log: this.parts.log,
@@ -420,10 +353,16 @@ class Node implements RunningNode {
       journal: this.openJournal(directory),
       suspectsFile: join(directory.path, SUSPECTS_FILE),
     };
-    const configuration = directory.identity.membership ?? this.first;
+    const configuration = this.membershipOf(directory);
     const control = { group: CONTROL_GROUP, machine, protocol: lockProtocol(nodeId), configuration };
-    this.groups = this.explaining(directory, () => new HostedGroups(control, [], options));
+    const shards = shardDefinitions(directory.identity.shards, configuration, undefined);
+    this.groups = this.explaining(directory, () => new HostedGroups(control, shards, options));
     return this.groups;
+  }
+
+  /** While log and snapshots say nothing of it. */
+  private membershipOf({ identity }: DataDirectory): Configuration {
+    return identity.membership ?? this.affiliation.first;
   }
 
   private reportSources(directory: DataDirectory, network: TcpPeerNetwork, groups: HostedGroups, engine: Engine) {

@@ -64,7 +64,7 @@ export async function writeNodeData({ path, nodeId = "node2", records, snapshot 
   const directory = openDataDirectory(path, {
     ...{ nodeId, clusterName: undefined, clusterId: undefined },
     identity: () => 12_345,
-    fresh: () => ({ clusterId: "c0", clusterName: "orders", nodeId, replica: 2, membership: threeNodes }),
+    fresh: () => ({ clusterId: "c0", clusterName: "orders", nodeId, replica: 2, membership: threeNodes, shards: 0 }),
   });
   if (snapshot !== undefined) {
     const files = new SnapshotDirectory(directory.snapshotDirectory);

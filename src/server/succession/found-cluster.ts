@@ -80,7 +80,7 @@ export async function foundCluster(directory: NewDataDirectory, legacy: Legacy, 
     await writeState(directory.snapshotDirectory, legacy, configuration, progress);
     await writeLog(directory.logDirectory, point);
     const clusterId = randomBytes(16).toString("hex");
-    const identity = { clusterId, clusterName, nodeId, incarnation, replica, membership: configuration };
+    const identity = { clusterId, clusterName, nodeId, incarnation, replica, membership: configuration, shards: 0 };
     directory.seal(identity);
     return foundedOf(directory.path, identity, point, machine);
   } catch (error) {

@@ -48,6 +48,19 @@ describe("the apply journal", () => {
     expect(open(temporary.path).suspect(0)).toEqual({ from: 6, to: 9, deaths: 1, error: undefined });
   });
 
+  test("keeps groups apart: each has suspects of its own, and loses none with another's", () => {
+    using temporary = temporaryDirectory();
+    const { path } = temporary;
+    for (const group of [0, 3, 3]) open(path).begin(group, 40, 40);
+    const journal = open(path);
+    journal.begin(8, 1, 5);
+    journal.threw(8, 2, "Error: x");
+    journal.cleared(0);
+    const next = open(path);
+    expect([0, 3, 8].map((group) => next.suspect(group)?.deaths)).toEqual([undefined, 2, 1]);
+    expect(next.suspect(8)).toMatchObject({ from: 2, to: 2, error: "Error: x" });
+  });
+
   test("counts no death of a process that had nothing under way", () => {
     using temporary = temporaryDirectory();
     for (let i = 0; i < 5; i++) {
@@ -121,7 +134,7 @@ describe("the apply journal", () => {
   test("takes one page, whatever is applied, and lies in the data directory as one of its own files", () => {
     using temporary = temporaryDirectory();
     const made = { clusterId: "c", clusterName: "c", nodeId: "n" };
-    const fresh = () => ({ ...made, replica: 1, membership: undefined });
+    const fresh = () => ({ ...made, replica: 1, membership: undefined, shards: 0 });
     const identity = { ...made, fresh, identity: () => 1 };
     openDataDirectory(temporary.path, identity).close();
     const journal = open(temporary.path);

@@ -13,7 +13,7 @@ const NODES = new Map(
   }),
 );
 const FIRST: Configuration = { voters: [1, 2, 3], learners: [], facts: { nextReplica: 4, nodes: NODES } };
-const fresh = () => ({ ...MADE, replica: 1, membership: FIRST });
+const fresh = () => ({ ...MADE, replica: 1, membership: FIRST, shards: 0 });
 const IDENTITY = { ...MADE, fresh, identity: () => 4242 };
 
 /** The sentence of the refusal. */
@@ -50,8 +50,27 @@ describe("openDataDirectory", () => {
       incarnation: 4242,
       replica: 1,
     });
-    expect(again.identity).toEqual({ ...MADE, incarnation: 4242, replica: 1, membership: FIRST });
+    expect(again.identity).toEqual({ ...MADE, incarnation: 4242, replica: 1, membership: FIRST, shards: 0 });
     again.close();
+  });
+
+  test("knows how many shards its cluster has, and none where an earlier release made it", () => {
+    using temporary = temporaryDirectory();
+    const path = opened(temporary.path);
+    const file = join(path, "identity.json");
+    const before = readFileSync(file, "utf8");
+    expect(before).not.toContain("shards");
+    const rewritten = (shards: unknown): void => writeFileSync(file, JSON.stringify({ ...JSON.parse(before), shards }));
+    rewritten(8);
+    const again = openDataDirectory(path, IDENTITY);
+    expect(again.identity.shards).toBe(8);
+    again.settle(1, FIRST);
+    again.close();
+    expect(JSON.parse(readFileSync(file, "utf8")).shards).toBe(8);
+    for (const damaged of [-1, 1.5, "8", 65]) {
+      rewritten(damaged);
+      expect(refusal(path)).toContain("identity.json is damaged");
+    }
   });
 
   test("keeps the incarnations of peers", () => {
@@ -96,7 +115,7 @@ describe("openDataDirectory", () => {
     writeFileSync(join(path, "peers.json"), JSON.stringify({ node2: 7, node3: 8 }));
     expect(refusal(path, { clusterId: "c2" })).toContain("with other members: start the same ones as then");
     const directory = openDataDirectory(path, IDENTITY);
-    expect(directory.identity).toMatchObject({ replica: undefined, membership: undefined });
+    expect(directory.identity).toMatchObject({ replica: undefined, membership: undefined, shards: 0 });
     expect([2, 3].map((replica) => directory.knownIncarnation(replica))).toEqual([7, 8]);
     directory.rememberIncarnation(4, 9);
     directory.settle(1, FIRST);

@@ -1,8 +1,13 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { lockProtocol } from "../../../src/engine/lock-protocol.ts";
 import { LockMachine } from "../../../src/locks/lock-machine.ts";
-import { HostedGroups } from "../../../src/server/hosted-groups.ts";
+import type { Configuration } from "../../../src/raft/types.ts";
+import { HostedGroups, shardDefinitions } from "../../../src/server/hosted-groups.ts";
+import { clusterId, firstConfiguration } from "../../../src/server/membership.ts";
 import { type FakeNode, FakeNodes } from "../../support/engine-fakes.ts";
+
+/** For want of another kind. */
+const DEFINITION = { machine: new LockMachine(), protocol: lockProtocol("node1") };
 
 /** The groups of a node of two: group 1 is another one of locks, for want of another kind. */
 function hosted(node: FakeNode): HostedGroups {
@@ -52,4 +57,41 @@ test("a node that stops hands all of them over at once", async () => {
   nodes.settle();
   expect(second.all.map(({ raft }) => raft.role)).toEqual(["leader", "leader"]);
   await handedOver;
+});
+
+describe("the shards of a cluster", () => {
+  const members = (count: number) =>
+    firstConfiguration(new Map(["d", "b", "a", "c", "e"].slice(0, count).map((id) => [id, { host: "h", port: 1 }])));
+
+  test.each([
+    [1, [1]],
+    [2, [1, 2]],
+    [5, [1, 2, 3]],
+  ])("begin, of %i founders, on %p: all compute the same", (count, voters) => {
+    const define = (group: number, configuration: Configuration) => ({ ...DEFINITION, group, configuration });
+    const shards = shardDefinitions(2, members(count), define);
+    expect(shards.map(({ group, configuration }) => [group, configuration])).toEqual([
+      [1, { voters, learners: [] }],
+      [2, { voters, learners: [] }],
+    ]);
+  });
+
+  test("are nobody's for a node that joins later: it waits for their logs to say so", () => {
+    const define = (group: number, configuration: Configuration) => ({ ...DEFINITION, group, configuration });
+    expect(shardDefinitions(1, { voters: [], learners: [] }, define)[0]?.configuration.voters).toEqual([]);
+  });
+
+  test("are refused where this release knows none of their kind", () => {
+    expect(shardDefinitions(0, members(3), undefined)).toEqual([]);
+    expect(() => shardDefinitions(8, members(3), undefined)).toThrow(
+      "The cluster has 8 queue shards, of which this release knows nothing: start the newer release.",
+    );
+  });
+
+  test("are a part of who the cluster is: nodes that begin with other numbers of them refuse each other", () => {
+    const ids = [0, 1, 8].map((shards) => clusterId("orders", members(3), shards));
+    expect(new Set(ids).size).toBe(3);
+    // As earlier releases computed it.
+    expect(ids[0]).toBe("bdc417f8d77480ab5f83273ba014fff1");
+  });
 });

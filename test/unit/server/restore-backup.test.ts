@@ -219,7 +219,10 @@ describe("a restoration is refused, and changes nothing", () => {
     }
     const options = { nodeId: "node1", clusterName: "orders", clusterId: "any", identity: () => 1 };
     expect(() =>
-      openDataDirectory(path, { ...options, fresh: () => ({ ...options, replica: 1, membership: threeNodes }) }),
+      openDataDirectory(path, {
+        ...options,
+        fresh: () => ({ ...options, replica: 1, membership: threeNodes, shards: 0 }),
+      }),
     ).toThrow("was cut short there: run that again");
     await restored(file, path);
     expect(readdirSync(join(path, "snapshots"))).toHaveLength(1);

@@ -79,17 +79,23 @@ export const recoverCommand = buildCommand<RecoverFlags, [], CliContext>({
   },
 });
 
-function surveyText({ path, nodeId, clusterName, last, missing, counts }: Survey): string {
+function surveyText({ path, nodeId, clusterName, last, missing, counts, shards }: Survey): string {
   const lacks =
     missing === undefined
       ? ""
       : `lacks     entries that it had acknowledged${untilText(missing.index)}: its log was damaged, and is not repaired\n`;
   return (
     `survivor  ${nodeId} of cluster ${clusterName}, in ${path}\n` +
-    `has       ${countsText(counts)}, as of entry ${last.index} of term ${last.term}\n${lacks}\n` +
+    `has       ${countsText(counts)}, as of entry ${last.index} of term ${last.term}\n${lacks}${shards.map(shardText).join("")}\n` +
     `${LOSS}\n` +
     "Nothing was changed. With --accept-loss this node becomes a new cluster.\n"
   );
+}
+
+function shardText({ group, last, missing, isMember }: Survey["shards"][number]): string {
+  const lacks = missing === undefined ? "" : `; it lacks entries that it had acknowledged${untilText(missing.index)}`;
+  const where = isMember ? "" : "; others had it, and this node has only what it once had";
+  return `group ${group}   as of entry ${last.index} of term ${last.term}${lacks}${where}\n`;
 }
 
 /** Where nobody knows how far it had come, its index is behind any entry. */
@@ -97,7 +103,7 @@ function untilText(index: number): string {
   return index === Number.MAX_SAFE_INTEGER ? "" : `, up to entry ${index}`;
 }
 
-function surveyJson({ path, nodeId, clusterName, clusterId, last, missing, counts }: Survey): object {
+function surveyJson({ path, nodeId, clusterName, clusterId, last, missing, counts, shards }: Survey): object {
   return {
     cluster: clusterName,
     cluster_id: clusterId,
@@ -107,5 +113,11 @@ function surveyJson({ path, nodeId, clusterName, clusterId, last, missing, count
     last_term: last.term,
     is_damaged: missing !== undefined,
     ...counts,
+    ...(shards.length > 0 && { shards: shards.map(shardJson) }),
   };
+}
+
+function shardJson({ group, last, missing, isMember }: Survey["shards"][number]): object {
+  const { index: last_index, term: last_term } = last;
+  return { group, last_index, last_term, is_damaged: missing !== undefined, is_member: isMember };
 }

@@ -13,6 +13,9 @@ export function kindOf(group: GroupId): GroupKind {
   return group === CONTROL_GROUP ? "control" : "queue";
 }
 
+/** Makes a state machine that has applied nothing; undefined: this release has none for that group. */
+export type MachineFor = (group: GroupId) => StateMachine<unknown> | undefined;
+
 /** All of a cluster with so many shards. */
 export function groupsOf(shards: number): GroupId[] {
   return Array.from({ length: 1 + shards }, (_, i) => CONTROL_GROUP + i);

@@ -8,7 +8,10 @@ import type { Random } from "../engine/ports.ts";
 import type { StateMachine } from "../engine/state-machine.ts";
 import { StartError } from "../kernel/start-error.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
+import { roleIn } from "../raft/configuration.ts";
 import type { Configuration, GroupId, ReplicaId } from "../raft/types.ts";
+import type { BackupSource } from "./backups.ts";
+import { type ControlGroup, GroupError } from "./control-group.ts";
 import { groupsOf, kindOf } from "./group-kinds.ts";
 import { handOver } from "./hand-over.ts";
 import { firstShardConfiguration } from "./membership.ts";
@@ -101,6 +104,17 @@ export class HostedGroups {
     }));
   }
 
+  /** What a backup is made of. @param control says best why there is no barrier now */
+  backupSources(control: Pick<ControlGroup, "readBarrier">): BackupSource[] {
+    const { self } = this.options.engine;
+    return this.all.map((host) => ({
+      group: host.group,
+      isHere: () => host === this.control || roleIn(host.raft.configuration, self) !== "none",
+      readBarrier: () => (host === this.control ? control.readBarrier() : this.readBarrier(host)),
+      take: (done) => host.takeSnapshot(done),
+    }));
+  }
+
   /** Operations taken in here whose end is not seen yet. */
   get outstandingCount(): number {
     return this.all.reduce((count, { ingress }) => count + ingress.outstandingCount, 0);
@@ -116,6 +130,16 @@ export class HostedGroups {
     const { engine } = this.options;
     const deadlineMs = engine.nowMs() + CANCEL_MS;
     while (this.outstandingCount > 0 && engine.nowMs() < deadlineMs) await Bun.sleep(CANCEL_POLL_MS);
+  }
+
+  private readBarrier(host: AnyHost): Promise<number> {
+    const { engine } = this.options;
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    host.readBarrier(engine.nowMs(), (index) =>
+      index === undefined ? reject(new GroupError("no_leader")) : resolve(index),
+    );
+    engine.wake();
+    return promise;
   }
 
   private host<Command, Result>(definition: GroupDefinition<Command, Result>): GroupHost<Command, Result> {

@@ -149,8 +149,7 @@ class Node implements RunningNode {
     const nodeIdOf = (replica: ReplicaId): string | undefined => host.followMembers().replicas.get(replica)?.nodeId;
     const group = new EngineControlGroup(nodeId, engine, host, machine, status, nodeIdOf);
     const backups = new Backups({
-      ...{ group, store: snapshots.store, wallMs: () => systemClock.wallMs() },
-      take: (done) => host.takeSnapshot(done),
+      ...{ group, sources: groups.backupSources(group), store: snapshots.store, wallMs: () => systemClock.wallMs() },
       cluster: () => directory.identity,
     });
     const metrics = new HttpStatistics();

@@ -57,14 +57,22 @@ export interface NodeData {
   readonly records: readonly LogRecord[];
   /** A state to begin with, and the entry as of which it is. */
   readonly snapshot?: { readonly machine: LockMachine; readonly point: LogPoint };
+  /** Absent: none. */
+  readonly shards?: number;
 }
 
 /** The data directory of a node that was killed. */
-export async function writeNodeData({ path, nodeId = "node2", records, snapshot }: NodeData): Promise<void> {
+export async function writeNodeData({
+  path,
+  nodeId = "node2",
+  records,
+  snapshot,
+  shards = 0,
+}: NodeData): Promise<void> {
   const directory = openDataDirectory(path, {
     ...{ nodeId, clusterName: undefined, clusterId: undefined },
     identity: () => 12_345,
-    fresh: () => ({ clusterId: "c0", clusterName: "orders", nodeId, replica: 2, membership: threeNodes, shards: 0 }),
+    fresh: () => ({ clusterId: "c0", clusterName: "orders", nodeId, replica: 2, membership: threeNodes, shards }),
   });
   if (snapshot !== undefined) {
     const files = new SnapshotDirectory(directory.snapshotDirectory);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { NewDataDirectory } from "../../io/new-data-directory.ts";
 import { refuseDirectory } from "../../io/data-directory.ts";
+import type { StateMachine } from "../../engine/state-machine.ts";
 import type { DirectoryIdentity } from "../../io/directory-identity.ts";
 import { FileVolume } from "../../io/file-volume.ts";
 import { systemRandom } from "../../io/random.ts";
@@ -8,14 +9,12 @@ import { SnapshotDirectory } from "../../io/snapshot-directory.ts";
 import { FEATURE_LEVEL } from "../../kernel/feature-level.ts";
 import { StartError } from "../../kernel/start-error.ts";
 import type { LockMachine } from "../../locks/lock-machine.ts";
-import type { Configuration, LogPoint, NodeAddress, ReplicaId, Snapshot } from "../../raft/types.ts";
+import type { Configuration, GroupId, LogPoint, NodeAddress, ReplicaId, Snapshot } from "../../raft/types.ts";
 import type { SegmentedLog } from "../../wal/log.ts";
 import { openLog } from "../../wal/open-log.ts";
 import type { LogRecord } from "../../wal/records.ts";
 import { SnapshotWriter } from "../../wal/snapshot-writer.ts";
-
-/** Of a group of whatever number: there is one. */
-const GROUP = 0;
+import { CONTROL_GROUP } from "../group-kinds.ts";
 
 /** Told how far a step has come; `total` is a guess where nobody can know. */
 export type Progress = (
@@ -24,18 +23,25 @@ export type Progress = (
   total: number,
 ) => void;
 
-/** What a cluster begins with that takes another one's place (PROTOCOLS M2). */
-export interface Legacy {
+/** What a group begins with. */
+export interface LegacyGroup {
+  readonly machine: StateMachine<unknown>;
+  /** Of the entry as of which the state is. Index 0, of a shard: there is none. */
+  readonly point: LogPoint;
+  /** About so many bytes. */
+  readonly stateBytes: number;
+}
+
+/** What a cluster begins with that takes another one's place (PROTOCOLS M2). Where it does not say otherwise: its control group. */
+export interface Legacy extends LegacyGroup {
   /** Its generation is raised by {@link raise}. */
   readonly machine: LockMachine;
-  /** Of the entry as of which the state is. */
-  readonly point: LogPoint;
+  /** Groups 1, 2, … */
+  readonly shards: readonly LegacyGroup[];
   /** Of the old cluster: nobody gets a replica's id that it knew. */
   readonly configuration: Configuration;
   readonly clusterName: string;
   readonly nodeId: string;
-  /** About so many bytes. */
-  readonly stateBytes: number;
 }
 
 /** A cluster of one node that can be started. */
@@ -49,15 +55,22 @@ export interface Founded {
   readonly counts: LockMachine["counts"];
 }
 
+/** Of the control group, and of all others. */
+interface States {
+  readonly machine: LockMachine;
+  readonly shards: readonly { readonly machine: StateMachine<unknown> }[];
+}
+
 /**
  * Tokens are larger from now on than all that the old cluster gave out, also after this state.
  *
  * @throws {StartError} when this program may not go on with the state
  */
-export function raise(machine: LockMachine, wallMs: number): void {
-  if (machine.featureLevel > FEATURE_LEVEL) {
+export function raise({ machine, shards }: States, wallMs: number): void {
+  for (const { featureLevel } of [machine, ...shards.map((shard) => shard.machine)]) {
+    if (featureLevel <= FEATURE_LEVEL) continue;
     throw new StartError(
-      `The state has feature level ${machine.featureLevel} and this release knows levels up to ${FEATURE_LEVEL}: use the newer release.`,
+      `The state has feature level ${featureLevel} and this release knows levels up to ${FEATURE_LEVEL}: use the newer release.`,
     );
   }
   if (machine.raiseGeneration(wallMs) === undefined) return;
@@ -73,14 +86,22 @@ export function raise(machine: LockMachine, wallMs: number): void {
  * @throws {StartError} when the disk does not take it
  */
 export async function foundCluster(directory: NewDataDirectory, legacy: Legacy, progress: Progress): Promise<Founded> {
-  const { machine, point, nodeId, clusterName } = legacy;
+  const { machine, point, nodeId, clusterName, shards } = legacy;
   const incarnation = systemRandom.identity();
   const { replica, configuration } = alone(legacy, incarnation);
   try {
-    await writeState(directory.snapshotDirectory, legacy, configuration, progress);
-    await writeLog(directory.logDirectory, point);
+    await writeStates(directory.snapshotDirectory, legacy, configuration, progress);
+    await writeLog(directory.logDirectory, [point, ...shards.map((shard) => shard.point)]);
     const clusterId = randomBytes(16).toString("hex");
-    const identity = { clusterId, clusterName, nodeId, incarnation, replica, membership: configuration, shards: 0 };
+    const identity = {
+      clusterId,
+      clusterName,
+      nodeId,
+      incarnation,
+      replica,
+      membership: configuration,
+      shards: shards.length,
+    };
     directory.seal(identity);
     return foundedOf(directory.path, identity, point, machine);
   } catch (error) {
@@ -107,33 +128,51 @@ function alone({ configuration: old, nodeId }: Legacy, incarnation: number) {
   return { replica, configuration };
 }
 
-async function writeState(
+async function writeStates(
   path: string,
-  { machine, point, stateBytes }: Legacy,
+  legacy: Legacy,
   configuration: Configuration,
   progress: Progress,
 ): Promise<void> {
   const files = new SnapshotDirectory(path);
+  // Who the nodes are only the control group says.
+  const { voters, learners } = configuration;
+  const total = [legacy, ...legacy.shards].reduce((sum, { stateBytes }) => sum + stateBytes, 0);
+  let written = 0;
+  const wrote = (bytes: number): void => {
+    written += bytes;
+    progress("writing", written, Math.max(written, total));
+  };
   try {
-    const writer = new SnapshotWriter(files, GROUP, { ...point, configuration });
-    let written = 0;
-    for (const bytes of machine.snapshot()) {
-      writer.write(bytes);
-      if (writer.error !== undefined) throw writer.error;
-      written += bytes.length;
-      progress("writing", written, Math.max(written, stateBytes));
+    await writeState(new SnapshotWriter(files, CONTROL_GROUP, { ...legacy.point, configuration }), legacy, wrote);
+    for (const [i, shard] of legacy.shards.entries()) {
+      if (shard.point.index === 0) continue;
+      const head = { ...shard.point, configuration: { voters, learners } };
+      await writeState(new SnapshotWriter(files, CONTROL_GROUP + 1 + i, head), shard, wrote);
     }
-    const { promise, resolve, reject } = Promise.withResolvers<Snapshot | undefined>();
-    writer.finish((error, snapshot) => (error === undefined ? resolve(snapshot) : reject(error)));
-    await promise;
     progress("writing", written, written);
   } finally {
     await files.close();
   }
 }
 
-/** As after the installation of that snapshot: nothing in front of it, and the term is known. */
-async function writeLog(path: string, point: LogPoint): Promise<void> {
+async function writeState(
+  writer: SnapshotWriter,
+  { machine }: LegacyGroup,
+  wrote: (bytes: number) => void,
+): Promise<void> {
+  for (const bytes of machine.snapshot()) {
+    writer.write(bytes);
+    if (writer.error !== undefined) throw writer.error;
+    wrote(bytes.length);
+  }
+  const { promise, resolve, reject } = Promise.withResolvers<Snapshot | undefined>();
+  writer.finish((error, snapshot) => (error === undefined ? resolve(snapshot) : reject(error)));
+  await promise;
+}
+
+/** As after the installation of those snapshots: nothing in front of them, and the terms are known. @param points of groups 0, 1, … */
+async function writeLog(path: string, points: readonly LogPoint[]): Promise<void> {
   const volume = new FileVolume(path);
   try {
     const opened = Promise.withResolvers<SegmentedLog>();
@@ -142,12 +181,16 @@ async function writeLog(path: string, point: LogPoint): Promise<void> {
       else opened.resolve(log);
     });
     const log = await opened.promise;
-    const records: LogRecord[] = [{ type: "hardState", group: GROUP, hardState: { term: point.term, vote: 0 } }];
-    if (point.index > 0) records.push({ type: "logStart", group: GROUP, point, keepsRest: false });
+    const records = points.flatMap((point, group) => beginning(group, point));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     log.flush(records, (error) => (error === undefined ? resolve() : reject(error)));
     await promise;
   } finally {
     await volume.close();
   }
+}
+
+function beginning(group: GroupId, point: LogPoint): LogRecord[] {
+  const hardState: LogRecord = { type: "hardState", group, hardState: { term: point.term, vote: 0 } };
+  return point.index === 0 ? [hardState] : [hardState, { type: "logStart", group, point, keepsRest: false }];
 }

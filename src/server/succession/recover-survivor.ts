@@ -6,9 +6,11 @@ import { lockDirectory } from "../../io/directory-lock.ts";
 import { finishDirectory, isSealed, moveDirectory, NewDataDirectory } from "../../io/new-data-directory.ts";
 import { StartError } from "../../kernel/start-error.ts";
 import type { LockMachine } from "../../locks/lock-machine.ts";
-import type { Floor, LogPoint } from "../../raft/types.ts";
-import { foundCluster, type Founded, foundedOf, type Progress, raise } from "./found-cluster.ts";
-import { readSurvivor, type Survivor } from "./survivor.ts";
+import { roleIn } from "../../raft/configuration.ts";
+import type { Floor, GroupId, LogPoint, ReplicaId } from "../../raft/types.ts";
+import { CONTROL_GROUP, type MachineFor } from "../group-kinds.ts";
+import { foundCluster, type Founded, foundedOf, type Legacy, type Progress, raise } from "./found-cluster.ts";
+import { readSurvivor, type SurvivingGroup, type Survivor } from "./survivor.ts";
 
 /** What is known of a survivor before anything is changed. */
 export interface Survey {
@@ -21,6 +23,17 @@ export interface Survey {
   /** Of what it had acknowledged, it has lost entries up to here: its log was damaged, and has not been repaired. */
   readonly missing: Floor | undefined;
   readonly counts: LockMachine["counts"];
+  /** Of groups 1, 2, … */
+  readonly shards: readonly ShardSurvey[];
+}
+
+/** What is known of a shard: another node may have more of it than the one that has most of the control group. */
+export interface ShardSurvey {
+  readonly group: GroupId;
+  readonly last: LogPoint;
+  readonly missing: Floor | undefined;
+  /** False: others have it; what this node has is of long ago, or nothing. */
+  readonly isMember: boolean;
 }
 
 export interface Recovered extends Founded {
@@ -38,11 +51,12 @@ const KEPT = ".before-recovery";
  *
  * @throws {StartError}
  */
-export function surveySurvivor(path: string, progress: Progress): Survey {
+export function surveySurvivor(path: string, progress: Progress, machineFor?: MachineFor): Survey {
   return locked(path, () => {
-    const { identity, last, machine, missing } = readSurvivor(path, progress);
-    const { nodeId, clusterName, clusterId } = identity;
-    return { path, nodeId, clusterName, clusterId, last, missing, counts: machine.counts };
+    const { identity, last, machine, missing, shards } = readSurvivor(path, progress, machineFor);
+    const { nodeId, clusterName, clusterId, replica = 0 } = identity;
+    const facts = { path, nodeId, clusterName, clusterId, last, missing, counts: machine.counts };
+    return { ...facts, shards: shards.map((shard, i) => shardSurvey(CONTROL_GROUP + 1 + i, shard, replica)) };
   });
 }
 
@@ -56,12 +70,13 @@ export async function recoverSurvivor(
   path: string,
   progress: Progress,
   wallMs = systemClock.wallMs(),
+  machineFor?: MachineFor,
 ): Promise<Recovered> {
-  if (resume(path)) return { ...foundedBefore(path, progress), keptAt: undefined };
+  if (resume(path)) return { ...foundedBefore(path, progress, machineFor), keptAt: undefined };
   const lock = lockSurvivor(path);
   try {
-    const survivor = readSurvivor(path, progress);
-    raise(survivor.machine, wallMs);
+    const survivor = readSurvivor(path, progress, machineFor);
+    raise(survivor, wallMs);
     const directory = new NewDataDirectory(path + ASIDE);
     try {
       const founded = await foundCluster(directory, legacyOf(survivor), progress);
@@ -78,9 +93,18 @@ export async function recoverSurvivor(
   }
 }
 
-function legacyOf({ machine, last, configuration, identity, stateBytes }: Survivor) {
+function legacyOf({ machine, last, configuration, identity, stateBytes, shards }: Survivor): Legacy {
   const { nodeId, clusterName } = identity;
-  return { machine, point: last, configuration, nodeId, clusterName, stateBytes };
+  const legacy = { machine, point: last, configuration, nodeId, clusterName, stateBytes };
+  return { ...legacy, shards: shards.map((shard) => ({ ...shard, point: shard.last })) };
+}
+
+function shardSurvey(
+  group: GroupId,
+  { last, missing, configuration }: SurvivingGroup,
+  replica: ReplicaId,
+): ShardSurvey {
+  return { group, last, missing, isMember: roleIn(configuration, replica) !== "none" };
 }
 
 /** Ends a recovery of which everything was written. @returns whether there was one */
@@ -98,8 +122,8 @@ function resume(path: string): boolean {
 }
 
 /** Nothing has been applied to it since. */
-function foundedBefore(path: string, progress: Progress): Founded {
-  const { identity, machine, last } = readSurvivor(path, progress);
+function foundedBefore(path: string, progress: Progress, machineFor: MachineFor | undefined): Founded {
+  const { identity, machine, last } = readSurvivor(path, progress, machineFor);
   return foundedOf(path, identity, last, machine);
 }
 

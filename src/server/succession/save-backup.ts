@@ -6,6 +6,7 @@ import { StartError } from "../../kernel/start-error.ts";
 import type { Snapshot } from "../../raft/types.ts";
 import type { BackupHead } from "../../wal/backup-format.ts";
 import { BackupReader } from "../../wal/backup-reader.ts";
+import { CONTROL_GROUP } from "../group-kinds.ts";
 import { httpDownload } from "../http-download.ts";
 import type { HttpAnswer } from "../http-request.ts";
 import { forEachPiece } from "./file-pieces.ts";
@@ -23,6 +24,7 @@ export interface SaveOptions {
 
 export interface SavedBackup {
   readonly head: BackupHead;
+  /** Of the control group. */
   readonly snapshot: Snapshot;
   /** Of the file. */
   readonly bytes: number;
@@ -83,7 +85,7 @@ async function download({ url, silenceMs }: SaveOptions, descriptor: number, pro
   try {
     let total = 0;
     let done = 0;
-    const reader = new BackupReader({ group: (_group, { totalBytes }) => void (total = totalBytes) });
+    const reader = new BackupReader({ group: (_group, { totalBytes }) => void (total += totalBytes) });
     const take = (bytes: Uint8Array): void => {
       reader.take(bytes);
       for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at);
@@ -128,7 +130,7 @@ function check(file: string, progress: Progress): SavedBackup {
   let bytes = 0;
   const reader = new BackupReader({
     head: (found) => void (head = found),
-    group: (_group, found) => void (snapshot = found),
+    group: (group, found) => void (snapshot = group === CONTROL_GROUP ? found : snapshot),
   });
   forEachPiece(file, (piece, done, total) => {
     reader.take(piece);

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { LOG, SNAPSHOTS, VOTES } from "../../io/data-directory.ts";
 import { decodeIdentity, type DirectoryIdentity, IDENTITY_FILE } from "../../io/directory-identity.ts";
+import type { StateMachine } from "../../engine/state-machine.ts";
 import { DirectoryReads } from "../../io/directory-reads.ts";
 import { readFileIfThere } from "../../io/durable-file.ts";
 import { assert } from "../../kernel/assert.ts";
@@ -10,7 +11,7 @@ import { limits } from "../../kernel/limits.ts";
 import { StartError } from "../../kernel/start-error.ts";
 import { LockMachine } from "../../locks/lock-machine.ts";
 import { RaftLog } from "../../raft/log.ts";
-import type { Configuration, Floor, LogPoint, Snapshot } from "../../raft/types.ts";
+import type { Configuration, Floor, GroupId, LogPoint, Snapshot } from "../../raft/types.ts";
 import { LogDamageError, LogFormatError, SnapshotFormatError, SnapshotLostError } from "../../wal/errors.ts";
 import { HardStateCopy } from "../../wal/hard-state-copy.ts";
 import type { SegmentedLog } from "../../wal/log.ts";
@@ -18,17 +19,18 @@ import { openLog } from "../../wal/open-log.ts";
 import { ScratchVolume } from "../../wal/scratch-volume.ts";
 import { scanSnapshots } from "../../wal/snapshot-scan.ts";
 import { readSnapshot } from "../../wal/snapshot-store.ts";
+import { CONTROL_GROUP, groupsOf, kindOf, type MachineFor, machineOf } from "../group-kinds.ts";
+import { firstShardConfiguration } from "../membership.ts";
 import type { Progress } from "./found-cluster.ts";
 
-const GROUP = 0;
 const READ_BYTES = 256 * 1024;
 
-/** All that one node has of its cluster. */
-export interface Survivor {
-  readonly identity: DirectoryIdentity;
+/** All that one node has of a group. */
+export interface SurvivingGroup {
   /** As of `last`: every entry of the log is applied. */
-  readonly machine: LockMachine;
+  readonly machine: StateMachine<unknown>;
   readonly last: LogPoint;
+  /** In force as far as its log says. */
   readonly configuration: Configuration;
   /** It lost entries that it had acknowledged, up to here, and has not been repaired. */
   readonly missing: Floor | undefined;
@@ -36,43 +38,55 @@ export interface Survivor {
   readonly stateBytes: number;
 }
 
+/** And of its cluster. Where it does not say otherwise: of the control group. */
+export interface Survivor extends SurvivingGroup {
+  readonly identity: DirectoryIdentity;
+  readonly machine: LockMachine;
+  /** Groups 1, 2, …; one of which this node never had a replica is empty. */
+  readonly shards: readonly SurvivingGroup[];
+}
+
+/** The files of a node, which stay as they are. */
+interface Files {
+  readonly directory: string;
+  readonly snapshots: DirectoryReads;
+  readonly found: ReturnType<typeof scanSnapshots>;
+  readonly log: SegmentedLog;
+  readonly progress: Progress;
+}
+
 /**
  * Reads what a node that is stopped has: its newest snapshot, and every entry behind it, committed or not. An entry that
  * was acknowledged may be known as committed to nobody but the nodes that are lost. Nothing is written.
  *
  * @param path locked, or nobody's
+ * @param machineFor absent: as the groups of a node are numbered
  * @throws {StartError} when it cannot be read as a whole
  */
-export function readSurvivor(path: string, progress: Progress): Survivor {
+export function readSurvivor(path: string, progress: Progress, machineFor: MachineFor = machineOfGroup): Survivor {
   const identity = identityOf(path);
   const directory = join(path, SNAPSHOTS);
   const snapshots = new DirectoryReads(directory);
   const segments = new DirectoryReads(join(path, LOG));
   const votes = new DirectoryReads(join(path, VOTES));
   try {
-    const { whole, damaged } = scanSnapshots(snapshots, (name) => join(directory, name)).get(GROUP) ?? NONE;
-    const newest = whole.at(-1);
+    const found = scanSnapshots(snapshots, (name) => join(directory, name));
     const log = openUnchanged(segments, votes, path);
-    const recovered = log.recovered.get(GROUP);
     // ↯ Log and votes are lost; the snapshot of last week, or nothing at all, passes for what the node had, and nobody is told.
-    if (recovered === undefined) throw new LogDamageError(`There is nothing in ${join(path, LOG)}`);
-    if ((recovered.compacted?.index ?? 0) > (newest?.index ?? 0)) {
-      const index = recovered.compacted?.index ?? 0;
-      throw new SnapshotLostError(
-        GROUP,
-        index,
-        damaged.map((name) => join(directory, name)),
-      );
-    }
-    const entries = new RaftLog(GROUP, log, recovered, 0, newest);
+    if (!log.recovered.has(CONTROL_GROUP)) throw new LogDamageError(`There is nothing in ${join(path, LOG)}`);
+    const files: Files = { directory, snapshots, found, log, progress };
     const machine = new LockMachine();
-    if (newest !== undefined) restore(machine, snapshots, newest, directory);
-    replay(machine, entries, progress);
-    const last = { index: entries.lastIndex, term: entries.lastTerm, leaseTimeMs: entries.lastLeaseTimeMs };
-    const { current } = entries.configurations;
-    const configuration = current.index === 0 ? (identity.membership ?? current.configuration) : current.configuration;
-    const missing = recovered.hardState.floor;
-    return { identity, machine, last, configuration, missing, stateBytes: newest?.totalBytes ?? 0 };
+    const control = { ...readGroup(files, CONTROL_GROUP, machine, identity.membership), machine, identity };
+    const firstShard = identity.membership && firstShardConfiguration(identity.membership);
+    const shards = groupsOf(identity.shards)
+      .slice(1)
+      .map((group) => {
+        const empty = machineFor(group);
+        if (empty === undefined)
+          throw new StartError(`This release knows no group ${group}: recover with the newer release.`);
+        return readGroup(files, group, empty, firstShard);
+      });
+    return { ...control, shards };
   } catch (error) {
     throw refusal(error);
   } finally {
@@ -81,6 +95,33 @@ export function readSurvivor(path: string, progress: Progress): Survivor {
 }
 
 const NONE = { whole: [], damaged: [] };
+
+function machineOfGroup(group: GroupId): StateMachine<unknown> | undefined {
+  return machineOf(kindOf(group));
+}
+
+function readGroup(
+  { directory, snapshots, found, log, progress }: Files,
+  group: GroupId,
+  machine: StateMachine<unknown>,
+  first: Configuration | undefined,
+): SurvivingGroup {
+  const { whole, damaged } = found.get(group) ?? NONE;
+  const newest = whole.at(-1);
+  const recovered = log.recovered.get(group);
+  const compactedIndex = recovered?.compacted?.index ?? 0;
+  if (compactedIndex > (newest?.index ?? 0)) {
+    const names = damaged.map((name) => join(directory, name));
+    throw new SnapshotLostError(group, compactedIndex, names);
+  }
+  const entries = new RaftLog(group, log, recovered, 0, newest);
+  if (newest !== undefined) restore(machine, snapshots, group, newest, directory);
+  replay(machine, entries, progress);
+  const last = { index: entries.lastIndex, term: entries.lastTerm, leaseTimeMs: entries.lastLeaseTimeMs };
+  const { current } = entries.configurations;
+  const configuration = current.index === 0 ? (first ?? current.configuration) : current.configuration;
+  return { machine, last, configuration, missing: recovered?.hardState.floor, stateBytes: newest?.totalBytes ?? 0 };
+}
 
 function identityOf(path: string): DirectoryIdentity {
   const file = join(path, IDENTITY_FILE);
@@ -108,12 +149,18 @@ function openUnchanged(segments: DirectoryReads, votes: DirectoryReads, path: st
 }
 
 /** Every byte of it was checked. */
-function restore(machine: LockMachine, files: DirectoryReads, snapshot: Snapshot, directory: string): void {
+function restore(
+  machine: StateMachine<unknown>,
+  files: DirectoryReads,
+  group: GroupId,
+  snapshot: Snapshot,
+  directory: string,
+): void {
   const restoration = machine.restore();
   try {
     for (let at = 0; at < snapshot.totalBytes; at += limits.maxSnapshotChunkBytes) {
       const length = Math.min(limits.maxSnapshotChunkBytes, snapshot.totalBytes - at);
-      restoration.take(readSnapshot(files, GROUP, snapshot, at, length));
+      restoration.take(readSnapshot(files, group, snapshot, at, length));
     }
     restoration.finish();
   } catch (error) {
@@ -122,7 +169,7 @@ function restore(machine: LockMachine, files: DirectoryReads, snapshot: Snapshot
   }
 }
 
-function replay(machine: LockMachine, log: RaftLog, progress: Progress): void {
+function replay(machine: StateMachine<unknown>, log: RaftLog, progress: Progress): void {
   const first = (log.snapshot?.index ?? 0) + 1;
   const total = log.lastIndex - first + 1;
   for (let next = first; next <= log.lastIndex;) {

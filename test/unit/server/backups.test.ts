@@ -20,28 +20,43 @@ class Node {
   reads = 0;
   /** What the file has. */
   bytes = content;
-  readonly backups = new Backups({
-    group: this.group,
-    take: (done) => void this.asked.push(done),
-    store: {
-      pin: () => {
-        this.pins++;
-        return () => void this.pins--;
+  /** Groups of which it has a replica. */
+  readonly here = new Set([0, 1]);
+  readonly backups: Backups;
+
+  /** @param groups absent: the control group alone */
+  constructor(groups = 1) {
+    this.backups = new Backups({
+      group: this.group,
+      sources: Array.from({ length: groups }, (_, group) => ({
+        group,
+        isHere: () => this.here.has(group),
+        readBarrier: () => this.group.readBarrier(),
+        take: (done) => void this.asked.push(done),
+      })),
+      store: {
+        pin: () => {
+          this.pins++;
+          return () => void this.pins--;
+        },
+        read: (_group, _snapshot, offset, length) => {
+          this.reads++;
+          return this.bytes.subarray(offset, offset + length);
+        },
       },
-      read: (_group, _snapshot, offset, length) => {
-        this.reads++;
-        return this.bytes.subarray(offset, offset + length);
-      },
-    },
-    cluster: () => ({ clusterName: "orders", clusterId: "c1" }),
-    wallMs: () => 1_760_000_000_000,
-  });
+      cluster: () => ({ clusterName: "orders", clusterId: "c1" }),
+      wallMs: () => 1_760_000_000_000,
+    });
+  }
 
   /** The snapshot is there as soon as it is asked for. */
   async open(signal = new AbortController().signal): Promise<ReadableStream<Uint8Array>> {
     const opened = this.backups.open(signal);
     await settled();
-    this.asked.shift()?.(undefined, this.snapshot);
+    for (let next = this.asked.shift(); next !== undefined; next = this.asked.shift()) {
+      next(undefined, this.snapshot);
+      await settled();
+    }
     return opened;
   }
 }
@@ -118,6 +133,34 @@ describe("a backup of a node", () => {
     await Bun.sleep(0);
     expect(node.reads).toBe(1);
     await reader.cancel();
+  });
+
+  test("has every group, each behind a barrier of its own, and holds the files of all until its end", async () => {
+    const node = new Node(2);
+    const stream = await node.open();
+    expect([node.group.barriers, node.pins]).toEqual([2, 2]);
+    const groups: number[] = [];
+    const reader = new BackupReader({ groupEnd: (group) => groups.push(group) });
+    for await (const piece of stream) reader.take(piece);
+    reader.finish();
+    expect([groups, node.pins]).toEqual([[0, 1], 0]);
+  });
+
+  test("is none where a group is elsewhere, or cannot be had: what is held by then is let go", async () => {
+    const node = new Node(2);
+    node.here.delete(1);
+    expect(await codeOf(node.open())).toBe("backup_failed");
+    expect(node.pins).toBe(0);
+    node.here.add(1);
+    const opened = node.backups.open(new AbortController().signal);
+    await settled();
+    node.asked.shift()?.(undefined, node.snapshot);
+    await settled();
+    expect(node.pins).toBe(1);
+    node.asked.shift()?.({ reason: "noRoom", message: "" }, undefined);
+    expect(await codeOf(opened)).toBe("disk_full");
+    expect(node.pins).toBe(0);
+    expect(await codeOf(node.open())).toBeUndefined();
   });
 
   test("that cannot be had is refused with why", async () => {

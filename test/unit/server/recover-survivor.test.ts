@@ -6,7 +6,9 @@ import { lockDirectory } from "../../../src/io/directory-lock.ts";
 import { LockMachine } from "../../../src/locks/lock-machine.ts";
 import { recoverSurvivor, surveySurvivor } from "../../../src/server/succession/recover-survivor.ts";
 import { readSurvivor } from "../../../src/server/succession/survivor.ts";
+import { encodeConfiguration } from "../../../src/raft/configuration.ts";
 import type { Entry } from "../../../src/raft/types.ts";
+import type { LogRecord } from "../../../src/wal/records.ts";
 import { folderDigest } from "../../support/folder-digest.ts";
 import { commandEntries, exclusive, registration, writeNodeData } from "../../support/node-data.ts";
 import { entries, hardState, logStart } from "../../support/wal.ts";
@@ -85,6 +87,51 @@ describe("recovering from a survivor", () => {
     expect(second.keptAt).toBe(`${kept}-2`);
     expect(readSurvivor(kept, silent).identity.clusterId).toBe("c0");
     expect(readSurvivor(`${kept}-2`, silent).identity.clusterId).toBe(first.identity.clusterId);
+  });
+});
+
+describe("recovering a node of several groups", () => {
+  const locks = (): LockMachine => new LockMachine();
+  const shardLog = commandEntries(1, 8, [registration, exclusive("s", "a")]);
+  const moved: LogRecord = {
+    type: "entries",
+    group: 2,
+    entries: [
+      {
+        ...{ index: 1, term: 3, kind: "configuration", leaseTimeMs: 0 },
+        payload: encodeConfiguration({ voters: [1, 3], learners: [] }),
+      },
+    ],
+  };
+  const write = (): Promise<void> =>
+    writeNodeData({
+      ...{ path, shards: 3 },
+      records: [hardState(0, 6, 1), entries(0, ...log), hardState(1, 8, 2), entries(1, ...shardLog), moved],
+    });
+
+  test("says of each what there is: another survivor may have more of one, or one may be elsewhere", async () => {
+    await write();
+    expect(surveySurvivor(path, silent, locks).shards).toEqual([
+      { group: 1, last: { index: 2, term: 8, leaseTimeMs: 20 }, missing: undefined, isMember: true },
+      { group: 2, last: { index: 1, term: 3, leaseTimeMs: 0 }, missing: undefined, isMember: false },
+      // One of the first three, that never heard of it.
+      { group: 3, last: { index: 0, term: 0, leaseTimeMs: 0 }, missing: undefined, isMember: true },
+    ]);
+  });
+
+  test("keeps every one, raises tokens in the control group alone, and has one replica of each", async () => {
+    await write();
+    const { identity, generation } = await recoverSurvivor(path, silent, 0, locks);
+    expect([generation, identity.shards, identity.replica]).toEqual([1, 3, 9]);
+    const { shards } = readSurvivor(path, silent, locks);
+    expect(shards.map(({ last }) => last.index)).toEqual([2, 1, 0]);
+    expect(shards[0]?.machine.digest()).toBe(stateAfter(shardLog).digest());
+    for (const { configuration } of shards) expect(configuration.voters).toEqual([9]);
+  });
+
+  test("is refused by a release that does not know one", async () => {
+    await write();
+    expect(() => surveySurvivor(path, silent)).toThrow("This release knows no group 1");
   });
 });
 

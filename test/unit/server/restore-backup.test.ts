@@ -137,6 +137,41 @@ describe("restoring a backup", () => {
   });
 });
 
+describe("restoring a backup of several groups", () => {
+  const locks = (): LockMachine => new LockMachine();
+  const options = () => ({ dataDirectory: join(folder, `data-${++made}`), nodeId: "node1", clusterName: undefined });
+
+  test("brings each of them as it was, raises tokens in the control group alone, and keeps how many there are", async () => {
+    const machine = machineWithLocks();
+    const shard = new LockMachine();
+    for (const entry of commandEntries(1, 4, [registration, exclusive("s", "a")])) shard.apply(entry, () => {});
+    const file = fileOf(backupFile([contentOf(machine), contentOf(shard), contentOf(new LockMachine())], place));
+    const { path, identity } = await restoreBackup({ ...options(), file, wallMs: 0, machineFor: locks }, () => {});
+    expect([identity.shards, identity.replica]).toEqual([2, 9]);
+    const survivor = readSurvivor(path, () => {}, locks);
+    expect(survivor.identity).toEqual(identity);
+    machine.raiseGeneration(0);
+    const digests = [survivor, ...survivor.shards].map((group) => group.machine.digest());
+    expect(digests).toEqual([machine, shard, new LockMachine()].map((each) => each.digest()));
+    for (const { last, configuration } of survivor.shards) {
+      expect(last).toEqual({ index: LAST_INDEX, term: 4, leaseTimeMs: 60 });
+      // Who the nodes are the control group says.
+      expect(configuration).toEqual({ voters: [9], learners: [] });
+    }
+  });
+
+  test("reads to the end before it refuses one that this release does not know, and tells it from damage", async () => {
+    const contents = [machineWithLocks(), new LockMachine()].map(contentOf);
+    const file = backupFile(contents, place);
+    const unknown = await refusal(restoreBackup({ ...options(), file: fileOf(file) }, () => {}));
+    expect(unknown).toMatchObject({ code: "other_format" });
+    expect(unknown.message).toContain("a group 1): restore it with release 0.1.0");
+    file[file.length - 100] = (file[file.length - 100] ?? 0) ^ 1;
+    const damaged = await refusal(restoreBackup({ ...options(), file: fileOf(file) }, () => {}));
+    expect(damaged).toMatchObject({ code: "damaged_backup" });
+  });
+});
+
 describe("a restoration is refused, and changes nothing", () => {
   test("when any part of the file is damaged", async () => {
     const file = backupFile([contentOf(machineWithLocks())], place);

@@ -25,7 +25,7 @@ import { Backups } from "./backups.ts";
 import type { NodeConfiguration } from "./configuration.ts";
 import { EngineControlGroup } from "./engine-control-group.ts";
 import { CONTROL_GROUP, groupsOf } from "./group-kinds.ts";
-import { HostedGroups, shardDefinitions } from "./hosted-groups.ts";
+import { type DefineShard, HostedGroups, shardDefinitions } from "./hosted-groups.ts";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
 import { HttpStatistics } from "./http-statistics.ts";
 import { membersOf } from "./membership.ts";
@@ -43,6 +43,8 @@ export interface NodeParts {
   readonly createApp: CreateApplication;
   readonly log: Logger;
   readonly signal?: AbortSignal | undefined;
+  /** What a shard is hosted with; absent: this release has none. */
+  readonly defineShard?: DefineShard | undefined;
 }
 
 /** Everything of a node that is running. */
@@ -354,7 +356,7 @@ class Node implements RunningNode {
     };
     const configuration = this.membershipOf(directory);
     const control = { group: CONTROL_GROUP, machine, protocol: lockProtocol(nodeId), configuration };
-    const shards = shardDefinitions(directory.identity.shards, configuration, undefined);
+    const shards = shardDefinitions(directory.identity.shards, configuration, this.parts.defineShard);
     this.groups = this.explaining(directory, () => new HostedGroups(control, shards, options));
     return this.groups;
   }

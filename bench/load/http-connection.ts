@@ -13,6 +13,10 @@ export interface HttpReply {
 export class HttpConnection {
   private socket: Socket | undefined;
   private received = "";
+  /** Characters of {@link received} that make up the reply; undefined until its head is there. */
+  private expected: number | undefined;
+  /** What the socket did not take yet: it keeps nothing itself. */
+  private unsent = "";
   private waiting: { resolve(reply: HttpReply): void; reject(error: Error): void } | undefined;
   private closed = false;
 
@@ -25,6 +29,7 @@ export class HttpConnection {
       port,
       socket: {
         data: (_socket, bytes) => connection.onData(bytes),
+        drain: () => connection.send(),
         close: () => connection.onClose(),
         error: () => connection.onClose(),
       },
@@ -41,7 +46,8 @@ export class HttpConnection {
     }
     this.waiting = { resolve, reject };
     const length = method === "GET" ? "" : `Content-Length: ${body.length}\r\n`;
-    this.socket?.write(`${method} ${path} HTTP/1.1\r\nHost: ${this.host}\r\n${length}\r\n${body}`);
+    this.unsent = `${method} ${path} HTTP/1.1\r\nHost: ${this.host}\r\n${length}\r\n${body}`;
+    this.send();
     return promise;
   }
 
@@ -51,21 +57,33 @@ export class HttpConnection {
     this.socket?.terminate();
   }
 
+  private send(): void {
+    if (this.unsent === "") return;
+    const sent = this.socket?.write(this.unsent) ?? 0;
+    this.unsent = this.unsent.slice(Math.max(sent, 0));
+  }
+
   private onData(bytes: Buffer): void {
     this.received += bytes.toString("latin1");
-    const headEnd = this.received.indexOf("\r\n\r\n");
-    if (headEnd < 0) return;
-    const head = this.received.slice(0, headEnd);
-    const length = /content-length: *(\d+)/i.exec(head)?.[1];
-    const bodyStart = headEnd + 4;
-    const bodyEnd = bodyStart + Number(length ?? 0);
-    if (this.received.length < bodyEnd) return;
-    const reply = { status: Number(head.slice(9, 12)), body: this.received.slice(bodyStart, bodyEnd) };
-    this.received = this.received.slice(bodyEnd);
-    const { waiting } = this;
+    if (this.expected === undefined) this.readHead();
+    const { expected, received, waiting } = this;
+    if (expected === undefined || received.length < expected) return;
+    const bodyStart = received.indexOf("\r\n\r\n") + 4;
+    const reply = { status: Number(received.slice(9, 12)), body: received.slice(bodyStart, expected) };
+    this.received = received.slice(expected);
+    this.expected = undefined;
     this.waiting = undefined;
-    if (length === undefined) waiting?.reject(new Error("a reply without Content-Length"));
-    else waiting?.resolve(reply);
+    waiting?.resolve(reply);
+  }
+
+  private readHead(): void {
+    const end = this.received.indexOf("\r\n\r\n");
+    if (end < 0) return;
+    const length = /content-length: *(\d+)/i.exec(this.received.slice(0, end))?.[1];
+    this.expected = end + 4 + Number(length ?? 0);
+    if (length !== undefined) return;
+    this.waiting?.reject(new Error("a reply without Content-Length"));
+    this.waiting = undefined;
   }
 
   private onClose(): void {

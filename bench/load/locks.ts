@@ -6,6 +6,7 @@ import { ProcessCluster, type Program } from "../../test/support/process-cluster
 import { type Run, repeat } from "./drive.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { RedisLock, startRedis } from "./peers/redis-lock.ts";
+import { printedPort } from "./printed-port.ts";
 import { show, type Summary, summarize } from "./samples.ts";
 
 export interface LockBenchOptions {
@@ -70,7 +71,7 @@ class Peers implements AsyncDisposable {
     if (redis === undefined) console.log("no redis-server on the PATH: measured without it");
     else await redis.ready();
     const processes = server === undefined ? [constant] : [constant, server];
-    return new Peers(await firstNumber(constant.stdout), redis, processes, directory);
+    return new Peers(await printedPort(constant.stdout), redis, processes, directory);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -125,9 +126,4 @@ function report(results: Record<string, Summary>, name: string, unit: string, ru
   results[`${name}, p50 ms`] = p50;
   results[`${name}, p99 ms`] = p99;
   console.log(`${name}: ${show(rate, unit)}; p50 ${p50.median.toFixed(2)} ms, p99 ${p99.median.toFixed(2)} ms`);
-}
-
-async function firstNumber(stream: ReadableStream<Uint8Array>): Promise<number> {
-  for await (const chunk of stream) return Number(new TextDecoder().decode(chunk));
-  throw new Error("the constant route did not start");
 }

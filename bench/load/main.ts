@@ -7,6 +7,7 @@ import { benchFailover } from "./failover.ts";
 import { benchIdle } from "./idle.ts";
 import { benchLocks } from "./locks.ts";
 import { machineFacts } from "./machine.ts";
+import { queueCommand } from "./queue/command.ts";
 import type { Summary } from "./samples.ts";
 import { benchRestart } from "./restart.ts";
 import { benchRolling } from "./rolling.ts";
@@ -14,6 +15,7 @@ import { benchSaturation } from "./saturation.ts";
 import { benchSnapshots } from "./snapshots.ts";
 
 const USAGE = `npm run bench:load -- compare [--quick] [--parts rates,failovers,scale] [--runs 5] [--seconds 2] [--samples 10] [--write] [--json FILE]
+npm run bench:load -- queue [--quick] [--outstanding 1,64,256] [--batches 1,10,100] [--bodies 100,10000] [--queues 1] [--runs 3] [--seconds 2] [--json FILE]
 npm run bench:load -- locks|failover|rolling|saturation|idle|endurance|restart|snapshots [--size 3] [--runs 5] [--seconds 4] [--kills 20] [--rounds 2] [--outstanding 1,64,256] [--operations 5000000] [--holds 200000] [--json FILE]`;
 
 const { values, positionals } = readArguments();
@@ -32,6 +34,9 @@ function readArguments() {
         operations: { type: "string" },
         holds: { type: "string", default: "200000" },
         samples: { type: "string" },
+        batches: { type: "string" },
+        bodies: { type: "string" },
+        queues: { type: "string" },
         parts: { type: "string" },
         quick: { type: "boolean", default: false },
         write: { type: "boolean", default: false },
@@ -52,7 +57,11 @@ function refuseUsage(): never {
 const program = existsSync(executableProgram[0] ?? "") ? executableProgram : sourceProgram;
 const size = Number(values.size);
 const seconds = values.seconds === undefined ? undefined : Number(values.seconds);
-const outstanding = values.outstanding?.split(",").map(Number);
+const outstanding = numbers(values.outstanding);
+
+function numbers(list: string | undefined): number[] | undefined {
+  return list?.split(",").map(Number);
+}
 
 async function run(scenario: string | undefined): Promise<Record<string, Summary>> {
   switch (scenario) {
@@ -109,9 +118,29 @@ async function runComparison(): Promise<never> {
   return comparison === undefined ? refuseUsage() : process.exit(0);
 }
 
+async function runQueue(): Promise<never> {
+  const { runs } = values;
+  const [batches, bodies, queues] = [numbers(values.batches), numbers(values.bodies), numbers(values.queues)];
+  await queueCommand(
+    program,
+    { quick: values.quick, json: values.json },
+    {
+      ...(runs !== undefined && { rounds: Number(runs) }),
+      ...(seconds !== undefined && { seconds }),
+      ...(outstanding !== undefined && { outstanding }),
+      ...(batches !== undefined && { batches }),
+      ...(bodies !== undefined && { bodies }),
+      ...(queues !== undefined && { queues }),
+    },
+  );
+  // As above: clients of peers keep timers.
+  return process.exit(0);
+}
+
 const facts = machineFacts();
 console.log(`${program === executableProgram ? "executable" : "sources"}, ${size} nodes; ${JSON.stringify(facts)}`);
 if (positionals[0] === "compare") await runComparison();
+if (positionals[0] === "queue") await runQueue();
 const results = await run(positionals[0]);
 if (values.json !== undefined) {
   const measured = { scenario: positionals[0], at: new Date().toISOString(), nodes: size, machine: facts, results };

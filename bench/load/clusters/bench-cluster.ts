@@ -6,7 +6,7 @@ import { freePorts } from "../../../test/support/free-ports.ts";
 import { cleanEnvironment } from "../../../test/support/process-cluster.ts";
 import type { NodeNamespaces } from "./namespaces.ts";
 import { onExit } from "./on-exit.ts";
-import type { Place, System } from "./system.ts";
+import type { NodeSystem, Place, System } from "./system.ts";
 
 interface NodeProcess {
   child: Bun.Subprocess | undefined;
@@ -14,14 +14,14 @@ interface NodeProcess {
 }
 
 /** Nodes of any system as processes of this machine, all data on one disk: one code for ours and for every peer. */
-export class BenchCluster implements AsyncDisposable {
+export class BenchCluster<Kind extends NodeSystem = System> implements AsyncDisposable {
   readonly places: readonly Place[];
   private readonly directory = mkdtempSync(join(tmpdir(), "mufakat-bench-"));
   private readonly nodes: NodeProcess[];
   private readonly end = onExit(() => this.remove());
 
   private constructor(
-    readonly system: System,
+    readonly system: Kind,
     size: number,
     readonly namespaces: NodeNamespaces | undefined,
   ) {
@@ -36,7 +36,11 @@ export class BenchCluster implements AsyncDisposable {
   }
 
   /** Resolves when the nodes agree on a leader and the system is prepared. */
-  static async start(system: System, size: number, namespaces?: NodeNamespaces): Promise<BenchCluster> {
+  static async start<Kind extends NodeSystem>(
+    system: Kind,
+    size: number,
+    namespaces?: NodeNamespaces,
+  ): Promise<BenchCluster<Kind>> {
     const cluster = new BenchCluster(system, size, namespaces);
     try {
       for (const index of cluster.places.keys()) cluster.startNode(index);
@@ -90,7 +94,7 @@ export class BenchCluster implements AsyncDisposable {
     return eventually(
       async () => {
         const running = places.filter((_, index) => this.runs(index));
-        const views = await Promise.all(running.map((place) => system.view(place)));
+        const views = await Promise.all(running.map((place) => system.view(place, places.indexOf(place))));
         const leader = views[0]?.leader;
         if (leader === undefined || views.some((view) => view?.leader !== leader)) return undefined;
         const place = running[views.findIndex((view) => view?.id === leader)];

@@ -22,14 +22,18 @@ export interface LockClient {
   close(): void;
 }
 
-/** A system that is measured: all that differs between ours and a peer. The rest is one code for both. */
-export interface System {
+/** Nodes that are measured: all that differs between ours and a peer's. The rest is one code for both. */
+export interface NodeSystem {
   readonly name: string;
   command(places: readonly Place[], index: number): string[];
   /** @returns undefined when the node does not answer within half a second */
-  view(place: Place): Promise<NodeView | undefined>;
+  view(place: Place, index: number): Promise<NodeView | undefined>;
   /** Once, when the cluster has a leader. */
   prepare(place: Place): Promise<void>;
+}
+
+/** Nodes that keep locks. */
+export interface System extends NodeSystem {
   connect(place: Place): Promise<LockClient>;
 }
 

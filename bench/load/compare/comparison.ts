@@ -10,7 +10,7 @@ export const parts = ["rates", "failovers", "scale"] as const;
 export type Part = (typeof parts)[number];
 
 /** When a part was measured, on what and beside what. */
-interface Circumstances {
+export interface Circumstances {
   readonly at: string;
   readonly seconds: number;
   /** Of the machine in the minute before: processes that are not ours share it. */
@@ -84,8 +84,8 @@ export async function compare(program: Program, chosen: readonly Part[], effort:
   return comparison;
 }
 
-async function circumstances<Results>(
-  contenders: Contenders,
+export async function circumstances<Results>(
+  contenders: { versions(): Record<string, string> },
   measure: () => Promise<Results>,
 ): Promise<Circumstances & Results> {
   const [loadBefore = 0] = loadavg();

@@ -1,11 +1,10 @@
-import { existsSync } from "node:fs";
 import { MufakatSystem } from "../clusters/mufakat-system.ts";
 import type { System } from "../clusters/system.ts";
 import { EtcdSystem, type EtcdTimes } from "../peers/etcd-system.ts";
 import type { Program } from "../../../test/support/process-cluster.ts";
+import { ourVersion, versionOf } from "./versions.ts";
 import etcd3 from "etcd3/package.json" with { type: "json" };
 import ioredis from "ioredis/package.json" with { type: "json" };
-import mufakat from "../../../package.json" with { type: "json" };
 
 export const OUR_TIMES: EtcdTimes = { heartbeatMs: 50, electionMs: 300 };
 
@@ -34,26 +33,17 @@ export class Contenders {
 
   versions(): Record<string, string> {
     const versions: Record<string, string> = {
-      mufakat: `${mufakat.version} (${commit()}, ${existsSync(this.program.at(-1) ?? "") && this.program.length === 1 ? "executable" : "sources"})`,
+      mufakat: ourVersion(this.program),
       bun: Bun.version,
     };
     if (this.etcdProgram !== null) {
-      versions["etcd"] = firstMatch([this.etcdProgram, "--version"], /etcd Version: (\S+)/);
+      versions["etcd"] = versionOf([this.etcdProgram, "--version"], /etcd Version: (\S+)/);
       versions["etcd3"] = etcd3.version;
     }
     if (this.redisProgram !== null) {
-      versions["redis"] = firstMatch([this.redisProgram, "--version"], /v=(\S+)/);
+      versions["redis"] = versionOf([this.redisProgram, "--version"], /v=(\S+)/);
       versions["ioredis"] = ioredis.version;
     }
     return versions;
   }
-}
-
-function commit(): string {
-  return firstMatch(["git", "describe", "--always", "--dirty"], /(\S+)/);
-}
-
-function firstMatch(command: string[], pattern: RegExp): string {
-  const { stdout } = Bun.spawnSync(command, { cwd: import.meta.dir, stderr: "ignore" });
-  return pattern.exec(stdout.toString())?.[1] ?? "unknown";
 }

@@ -1,16 +1,17 @@
 import type { Summary } from "../samples.ts";
-import type { Comparison } from "./comparison.ts";
-import { figuresOf } from "./figures.ts";
+import type { Circumstances, Comparison } from "./comparison.ts";
+import { type Figure, figuresOf } from "./figures.ts";
 
 /** The comparison as a part of docs/performance.md. */
 export function markdownOf(comparison: Comparison): string {
-  const sections = [figures(comparison), rates(comparison), failovers(comparison), scale(comparison)];
+  const sections = [figureTable(figuresOf(comparison)), rates(comparison), failovers(comparison), scale(comparison)];
   const missing = (comparison.skipped ?? []).map((line) => `Not measured: ${line}.`);
   return [...missing, ...sections.filter((section) => section !== "")].join("\n\n");
 }
 
-function figures(comparison: Comparison): string {
-  const rows = figuresOf(comparison).map(({ what, demanded, measured, met }) => [
+/** What is demanded, beside what was measured. */
+export function figureTable(figures: readonly Figure[]): string {
+  const rows = figures.map(({ what, demanded, measured, met }) => [
     what,
     demanded,
     measured.toFixed(2),
@@ -71,17 +72,7 @@ function scale({ scale: part }: Comparison): string {
   return `### Scale\n\n${part.scale.nodes} nodes. ${circumstances(part)}\n\n${table(head, rows)}`;
 }
 
-function circumstances({
-  at,
-  versions,
-  machine,
-  loadBefore,
-}: {
-  readonly at: string;
-  readonly versions: Readonly<Record<string, string>>;
-  readonly machine: Readonly<Record<string, string | number>>;
-  readonly loadBefore: number;
-}): string {
+export function circumstances({ at, versions, machine, loadBefore }: Circumstances): string {
   const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   const { processors, model, memory_gib, kernel, setting } = machine;
   return (
@@ -90,7 +81,7 @@ function circumstances({
   );
 }
 
-function range({ median, min, max }: Summary, digits: number): string {
+export function range({ median, min, max }: Summary, digits: number): string {
   return `${thousands(median, digits)} (${thousands(min, digits)}–${thousands(max, digits)})`;
 }
 
@@ -98,7 +89,7 @@ function thousands(value: number, digits = 0): string {
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   return [line(head), `|${" --- |".repeat(head.length)}`, ...rows.map(line)].join("\n");
 }

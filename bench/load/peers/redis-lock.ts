@@ -34,21 +34,21 @@ export class RedisLock {
   }
 }
 
-/** A `redis-server` of the PATH on a port of its own, with nothing persisted; undefined when there is none. */
-export function startRedis(port: number, directory: string): Bun.Subprocess | undefined {
+/** What Redis keeps on the disk: nothing, or an append-only file that it syncs before each reply or once in a second. */
+export type Persistence = "nothing" | "always" | "everysec";
+
+/** A `redis-server` of the PATH on a port of its own; undefined when there is none. */
+export function startRedis(
+  port: number,
+  directory: string,
+  persistence: Persistence = "nothing",
+): Bun.Subprocess | undefined {
   const program = Bun.which("redis-server");
   if (program === null) return undefined;
+  const appendOnly = persistence === "nothing" ? ["no"] : ["yes", "--appendfsync", persistence];
   const settings = [
-    "--port",
-    String(port),
-    "--bind",
-    "127.0.0.1",
-    "--save",
-    "",
-    "--appendonly",
-    "no",
-    "--dir",
-    directory,
+    ...["--port", String(port), "--bind", "127.0.0.1", "--dir", directory],
+    ...["--save", "", "--appendonly", ...appendOnly],
   ];
   return Bun.spawn([program, ...settings], { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
 }

@@ -7,16 +7,15 @@ import type { TransferEnd } from "../engine/transfers.ts";
 import type { LockMachine } from "../locks/lock-machine.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import type { ReplicaId } from "../raft/types.ts";
-import type { ApiError } from "../api/errors.ts";
-import {
-  type ControlGroup,
-  GroupError,
-  type Leadership,
-  type MemberStatus,
-  type NodeStatus,
-  type ObserveOptions,
-  type SubmitOptions,
+import type {
+  ControlGroup,
+  Leadership,
+  MemberStatus,
+  NodeStatus,
+  ObserveOptions,
+  SubmitOptions,
 } from "./control-group.ts";
+import { GroupClient } from "./group-client.ts";
 import { LockObservers } from "./lock-observers.ts";
 import { stoppedError } from "./stopped-group.ts";
 
@@ -25,11 +24,10 @@ interface WaitingKeepalive {
   readonly reject: (error: unknown) => void;
 }
 
-/** Group 0 as request handlers see it: promises over the engine's callbacks. */
+/** Group 0 as request handlers see it. */
 export class EngineControlGroup implements ControlGroup {
-  private pending = 0;
+  private readonly client: GroupClient<LockCommand, LockResult>;
   private keepalives = new Map<string, WaitingKeepalive[]>();
-  private closed = false;
   private readonly observers: LockObservers;
 
   constructor(
@@ -41,6 +39,13 @@ export class EngineControlGroup implements ControlGroup {
     private readonly nodeIdOf: (replica: ReplicaId) => string | undefined,
   ) {
     this.observers = new LockObservers(state);
+    this.client = new GroupClient(engine, host, {
+      optionsOf: operationOptions,
+      stoppedError: () => {
+        const { stopped } = this.status();
+        return stopped === undefined ? undefined : stoppedError(stopped);
+      },
+    });
   }
 
   leadership(): Leadership {
@@ -55,7 +60,7 @@ export class EngineControlGroup implements ControlGroup {
 
   /** Requests that wait for an answer of the engine. */
   get pendingCount(): number {
-    return this.pending;
+    return this.client.pendingCount;
   }
 
   /** Requests that wait for a lock to change. */
@@ -70,42 +75,18 @@ export class EngineControlGroup implements ControlGroup {
 
   /** A turn ended in the middle, perhaps of an entry: nothing of the state is shown any more. */
   break(): void {
-    this.closed = true;
+    this.client.close();
     this.observers.break();
   }
 
   /** New requests are refused; those that wait are answered as they end, and observers with the state as it is. */
   close(): void {
-    this.closed = true;
+    this.client.close();
     this.observers.close();
   }
 
-  submit(command: LockCommand, options: SubmitOptions = {}): Promise<LockResult> {
-    const { promise, resolve, reject } = Promise.withResolvers<LockResult>();
-    const { signal } = options;
-    const ingressOptions = operationOptions(command, options.idempotencyKey);
-    const refusal = this.refusal(signal) ?? this.noRoom(ingressOptions.reserved ?? false);
-    if (refusal !== undefined) {
-      reject(refusal);
-      return promise;
-    }
-    this.pending++;
-    let sequence: number | undefined;
-    const aborted = (): void => {
-      this.pending--;
-      if (sequence !== undefined) this.host.ingress.abandon(sequence, this.engine.nowMs());
-      this.engine.wake();
-      reject(new GroupError("aborted"));
-    };
-    sequence = this.host.ingress.submit(command, this.engine.nowMs(), ingressOptions, (end) => {
-      this.pending--;
-      signal?.removeEventListener("abort", aborted);
-      if ("result" in end) resolve(end.result);
-      else reject((end.failure === "no_leader" ? this.stoppedError() : undefined) ?? new GroupError(end.failure));
-    });
-    if (sequence !== undefined) signal?.addEventListener("abort", aborted, { once: true });
-    this.engine.wake();
-    return promise;
+  submit(command: LockCommand, options?: SubmitOptions): Promise<LockResult> {
+    return this.client.submit(command, options);
   }
 
   keepalive(session: string): Promise<number | undefined> {
@@ -119,20 +100,7 @@ export class EngineControlGroup implements ControlGroup {
   }
 
   readBarrier(): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const refusal = this.refusal(undefined);
-    if (refusal !== undefined) {
-      reject(refusal);
-      return promise;
-    }
-    this.pending++;
-    this.host.readBarrier(this.engine.nowMs(), (index) => {
-      this.pending--;
-      if (index === undefined) reject(this.stoppedError() ?? this.noRoom(false) ?? new GroupError("no_leader"));
-      else resolve(index);
-    });
-    this.engine.wake();
-    return promise;
+    return this.client.readBarrier();
   }
 
   observe(lock: string, options: ObserveOptions): Promise<void> {
@@ -140,57 +108,11 @@ export class EngineControlGroup implements ControlGroup {
   }
 
   transferLeadership(to: MemberStatus | undefined): Promise<TransferEnd> {
-    const { promise, resolve, reject } = Promise.withResolvers<TransferEnd>();
-    const refusal = this.refusal(undefined);
-    if (refusal !== undefined) {
-      reject(refusal);
-      return promise;
-    }
-    this.pending++;
-    this.host.transferLeadership(to?.replica ?? 0, this.engine.nowMs(), (end) => {
-      this.pending--;
-      resolve(end);
-    });
-    this.engine.wake();
-    return promise;
+    return this.client.ask((resolve) => this.host.transferLeadership(to?.replica ?? 0, this.engine.nowMs(), resolve));
   }
 
   changeMembers(change: MembershipChange): Promise<MembershipEnd> {
-    const { promise, resolve, reject } = Promise.withResolvers<MembershipEnd>();
-    const refusal = this.refusal(undefined);
-    if (refusal !== undefined) {
-      reject(refusal);
-      return promise;
-    }
-    this.pending++;
-    this.host.changeMembers(change, this.engine.nowMs(), (end) => {
-      this.pending--;
-      resolve(end);
-    });
-    this.engine.wake();
-    return promise;
-  }
-
-  private stoppedError(): ApiError | undefined {
-    if (this.host.stopped === undefined) return undefined;
-    const { stopped } = this.status();
-    return stopped === undefined ? undefined : stoppedError(stopped);
-  }
-
-  private refusal(signal: AbortSignal | undefined): GroupError | ApiError | undefined {
-    if (this.closed) return new GroupError("no_leader");
-    if (this.host.stopped !== undefined) return this.stoppedError();
-    if (signal?.aborted === true) return new GroupError("aborted");
-    if (this.pending >= limits.maxPendingRequests) return new GroupError("limit");
-    return undefined;
-  }
-
-  /**
-   * What this node cannot write it never applies, and so sees no outcome of. What gives back or keeps alive is sent to the
-   * leader all the same: that it happens matters more than that somebody sees it.
-   */
-  private noRoom(reserved: boolean): GroupError | undefined {
-    return !reserved && this.engine.disk.state === "exhausted" ? new GroupError("disk_full") : undefined;
+    return this.client.ask((resolve) => this.host.changeMembers(change, this.engine.nowMs(), resolve));
   }
 
   private sendKeepalives(): void {

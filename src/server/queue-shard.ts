@@ -11,7 +11,7 @@ import type { GroupClient } from "./group-client.ts";
 /** A shard of the queues as this node has it. */
 export interface QueueShard {
   readonly group: GroupId;
-  readonly client: GroupClient<QueueCommand, QueueResult>;
+  readonly client: Pick<GroupClient<QueueCommand, QueueResult>, "submit" | "readBarrier" | "close">;
   readonly machine: QueueMachine;
   /** Lease time now, as far as this node knows. */
   leaseTimeMs(): number;

@@ -6,6 +6,8 @@ export interface PageStore {
   /** @returns what {@link put} was given */
   get(id: number): Uint8Array;
   delete(id: number): void;
+  /** All of them are of no more use. */
+  close(): void;
 }
 
 /** In memory: for tests, the simulator, and small backlogs. */
@@ -24,6 +26,10 @@ export class MemoryPages implements PageStore {
 
   delete(id: number): void {
     this.pages.delete(id);
+  }
+
+  close(): void {
+    this.pages.clear();
   }
 }
 

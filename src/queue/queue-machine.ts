@@ -54,6 +54,8 @@ const kindCodes: Readonly<Record<QueueEntry["kind"], number>> = {
  */
 export class QueueMachine {
   private state: QueueState;
+  /** On its way in: what it keeps in pages goes when another one takes its place. */
+  private coming: QueueState | undefined;
 
   /** @param newPages where long backlogs are kept; each state has its own */
   constructor(
@@ -109,10 +111,14 @@ export class QueueMachine {
 
   /** Takes a snapshot's state in, which replaces the present one when it is whole. */
   restore(): BlockRestoration {
+    this.coming?.pages.close();
     const state = this.newState();
+    this.coming = state;
     const content = (input: BlockReader) => readContent(input, state);
     return new BlockRestoration(QUEUE_SNAPSHOT, content, () => {
+      this.state.pages.close();
       this.state = state;
+      this.coming = undefined;
     });
   }
 
@@ -155,6 +161,12 @@ export class QueueMachine {
   get counts(): { queues: number; messages: number; bytes: number; inFlight: number; receivers: number } {
     const { queues, messages, bytes, inFlight, receivers } = this.state;
     return { queues: queues.size, messages, bytes, inFlight: inFlight.size, receivers };
+  }
+
+  /** It is of no more use. */
+  close(): void {
+    this.coming?.pages.close();
+    this.state.pages.close();
   }
 
   private newState(): QueueState {

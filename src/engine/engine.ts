@@ -16,6 +16,7 @@ import { type PeerMessage, readPeerMessages, writePeerMessage } from "./peer-mes
 import type { Members } from "./members.ts";
 import type { Clock, PeerEvents, PeerNetwork, TurnScheduler } from "./ports.ts";
 import { EngineStatistics } from "./statistics.ts";
+import { ShardMirrors } from "./shard-mirrors.ts";
 import type { SyncTimes } from "./sync-times.ts";
 import { type LongTurn, TurnWatch } from "./turn-watch.ts";
 
@@ -79,6 +80,7 @@ export class Engine implements PeerEvents, GroupServices {
   private inbox: { readonly peer: ReplicaId; readonly message: PeerMessage }[] = [];
   private readonly frames = new Map<ReplicaId, ByteWriter>();
   private readonly chunks = new ChunkQueue();
+  private readonly mirrors = new ShardMirrors(this);
   private waiting: Flush = emptyFlush();
   private flushing: Flush | undefined;
   private durable: Flush[] = [];
@@ -230,6 +232,7 @@ export class Engine implements PeerEvents, GroupServices {
       if (this.tickDue) group.tick(startMs, beats);
       group.pump(startMs);
     }
+    if (this.tickDue) this.mirrorShards(startMs);
     this.tickDue = false;
     this.disksChanged = false;
     this.reportDisk(startMs);
@@ -261,6 +264,20 @@ export class Engine implements PeerEvents, GroupServices {
     this.disk.tick(nowMs);
     if (this.statistics.flushes === this.flushesAtTick && this.flushing === undefined) this.ports.log.settle();
     this.flushesAtTick = this.statistics.flushes;
+  }
+
+  private mirrorShards(nowMs: number): void {
+    const log = this.groups.get(CONTROL_GROUP)?.raft.log;
+    if (log === undefined || this.groups.size === 1) return;
+    this.mirrors.tick(log.configurations.at(log.commitIndex), this.shards(), nowMs);
+  }
+
+  private *shards(): Generator<AnyGroup> {
+    for (const group of this.groups.values()) if (group.group !== CONTROL_GROUP) yield group;
+  }
+
+  shardsAreWithout(replica: ReplicaId): boolean {
+    return this.mirrors.areWithout(replica, this.shards(), this.nowMs());
   }
 
   /** Of one group at least that is led here: those that will be soon join, so that they share a frame (PROTOCOLS R3). */

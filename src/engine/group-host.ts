@@ -39,6 +39,8 @@ export interface GroupServices {
   /** Joins the frame that this turn sends to the peer. */
   send(peer: ReplicaId, message: PeerMessage): void;
   isConnected(peer: ReplicaId): boolean;
+  /** Whether no shard has the replica any more; those that have are asked to let it go. */
+  shardsAreWithout(replica: ReplicaId): boolean;
   /** What a node says of itself: this one, or one that is connected. */
   announced(replica: ReplicaId): NodeFacts | undefined;
   /** This replica learned of another leader or term; 0: none is known. */
@@ -328,6 +330,7 @@ export class GroupHost<Command, Result> {
       send: (peer, message) => services.send(peer, message),
       isConnected: (peer) => services.isConnected(peer),
       announced: (replica) => services.announced(replica),
+      mayLeave: (replica) => group !== 0 || services.shardsAreWithout(replica),
       giveWay: () => {
         const to = this.successor();
         if (to !== 0) this.handOver(to, services.nowMs(), () => {});

@@ -23,6 +23,8 @@ export interface MembershipServices {
   isConnected(peer: ReplicaId): boolean;
   /** What a node says of itself: this one, or one that is connected. */
   announced(replica: ReplicaId): NodeFacts | undefined;
+  /** Whether nothing else holds the replica any more; it is told to let go. */
+  mayLeave(replica: ReplicaId): boolean;
   /** Lets another replica lead, soon. @returns false when nobody could */
   giveWay(): boolean;
 }
@@ -236,6 +238,8 @@ export class Membership {
       work.gaveWay = true;
       if (services.giveWay()) return undefined;
     }
+    // ↯ A node is removed and stops, and a shard that has it as one of two voters never commits anything again (PROTOCOLS R6).
+    if (change.type === "remove" && !services.mayLeave(change.replica)) return undefined;
     if (raft.proposeConfiguration(next.configuration) === "accepted") work.proposed = true;
     return undefined;
   }

@@ -43,6 +43,8 @@ export interface StateMachine<Result> {
   snapshot(): Iterable<Uint8Array>;
   /** Takes a snapshot's state in beside the present one, which stays in force until {@link StateRestoration.finish}. */
   restore(): StateRestoration;
+  /** It is of no more use: gives back what is not memory. Absent: there is nothing. */
+  close?(): void;
 }
 
 /** A state on its way in. After an error it is of no use any more; the machine is as before. */

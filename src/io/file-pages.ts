@@ -16,21 +16,15 @@ interface Stored {
  * can be had again from the snapshot and the log. So long backlogs take disk instead of memory.
  */
 export class FilePages implements PageStore {
-  private readonly fd: number;
+  private fd: number | undefined;
   private readonly stored = new Map<number, Stored>();
   /** What the disk had no room for, or gave an error. */
   private readonly kept = new Map<number, Uint8Array>();
   private readonly free: number[] = [];
   private blocks = 0;
 
-  /**
-   * @param path where the file is made; whatever is there goes
-   * @throws what the operating system says
-   */
-  constructor(path: string) {
-    this.fd = openSync(path, "w+", 0o600);
-    unlinkSync(path);
-  }
+  /** @param path where the file is made, with the first page; whatever is there goes */
+  constructor(private readonly path: string) {}
 
   /** Of the file, in bytes: it never shrinks, and blocks that are free are used again. */
   get fileBytes(): number {
@@ -45,10 +39,11 @@ export class FilePages implements PageStore {
   put(id: number, content: Uint8Array): void {
     const blocks = this.allocate(Math.ceil(content.length / BLOCK_BYTES));
     try {
+      const fd = this.open();
       for (const [place, block] of blocks.entries()) {
         const piece = content.subarray(place * BLOCK_BYTES, (place + 1) * BLOCK_BYTES);
         for (let at = 0; at < piece.length;) {
-          at += writeSync(this.fd, piece, at, piece.length - at, block * BLOCK_BYTES + at);
+          at += writeSync(fd, piece, at, piece.length - at, block * BLOCK_BYTES + at);
         }
       }
     } catch {
@@ -66,12 +61,13 @@ export class FilePages implements PageStore {
     if (kept !== undefined) return kept;
     const page = this.stored.get(id);
     if (page === undefined) throw new Error(`page ${id} is not there`);
+    const fd = this.open();
     const content = new Uint8Array(page.length);
     for (const [place, block] of page.blocks.entries()) {
       const start = place * BLOCK_BYTES;
       const end = Math.min(page.length, start + BLOCK_BYTES);
       for (let at = start; at < end;) {
-        const read = readSync(this.fd, content, at, end - at, block * BLOCK_BYTES + at - start);
+        const read = readSync(fd, content, at, end - at, block * BLOCK_BYTES + at - start);
         if (read === 0) throw new Error(`page ${id} is cut short`);
         at += read;
       }
@@ -89,7 +85,18 @@ export class FilePages implements PageStore {
   }
 
   close(): void {
-    closeSync(this.fd);
+    this.stored.clear();
+    this.kept.clear();
+    if (this.fd !== undefined) closeSync(this.fd);
+    this.fd = undefined;
+  }
+
+  private open(): number {
+    if (this.fd === undefined) {
+      this.fd = openSync(this.path, "w+", 0o600);
+      unlinkSync(this.path);
+    }
+    return this.fd;
   }
 
   private allocate(count: number): number[] {

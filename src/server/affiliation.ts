@@ -12,8 +12,8 @@ import type { Logger } from "./running-node.ts";
 
 /** Of a node that has not joined yet. */
 const NOBODY: Configuration = { voters: [], learners: [], facts: { nextReplica: 1, nodes: new Map() } };
-/** Of a cluster that begins now. */
-const NEW_CLUSTER_SHARDS = 0;
+/** Of a cluster that begins now: more than its nodes, so that each of them leads some. */
+const NEW_CLUSTER_SHARDS = 8;
 
 /** Which cluster a node belongs to: one that begins with it, one that it joins, or the one that its data directory names. */
 export class Affiliation {

@@ -1,7 +1,12 @@
+import { join } from "node:path";
 import type { StateMachine } from "../engine/state-machine.ts";
+import { FilePages } from "../io/file-pages.ts";
 import { unreachable } from "../kernel/assert.ts";
+import { limits } from "../kernel/limits.ts";
 import { LockMachine } from "../locks/lock-machine.ts";
+import { QueueMachine } from "../queue/queue-machine.ts";
 import type { GroupId } from "../raft/types.ts";
+import { randomId } from "./random-id.ts";
 
 /** What a group is for. `control`: members and locks; `queue`: one of the shards that queues are spread over. */
 export type GroupKind = "control" | "queue";
@@ -24,15 +29,20 @@ export function groupsOf(shards: number): GroupId[] {
 /**
  * A state machine that has applied nothing.
  *
- * @returns undefined: this release has none of that kind
+ * @param directory where it may keep what is too much for memory, in files that nobody else sees
  */
-export function machineOf(kind: GroupKind): StateMachine<unknown> | undefined {
+export function machineOf(kind: GroupKind, directory: string): StateMachine<unknown> {
   switch (kind) {
     case "control":
       return new LockMachine();
     case "queue":
-      return undefined;
+      return newQueueMachine(directory);
     default:
       return unreachable(kind);
   }
+}
+
+/** Its long backlogs are on disk. */
+export function newQueueMachine(directory: string): QueueMachine {
+  return new QueueMachine(limits, () => new FilePages(join(directory, `pages-${randomId()}.tmp`)));
 }

@@ -6,7 +6,6 @@ import type { GroupStop } from "../engine/group-stop.ts";
 import type { OperationProtocol } from "../engine/ingress.ts";
 import type { Random } from "../engine/ports.ts";
 import type { StateMachine } from "../engine/state-machine.ts";
-import { StartError } from "../kernel/start-error.ts";
 import type { LockCommand, LockResult } from "../locks/types.ts";
 import { roleIn } from "../raft/configuration.ts";
 import type { Configuration, GroupId, ReplicaId } from "../raft/types.ts";
@@ -36,25 +35,10 @@ type AnyHost = GroupHost<any, any>;
 /** Makes what a shard is hosted with. */
 export type DefineShard = (group: GroupId, first: Configuration) => AnyDefinition;
 
-/**
- * The shards of a cluster, which begins with these members.
- *
- * @param define undefined: this release has no shards
- * @throws {StartError} when there are some all the same
- */
-export function shardDefinitions(
-  shards: number,
-  members: Configuration,
-  define: DefineShard | undefined,
-): AnyDefinition[] {
+/** The shards of a cluster, which begins with these members. */
+export function shardDefinitions(shards: number, members: Configuration, define: DefineShard): AnyDefinition[] {
   const first = firstShardConfiguration(members);
-  return groupsOf(shards).flatMap((group) => {
-    if (kindOf(group) === "control") return [];
-    if (define !== undefined) return [define(group, first)];
-    throw new StartError(
-      `The cluster has ${shards} queue shards, of which this release knows nothing: start the newer release.`,
-    );
-  });
+  return groupsOf(shards).flatMap((group) => (kindOf(group) === "control" ? [] : [define(group, first)]));
 }
 
 export interface HostingOptions {
@@ -92,6 +76,11 @@ export class HostedGroups {
     const stopped = stoppedGroup(group, stop, this.options.suspectsFile);
     this.stops.set(group, stopped);
     return stopped;
+  }
+
+  /** Why the group serves nothing any more; undefined: it does. */
+  stopOf(group: GroupId): StoppedGroup | undefined {
+    return this.stops.get(group);
   }
 
   /** What the status of each is read from. */

@@ -23,9 +23,10 @@ import type { CreateApplication } from "./application.ts";
 import { Affiliation } from "./affiliation.ts";
 import { Backups } from "./backups.ts";
 import type { NodeConfiguration } from "./configuration.ts";
+import type { EmbeddedQueues } from "./embedded-queues.ts";
 import { EngineControlGroup } from "./engine-control-group.ts";
 import { CONTROL_GROUP, groupsOf } from "./group-kinds.ts";
-import { type DefineShard, HostedGroups, shardDefinitions } from "./hosted-groups.ts";
+import { HostedGroups, shardDefinitions } from "./hosted-groups.ts";
 import { type HttpServer, startHttpServer } from "./http-server.ts";
 import { HttpStatistics } from "./http-statistics.ts";
 import { membersOf } from "./membership.ts";
@@ -33,6 +34,7 @@ import { Metrics } from "./metrics.ts";
 import { nodeStatistics, nodeStatus } from "./node-report.ts";
 import { explainDamage, openNodeLog, tellEnd } from "./open-node-log.ts";
 import { openSnapshots, tellSnapshot } from "./open-snapshots.ts";
+import { QueueShards } from "./queue-shards.ts";
 import { randomId } from "./random-id.ts";
 import { createRun } from "./run.ts";
 import type { Logger, RunningNode } from "./running-node.ts";
@@ -43,8 +45,6 @@ export interface NodeParts {
   readonly createApp: CreateApplication;
   readonly log: Logger;
   readonly signal?: AbortSignal | undefined;
-  /** What a shard is hosted with; absent: this release has none. */
-  readonly defineShard?: DefineShard | undefined;
 }
 
 /** Everything of a node that is running. */
@@ -54,6 +54,7 @@ interface Started {
   readonly engine: Engine;
   readonly groups: HostedGroups;
   readonly group: EngineControlGroup;
+  readonly queues: EmbeddedQueues | undefined;
   readonly http: HttpServer;
 }
 
@@ -144,7 +145,10 @@ class Node implements RunningNode {
     });
     this.opened.push(() => engine.stop());
     const machine = new LockMachine();
-    const groups = this.hostGroups(directory, engine, machine);
+    const shards = new QueueShards(this.configuration.nodeId, directory.path);
+    this.opened.push(() => shards.close());
+    const groups = this.hostGroups(directory, engine, machine, shards);
+    const queues = shards.queues(engine, groups);
     const host = groups.control;
     const status = () => nodeStatus(this.reportSources(directory, network, groups, engine));
     const { nodeId } = this.configuration;
@@ -165,7 +169,7 @@ class Node implements RunningNode {
         observers: group.observerCount,
       }),
     );
-    this.started = { network, log, engine, groups, group, http };
+    this.started = { network, log, engine, groups, group, queues, http };
     this.warnOfStrangers(groups);
     network.start(engine);
     this.turns.start(
@@ -182,10 +186,11 @@ class Node implements RunningNode {
 
   private async shutDown(): Promise<void> {
     if (this.started !== undefined) {
-      const { group, http, groups } = this.started;
+      const { group, http, groups, queues } = this.started;
       // First, while requests are still taken: whoever asks this node meanwhile waits a moment and is answered.
       await this.handOver(this.started);
       group.close();
+      await queues?.close();
       await http.stop(DRAIN_MS);
       await groups.cancelsSent();
       // Another node that stops may have handed it to this one meanwhile.
@@ -347,7 +352,12 @@ class Node implements RunningNode {
     });
   }
 
-  private hostGroups(directory: DataDirectory, engine: Engine, machine: LockMachine): HostedGroups {
+  private hostGroups(
+    directory: DataDirectory,
+    engine: Engine,
+    machine: LockMachine,
+    { define }: QueueShards,
+  ): HostedGroups {
     const { nodeId, electionTimeoutMs, heartbeatIntervalMs } = this.configuration;
     const options = {
       ...{ engine, random: systemRandom, electionTimeoutMs, heartbeatIntervalMs },
@@ -356,7 +366,7 @@ class Node implements RunningNode {
     };
     const configuration = this.membershipOf(directory);
     const control = { group: CONTROL_GROUP, machine, protocol: lockProtocol(nodeId), configuration };
-    const shards = shardDefinitions(directory.identity.shards, configuration, this.parts.defineShard);
+    const shards = shardDefinitions(directory.identity.shards, configuration, define);
     this.groups = this.explaining(directory, () => new HostedGroups(control, shards, options));
     return this.groups;
   }

@@ -6,7 +6,7 @@ let next = pool.length;
 /** @returns 128 bits of the operating system's randomness in 22 characters of the base64url alphabet (RFC 4648 §5) */
 export function randomId(): string {
   // One call to the system for 256 ids: a call for each would cost more than everything else in a request's id.
-  if (next === pool.length) {
+  if (next + BYTES_PER_ID > pool.length) {
     crypto.getRandomValues(pool);
     next = 0;
   }
@@ -23,4 +23,17 @@ export function randomId(): string {
     i++;
   }
   return id;
+}
+
+const NONCE_BYTES = 6;
+
+/** @returns 48 bits of it as an integer */
+export function randomNonce(): number {
+  if (next + NONCE_BYTES > pool.length) {
+    crypto.getRandomValues(pool);
+    next = 0;
+  }
+  let nonce = 0;
+  for (let i = 0; i < NONCE_BYTES; i++) nonce = nonce * 256 + (pool[next++] ?? 0);
+  return nonce;
 }

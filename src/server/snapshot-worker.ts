@@ -7,7 +7,6 @@ import type { SnapshotFailure, SnapshotOrder } from "../engine/snapshot-maker.ts
 import { SnapshotMaking } from "../engine/snapshot-making.ts";
 import { FileReads } from "../io/file-reads.ts";
 import { SnapshotDirectory } from "../io/snapshot-directory.ts";
-import { assert } from "../kernel/assert.ts";
 import type { Snapshot } from "../raft/types.ts";
 import { ExcerptReader } from "../wal/excerpt.ts";
 import { type GroupKind, machineOf } from "./group-kinds.ts";
@@ -35,13 +34,13 @@ const NICE = 10;
 self.onmessage = ({ data }: MessageEvent<WorkerOrder>): void => {
   if (process.platform === "linux") setPriority(0, NICE);
   const { order, kind, logDirectory, snapshotDirectory } = data;
-  const machine = machineOf(kind);
-  assert(machine !== undefined, "a group is hosted only where there is a machine for it");
+  const machine = machineOf(kind, snapshotDirectory);
   const files = new SnapshotDirectory(snapshotDirectory);
   const reads = new FileReads(logDirectory);
   const entries = new ExcerptReader(reads, order.excerpt, (name) => `${logDirectory}/${name}`);
   const making = new SnapshotMaking(order, { machine, files, entries }, (failure, snapshot) => {
     reads.close();
+    machine.close?.();
     const answer: WorkerAnswer = { failure, snapshot };
     void files.close().then(() => self.postMessage(answer));
   });

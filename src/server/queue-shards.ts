@@ -1,0 +1,64 @@
+import type { Engine } from "../engine/engine.ts";
+import type { GroupHost } from "../engine/group-host.ts";
+import { queueOperationOptions, queueProtocol } from "../engine/queue-protocol.ts";
+import { systemClock } from "../io/clocks.ts";
+import type { QueueCommand, QueueResult } from "../queue/commands.ts";
+import type { QueueMachine } from "../queue/queue-machine.ts";
+import { shardOf } from "../queue/shard-of.ts";
+import type { Configuration, GroupId } from "../raft/types.ts";
+import { EmbeddedQueues } from "./embedded-queues.ts";
+import { GroupClient } from "./group-client.ts";
+import { newQueueMachine } from "./group-kinds.ts";
+import type { HostedGroups } from "./hosted-groups.ts";
+import type { QueueShard } from "./queue-shard.ts";
+import { randomNonce } from "./random-id.ts";
+import { stoppedError } from "./stopped-group.ts";
+
+/** The shards of a node: their machines as they are hosted, and the queues that they make. */
+export class QueueShards {
+  private readonly machines = new Map<GroupId, QueueMachine>();
+
+  /** @param directory for backlogs that are too much for memory */
+  constructor(
+    private readonly nodeId: string,
+    private readonly directory: string,
+  ) {}
+
+  readonly define = (group: GroupId, configuration: Configuration) => {
+    const machine = newQueueMachine(this.directory);
+    this.machines.set(group, machine);
+    return { group, machine, protocol: queueProtocol(this.nodeId), configuration };
+  };
+
+  /** @returns undefined: the cluster began without shards */
+  queues(engine: Engine, groups: HostedGroups): EmbeddedQueues | undefined {
+    const shards = [...this.machines].map(([group, machine]) => shardFrom(engine, groups, group, machine));
+    if (shards.length === 0) return undefined;
+    const wallMs = () => systemClock.wallMs();
+    return new EmbeddedQueues({
+      shards,
+      shardOf: (queue) => shardOf(queue, shards.length),
+      nonce: randomNonce,
+      wallMs,
+    });
+  }
+
+  close(): void {
+    for (const machine of this.machines.values()) machine.close();
+  }
+}
+
+function shardFrom(engine: Engine, groups: HostedGroups, group: GroupId, machine: QueueMachine): QueueShard {
+  // Sound: it was defined with this machine.
+  const host = engine.group(group) as GroupHost<QueueCommand, QueueResult>;
+  const client = new GroupClient(engine, host, {
+    optionsOf: queueOperationOptions,
+    stoppedError: () => {
+      const stopped = groups.stopOf(group);
+      return stopped === undefined ? undefined : stoppedError(stopped);
+    },
+  });
+  // An entry carries lease time as of when it was proposed, which may be ahead of what a round has confirmed.
+  const leaseTimeMs = (): number => Math.max(host.raft.leaseTime.nowMs, machine.leaseTimeMs);
+  return { group, client, machine, leaseTimeMs };
+}

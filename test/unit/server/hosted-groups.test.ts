@@ -81,13 +81,6 @@ describe("the shards of a cluster", () => {
     expect(shardDefinitions(1, { voters: [], learners: [] }, define)[0]?.configuration.voters).toEqual([]);
   });
 
-  test("are refused where this release knows none of their kind", () => {
-    expect(shardDefinitions(0, members(3), undefined)).toEqual([]);
-    expect(() => shardDefinitions(8, members(3), undefined)).toThrow(
-      "The cluster has 8 queue shards, of which this release knows nothing: start the newer release.",
-    );
-  });
-
   test("are a part of who the cluster is: nodes that begin with other numbers of them refuse each other", () => {
     const ids = [0, 1, 8].map((shards) => clusterId("orders", members(3), shards));
     expect(new Set(ids).size).toBe(3);

@@ -2,13 +2,25 @@ import { zValidator } from "@hono/zod-validator";
 import type { Context, Env, Hono, MiddlewareHandler } from "hono";
 import type { z } from "zod";
 import { ApiError } from "../src/api/errors.ts";
+import { printJson } from "../src/api/json-text.ts";
 import type { Operation, OperationInput } from "../src/api/operation.ts";
+import { assert } from "../src/kernel/assert.ts";
 import { limits } from "../src/kernel/limits.ts";
 import { utf8Length } from "../src/kernel/utf8.ts";
 import type { HttpStatistics, RouteStatistics } from "../src/server/http-statistics.ts";
 import type { Run, RunContext } from "../src/server/run.ts";
 import type { Guard } from "./guard.ts";
-import { hasBody, type RawInput, readBody, readQuery, readSegment } from "./input.ts";
+import {
+  hasBody,
+  type KeptJson,
+  type RawInput,
+  readBody,
+  readQuery,
+  readSegment,
+  readTail,
+  refuseInQuery,
+  shownPattern,
+} from "./input.ts";
 
 /** What the server around the application lends to each request; `Bun.serve`'s second argument fits as it is. */
 export interface HttpEnv extends Env {
@@ -22,19 +34,36 @@ export interface EndpointTools {
   readonly run: Run;
   readonly guard: Guard;
   readonly statistics: HttpStatistics;
+  /** Patterns whose GET has effects: Hono answers HEAD through GET, and these refuse it. */
+  readonly withoutHead: Set<string>;
 }
 
 /** What HTTP adds to an operation. */
-export interface EndpointOptions<O extends Operation> {
-  /** The field that stands in the last segment of the path. */
-  readonly segment?: keyof OperationInput<O> & string;
+export interface EndpointOptions<O extends Operation> extends DoorOptions {
+  /** Fields that stand in the path, in the order of the pattern's parameters; one alone needs no list. */
+  readonly segment?: Field<O> | readonly Field<O>[];
   /** How long the reply may take because the client asked to wait, in ms. */
   readonly waitMs?: (input: OperationInput<O>) => number;
+  /** The reply holds `JsonText`, which goes out as it is. */
+  readonly keepsJson?: boolean;
+}
+
+type Field<O extends Operation> = keyof OperationInput<O> & string;
+
+interface DoorOptions {
+  readonly segment?: string | readonly string[];
   /** Of keepalive and release: is served from the reserve when everything else is refused for load (PROTOCOLS R9). */
   readonly reserved?: boolean;
+  /** JSON in the body that is kept as it came. */
+  readonly body?: KeptJson;
+  /** A field that may stand behind the path that the router sees: see `routedPath`. */
+  readonly tail?: string;
+  /** A GET with effects: HEAD is refused, which would take what nobody sees. */
+  readonly withoutHead?: boolean;
 }
 
 const NO_STORE = { "Cache-Control": "no-store" };
+const JSON_TYPE = { "Content-Type": "application/json" };
 /** Beyond the wait itself: forwarding, an election and the client's own reading. */
 const SLACK_SECONDS = 15;
 const UNRESERVED_REQUESTS = limits.maxPendingRequests * 0.9;
@@ -55,26 +84,31 @@ export function serve<O extends Operation>(
     const input = c.req.valid("param" as never) as OperationInput<O>;
     const wait = waitMs?.(input) ?? 0;
     if (wait > 0) c.env?.timeout?.(c.req.raw, Math.ceil(wait / 1000) + SLACK_SECONDS);
-    return c.json(await tools.run(operation, input, new HttpContext(c.req.raw)), 200, replyHeaders);
+    const output = await tools.run(operation, input, new HttpContext(c.req.raw));
+    if (options.keepsJson !== true) return c.json(output, 200, replyHeaders);
+    return c.body(printJson(output) as Uint8Array<ArrayBuffer>, 200, { ...JSON_TYPE, ...replyHeaders });
   };
   const handlers = [...validated(tools, operation.input, method, pattern, options), respond] as const;
   api.on(method, pattern, ...handlers);
   // An empty name is a name that is too short, not a path that is unknown.
-  if (options.segment !== undefined) api.on(method, pattern.slice(0, pattern.lastIndexOf("/") + 1), ...handlers);
+  if (/\/:\w+$/.test(pattern)) api.on(method, pattern.slice(0, pattern.lastIndexOf("/") + 1), ...handlers);
 }
 
 /** What stands before a route's own handler, which finds its input in `c.req.valid("param")`. */
 export function validated(
-  { guard, statistics }: EndpointTools,
+  { guard, statistics, withoutHead }: EndpointTools,
   schema: z.ZodType,
   method: string,
   pattern: string,
-  options: { readonly segment?: string; readonly reserved?: boolean } = {},
+  options: DoorOptions = {},
 ): [MiddlewareHandler<HttpEnv>, MiddlewareHandler<HttpEnv>] {
-  const route = statistics.route(method, pattern);
+  const route = statistics.route(method, shownPattern(pattern));
   const takesBody = method !== "GET";
   const maxInFlight = options.reserved === true ? limits.maxPendingRequests : UNRESERVED_REQUESTS;
-  const { segment } = options;
+  const segments = segmentsOf(pattern, options.segment);
+  const { tail } = options;
+  const refusesHead = options.withoutHead === true;
+  if (refusesHead) withoutHead.add(pattern);
 
   const door: MiddlewareHandler<HttpEnv> = async (c, next) => {
     const startMs = performance.now();
@@ -82,11 +116,16 @@ export function validated(
     try {
       const request = c.req.raw;
       guard(request);
+      if (refusesHead && request.method === "HEAD") {
+        throw new ApiError("method_not_allowed", { details: { allow: method } });
+      }
       if (statistics.inFlight > maxInFlight) throw new ApiError("limit", { details: { limit: "maxPendingRequests" } });
       const input: RawInput = {};
-      if (segment !== undefined) readSegment(input, segment, c.req.path);
+      for (const { field, fromEnd } of segments) readSegment(input, field, c.req.path, fromEnd);
+      if (tail !== undefined) readTail(input, tail, request, c.req.path);
       readQuery(input, request.url);
-      if (takesBody && hasBody(request)) await readBody(input, request);
+      if (options.body !== undefined) refuseInQuery(input, options.body);
+      if (takesBody && hasBody(request)) await readBody(input, request, options.body);
       // The validator takes one source; this makes path, query and body one, so that one schema covers them all.
       c.req.param = () => input as never;
       await next();
@@ -108,6 +147,17 @@ export function validated(
     { validationFunction: (definition, value) => definition.safeParse(value) },
   );
   return [door, validate as MiddlewareHandler<HttpEnv>];
+}
+
+/** Where the fields of a path stand in it. Counted from its end: `/v1` may stand before it. */
+function segmentsOf(pattern: string, fields: string | readonly string[] = []) {
+  const segments = pattern.split("/");
+  const places = segments.flatMap((segment, place) => (segment.startsWith(":") ? [segments.length - 1 - place] : []));
+  return [fields].flat().map((field, index) => {
+    const fromEnd = places[index];
+    assert(fromEnd !== undefined, `${pattern} has no place for ${field}`);
+    return { field, fromEnd };
+  });
 }
 
 /** As nginx counts it: the client went away before there was an answer. */

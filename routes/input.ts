@@ -1,4 +1,6 @@
 import { ApiError } from "../src/api/errors.ts";
+import { jsonText, JsonText } from "../src/api/json-text.ts";
+import { elementSlices, memberSlice } from "../src/kernel/json-slices.ts";
 import { limits } from "../src/kernel/limits.ts";
 
 /** Fields as they came: strings of the path and the query, values of a JSON body. */
@@ -15,12 +17,39 @@ export function rawPath(request: Request): string {
   return query === -1 ? url.slice(start) : url.slice(start, query);
 }
 
-/** Adds the last segment of the path as `field`. */
-export function readSegment(input: RawInput, field: string, path: string): void {
-  const segment = path.slice(path.lastIndexOf("/") + 1);
+const settlement = /^(\/v1)?\/queue\/(ack|nack|extend)(?:\/[^/]*)?$/;
+
+/**
+ * The path as the router gets it: `/queue/ack/TOKEN` and `/queue/ack` are `/queue ack` there, which no URL can be. Beside
+ * `/queue/:name` the router could not make one expression of all routes any more, and every request to the node, whatever it asks
+ * for, would be matched three times as slowly.
+ */
+export function routedPath(request: Request): string {
+  const path = rawPath(request);
+  // Of other methods it is a queue by a reserved name, and refused as such.
+  const found = request.method === "POST" && path.includes("/queue/") ? settlement.exec(path) : null;
+  return found === null ? path : `${found[1] ?? ""}/queue ${found[2]}`;
+}
+
+/** The pattern of a route as people know it. */
+export function shownPattern(pattern: string): string {
+  return pattern.replace(" ", "/");
+}
+
+/** Adds a segment of the path as `field`. @param fromEnd which one: 0 is the last */
+export function readSegment(input: RawInput, field: string, path: string, fromEnd = 0): void {
+  let end = path.length;
+  for (let skipped = 0; skipped < fromEnd; skipped++) end = path.lastIndexOf("/", end - 1);
+  const segment = path.slice(path.lastIndexOf("/", end - 1) + 1, end);
   const value = percentDecode(segment);
   if (value === undefined) throw badField(field, "must be percent-encoded UTF-8");
   input[field] = value;
+}
+
+/** Adds the segment that {@link routedPath} left out, if there is one. */
+export function readTail(input: RawInput, field: string, request: Request, routed: string): void {
+  const path = rawPath(request);
+  if (path.length > routed.length) readSegment(input, field, path);
 }
 
 /** Adds the fields of the query. */
@@ -42,20 +71,71 @@ export function readQuery(input: RawInput, url: string): void {
   }
 }
 
-/** Adds the fields of a JSON body, if there is one. The content type does not matter: `curl -d` names a wrong one. */
-export async function readBody(input: RawInput, request: Request): Promise<void> {
+/** Where a body has JSON that is somebody else's: kept as it came, never parsed for good. */
+export type KeptJson =
+  /** All of it is this field. */
+  | { readonly whole: string }
+  /** This member of it. */
+  | { readonly member: string }
+  /** This member of each element of the list that is that member of it. */
+  | { readonly list: string; readonly member: string };
+
+/** What is any JSON cannot stand in a query: `?data=1` could be a number or a text. */
+export function refuseInQuery(input: RawInput, kept: KeptJson): void {
+  const field = "whole" in kept ? kept.whole : kept.member;
+  if (Object.hasOwn(input, field)) throw badField(field, "must stand in the body, as JSON");
+}
+
+/**
+ * Adds the fields of a JSON body, if there is one. The content type does not matter: `curl -d` names a wrong one.
+ *
+ * @param kept which of it becomes {@link JsonText}
+ */
+export async function readBody(input: RawInput, request: Request, kept?: KeptJson): Promise<void> {
   const bytes = await bodyBytes(request);
   if (bytes.length === 0) return;
+  if (kept !== undefined && "whole" in kept) {
+    add(input, kept.whole, jsonText(bytes) ?? refuseBody("The body is not JSON."));
+    return;
+  }
+  const body = parseBody(bytes);
+  if (kept !== undefined) keep(body, bytes, kept);
+  for (const [name, value] of Object.entries(body)) add(input, name, value);
+}
+
+function parseBody(bytes: Uint8Array): Record<string, unknown> {
   let body: unknown;
   try {
     body = JSON.parse(utf8.decode(bytes));
   } catch {
-    throw new ApiError("bad_request", { message: "The body is not JSON." });
+    return refuseBody("The body is not JSON.");
   }
-  if (typeof body !== "object" || body === null || Array.isArray(body)) {
-    throw new ApiError("bad_request", { message: "The body is not a JSON object." });
+  return isObject(body) ? body : refuseBody("The body is not a JSON object.");
+}
+
+/** Puts the bytes in the place of what was parsed of them. They are views: whoever keeps one longer copies it. */
+function keep(body: Record<string, unknown>, bytes: Uint8Array, kept: Exclude<KeptJson, { readonly whole: string }>) {
+  if (!("list" in kept)) return keepMember(body, bytes, kept.member);
+  const elements = body[kept.list];
+  const slice = memberSlice(bytes, kept.list);
+  if (!Array.isArray(elements) || slice === undefined) return;
+  for (const [index, own] of elementSlices(slice).entries()) {
+    const element: unknown = elements[index];
+    if (isObject(element)) keepMember(element, own, kept.member);
   }
-  for (const [name, value] of Object.entries(body)) add(input, name, value);
+}
+
+function keepMember(value: Record<string, unknown>, bytes: Uint8Array, member: string): void {
+  const slice = memberSlice(bytes, member);
+  if (slice !== undefined) value[member] = new JsonText(slice);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function refuseBody(message: string): never {
+  throw new ApiError("bad_request", { message });
 }
 
 /** Whether {@link readBody} has anything to do: asked first, since most requests have none and need no wait for it. */

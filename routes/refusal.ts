@@ -18,6 +18,8 @@ function headersOf(error: ApiError): Record<string, string> {
     case "not_ready":
     case "limit":
     case "disk_full":
+    case "store_unavailable":
+    case "store_full":
       return { "Cache-Control": "no-store", "Retry-After": RETRY_AFTER_SECONDS };
     // The rest of the body is not read, so nothing can follow on this connection.
     case "too_large":

@@ -10,6 +10,11 @@ export const errorCodes = {
   not_held: { status: 404, outcome: "definite", message: "The lock is not held." },
   session_expired: { status: 404, outcome: "definite", message: "The session is unknown or has expired." },
   unknown_node: { status: 404, outcome: "definite", message: "No node of the cluster has this id." },
+  unknown_receipt: {
+    status: 404,
+    outcome: "definite",
+    message: "No message that this ack_token stands for was ever delivered.",
+  },
   method_not_allowed: { status: 405, outcome: "definite", message: "This path does not take this method." },
   deadlock: { status: 409, outcome: "definite", message: "Waiting would close a cycle of waiters." },
   upgrade_conflict: {
@@ -24,6 +29,11 @@ export const errorCodes = {
     message: "Another number of permits is held: release them first.",
   },
   stale_token: { status: 409, outcome: "definite", message: "This fencing token is not the newest one." },
+  stale_attempt: {
+    status: 409,
+    outcome: "definite",
+    message: "That delivery has ended: it was acked, returned, or its time was over.",
+  },
   transfer_refused: { status: 409, outcome: "definite", message: "Leadership was not handed over." },
   node_exists: { status: 409, outcome: "definite", message: "A node of this id is a member already." },
   last_voter: { status: 409, outcome: "definite", message: "A cluster cannot do without its last node." },
@@ -42,6 +52,11 @@ export const errorCodes = {
     status: 503,
     outcome: "definite",
     message: "The node keeps its log and serves nothing: ask another one.",
+  },
+  store_unavailable: {
+    status: 503,
+    outcome: "definite",
+    message: "The store of the queues is not reached: nothing has happened.",
   },
   change_under_way: {
     status: 503,
@@ -69,6 +84,11 @@ export const errorCodes = {
     status: 507,
     outcome: "definite",
     message: "The disks of too many nodes are full: nothing has happened. Make room on them.",
+  },
+  store_full: {
+    status: 507,
+    outcome: "definite",
+    message: "The store of the queues takes no more: nothing has happened. Consume, purge, or give it more room.",
   },
   outcome_unknown: {
     status: 504,

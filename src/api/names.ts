@@ -3,7 +3,7 @@ import { limits } from "../kernel/limits.ts";
 import { utf8Length } from "../kernel/utf8.ts";
 
 /** Text of 1 to `maxBytes` bytes of UTF-8. A lone surrogate has no UTF-8 and would collide with U+FFFD in the log. */
-function text(maxBytes: number) {
+export function text(maxBytes: number) {
   const error = `must be text of 1 to ${maxBytes} bytes of UTF-8`;
   // A UTF-16 unit is at most three bytes, so the common short text is counted only once it is written to the log.
   return z
@@ -51,7 +51,7 @@ const decimal = /^\d{1,9}(\.\d{1,20})?$/;
  * The range holds for what was asked; then it is rounded up, so that no lease is shorter than asked and no wait becomes
  * "do not wait". Noise of binary fractions below a microsecond does not count: 0.07 s is 70 ms.
  */
-function duration(minMs: number, maxMs: number) {
+export function duration(minMs: number, maxMs: number) {
   const error = `must be a decimal number of seconds from ${minMs / 1000} to ${maxMs / 1000}`;
   return z.union([z.number({ error }), z.string({ error })], { error }).transform((value, context) => {
     const seconds = typeof value === "number" ? value : decimal.test(value) ? Number(value) : Number.NaN;

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { Operation, OperationInput, OperationOutput } from "../api/operation.ts";
 import { assert } from "../kernel/assert.ts";
+import type { QueueBackend } from "../engine/queue-backend.ts";
 import type { ControlGroup } from "./control-group.ts";
 import { apiErrorOf } from "./group-errors.ts";
 import { clusterOperations } from "./operations/cluster.ts";
@@ -9,6 +10,8 @@ import { memberOperations } from "./operations/members.ts";
 import { lockOperations } from "./operations/locks.ts";
 import { lockReadOperations } from "./operations/lock-reads.ts";
 import { multiLockOperations } from "./operations/multi-locks.ts";
+import { queueOperations } from "./operations/queues.ts";
+import { queueApiError } from "./operations/queues/store.ts";
 import { semaphoreOperations } from "./operations/semaphores.ts";
 import { sessionOperations } from "./operations/sessions.ts";
 
@@ -41,6 +44,8 @@ export type Register = <Input extends z.ZodType, Output extends z.ZodType>(
 /** What handlers need beside the group. */
 export interface HandlerTools {
   readonly group: ControlGroup;
+  /** Undefined: this node keeps none. */
+  readonly queues?: QueueBackend | undefined;
   /** 128 random bits, URL-safe: from a cryptographic source. */
   readonly randomId: () => string;
   /** Nodes on other machines are refused: there is no TLS. */
@@ -63,6 +68,7 @@ export function createRun(tools: HandlerTools): Run {
   fenceOperations(register, tools);
   clusterOperations(register, tools);
   memberOperations(register, tools);
+  queueOperations(register, tools);
 
   return async (operation, input, context) => {
     const handler = handlers.get(operation.name);
@@ -70,7 +76,7 @@ export function createRun(tools: HandlerTools): Run {
     try {
       return (await handler(input, context)) as OperationOutput<typeof operation>;
     } catch (error) {
-      throw apiErrorOf(error, tools.group);
+      throw queueApiError(apiErrorOf(error, tools.group));
     }
   };
 }

@@ -1,6 +1,7 @@
 import { createApp } from "../../routes/app.ts";
 import type { ErrorBody } from "../../src/api/errors.ts";
 import { ApiError } from "../../src/api/errors.ts";
+import type { QueueBackend } from "../../src/engine/queue-backend.ts";
 import type { ApplicationOptions } from "../../src/server/application.ts";
 import type { ControlGroup } from "../../src/server/control-group.ts";
 import { HttpStatistics } from "../../src/server/http-statistics.ts";
@@ -12,11 +13,15 @@ import { emptyStatistics } from "./scripted-control-group.ts";
 const NO_BACKUPS = { open: () => Promise.reject(new ApiError("backup_failed")) };
 
 /** The HTTP surface over a group, and what it found unexpected. */
-export function appOver(group: ControlGroup, backups: ApplicationOptions["backups"] = NO_BACKUPS) {
+export function appOver(
+  group: ControlGroup,
+  backups: ApplicationOptions["backups"] = NO_BACKUPS,
+  queues?: QueueBackend,
+) {
   const http = new HttpStatistics();
   const internalErrors: unknown[] = [];
   const app = createApp({
-    run: createRun({ group, randomId }),
+    run: createRun({ group, queues, randomId }),
     metrics: new Metrics({ group, statistics: () => emptyStatistics, http }),
     statistics: http,
     backups,

@@ -1,4 +1,4 @@
-import { FIRST_FEATURE_LEVEL } from "../kernel/feature-level.ts";
+import { MEMBERSHIP_LEVEL } from "../kernel/feature-level.ts";
 import { HashTable, hashText } from "../kernel/hash-table.ts";
 import { Ingresses } from "../kernel/ingresses.ts";
 import type { limits } from "../kernel/limits.ts";
@@ -54,7 +54,11 @@ export class QueueState implements PageHost {
   appliedIndex = 0;
   /** Commands that nothing could be made of. */
   undecodable = 0;
-  featureLevel = FIRST_FEATURE_LEVEL;
+  /**
+   * What entries mean may depend on it (PROTOCOLS R7). Never falls. Every release that knows shards knows how members change: ↯ begun at
+   * the first level, a shard loses a replica for ever before that one has said what it knows, and cannot let it go.
+   */
+  featureLevel = MEMBERSHIP_LEVEL;
   messageCounter = 0;
   serialCounter = 0;
   pageCounter = 0;

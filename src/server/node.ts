@@ -159,7 +159,7 @@ class Node implements RunningNode {
       cluster: () => directory.identity,
     });
     const metrics = new HttpStatistics();
-    const http = this.startHttp(group, backups, metrics, () =>
+    const http = this.startHttp({ group, queues }, backups, metrics, () =>
       nodeStatistics({
         engine,
         groups,
@@ -390,7 +390,7 @@ class Node implements RunningNode {
   }
 
   private startHttp(
-    group: EngineControlGroup,
+    served: Pick<Started, "group" | "queues">,
     backups: Backups,
     statistics: HttpStatistics,
     nodeFigures: () => ReturnType<typeof nodeStatistics>,
@@ -399,8 +399,8 @@ class Node implements RunningNode {
     const internalError = (error: unknown, route = ""): void =>
       this.parts.log.error({ error: String(error), route }, "internal error");
     const app = this.parts.createApp({
-      run: createRun({ group, randomId, loopbackOnly: !this.configuration.insecure }),
-      metrics: new Metrics({ group, statistics: nodeFigures, http: statistics }),
+      run: createRun({ ...served, randomId, loopbackOnly: !this.configuration.insecure }),
+      metrics: new Metrics({ group: served.group, statistics: nodeFigures, http: statistics }),
       ...{ statistics, backups },
       allowedHosts: [advertise.host, listen.host],
       onInternalError: internalError,
@@ -415,6 +415,7 @@ class Node implements RunningNode {
     } catch (error) {
       this.turns.stop();
       this.started?.group.break();
+      void this.started?.queues?.close();
       this.fail(error instanceof Error ? explainDamage(error, this.canRepair()) : new Error(String(error)));
     }
   }

@@ -1,6 +1,6 @@
 import { encodeHead, type SnapshotFormat } from "../../kernel/block-restoration.ts";
 import { demand } from "../../kernel/bytes.ts";
-import { FIRST_FEATURE_LEVEL } from "../../kernel/feature-level.ts";
+import { MEMBERSHIP_LEVEL } from "../../kernel/feature-level.ts";
 import { type BlockReader, BlockWriter, type Pieces, type Steps } from "../../kernel/snapshot-blocks.ts";
 import { readText, readUpTo } from "../fields.ts";
 import { limits } from "../../kernel/limits.ts";
@@ -53,7 +53,7 @@ function readCounters({ bytes }: BlockReader, state: QueueState): readonly [low:
   state.nowMs = bytes.varint();
   state.undecodable = bytes.varint();
   state.featureLevel = bytes.varint();
-  demand(state.featureLevel >= FIRST_FEATURE_LEVEL, "feature levels begin at 1");
+  demand(state.featureLevel >= MEMBERSHIP_LEVEL, "a level from before there were queues");
   state.messageCounter = bytes.varint();
   state.serialCounter = bytes.varint();
   state.pageCounter = bytes.varint();

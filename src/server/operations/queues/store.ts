@@ -15,7 +15,7 @@ export function queueStore({ queues, group }: HandlerTools): QueueStore {
   const required = (): QueueBackend => {
     if (queues !== undefined) return queues;
     throw new ApiError("store_unavailable", {
-      message: "This node keeps no queues: start it with --queue-store redis --redis URL.",
+      message: "This cluster began without queues, in an earlier release: begin a new one for them.",
     });
   };
   return {

@@ -153,9 +153,7 @@ export class QueueMachine {
 
   /** Of all queues: for whoever fires them. */
   *allSchedules(): Generator<{ readonly queue: string; readonly schedules: readonly ScheduleState[] }> {
-    for (const queue of this.state.queues.ordered()) {
-      if (queue.schedules.size > 0) yield { queue: queue.key, schedules: schedulesOf(queue) };
-    }
+    for (const queue of this.state.scheduled) yield { queue: queue.key, schedules: schedulesOf(queue) };
   }
 
   get counts(): { queues: number; messages: number; bytes: number; inFlight: number; receivers: number } {

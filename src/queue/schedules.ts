@@ -17,13 +17,16 @@ export function setSchedule(
     return limitReached("maxSchedulesPerQueue");
   }
   state.transitions.note(changes.scheduled, queue.serial, hashText(schedule.id), hashText(schedule.cron));
+  state.scheduled.add(queue);
   queue.schedules.set(schedule.id, { schedule, setAtMs: wallMs, firedAtMs: known?.firedAtMs ?? 0 });
   return { type: "done" };
 }
 
 export function removeSchedule(state: QueueState, queue: Queue, id: string): QueueResult {
   state.transitions.note(changes.unscheduled, queue.serial, hashText(id));
-  return { type: "counted", count: queue.schedules.delete(id) ? 1 : 0 };
+  const count = queue.schedules.delete(id) ? 1 : 0;
+  if (queue.schedules.size === 0) state.scheduled.delete(queue);
+  return { type: "counted", count };
 }
 
 /**

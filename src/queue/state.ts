@@ -79,6 +79,8 @@ export class QueueState implements PageHost {
   });
   readonly queues = new Queues(this);
   readonly keys = new HashTable<KeyRecord>();
+  /** Those that have schedules. */
+  readonly scheduled = new Set<Queue>();
   /** By number. */
   readonly inFlight = new Map<number, Message>();
 

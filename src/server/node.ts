@@ -62,6 +62,8 @@ interface Started {
 const STOPPING: ReadonlySet<string> = new Set(["wiped_node", "removed_node", "duplicate_node"]);
 /** A leader's silence is noticed within one tick: 10 ms. What a tick costs an idle node was too little to measure. */
 const TICKS_PER_HEARTBEAT = 5;
+/** Between two looks at which schedules are due. */
+const FIRE_MS = 250;
 /** At a stop, requests that wait for nothing but the log get this long; then connections are cut. */
 const DRAIN_MS = 2_000;
 
@@ -149,6 +151,7 @@ class Node implements RunningNode {
     this.opened.push(() => shards.close());
     const groups = this.hostGroups(directory, engine, machine, shards);
     const queues = shards.queues(engine, groups);
+    const firer = shards.firer(engine, this.parts.log);
     const host = groups.control;
     const status = () => nodeStatus(this.reportSources(directory, network, groups, engine));
     const { nodeId } = this.configuration;
@@ -172,6 +175,8 @@ class Node implements RunningNode {
     this.started = { network, log, engine, groups, group, queues, http };
     this.warnOfStrangers(groups);
     network.start(engine);
+    const firing = setInterval(() => firer.tick(systemClock.wallMs()), FIRE_MS);
+    this.opened.push(() => clearInterval(firing));
     this.turns.start(
       this.configuration.heartbeatIntervalMs / TICKS_PER_HEARTBEAT,
       () => this.guarded(() => engine.turn()),

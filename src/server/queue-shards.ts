@@ -12,11 +12,14 @@ import { newQueueMachine } from "./group-kinds.ts";
 import type { HostedGroups } from "./hosted-groups.ts";
 import type { QueueShard } from "./queue-shard.ts";
 import { randomNonce } from "./random-id.ts";
+import type { Logger } from "./running-node.ts";
+import { ScheduleFirer } from "./schedules/schedule-firer.ts";
 import { stoppedError } from "./stopped-group.ts";
 
 /** The shards of a node: their machines as they are hosted, and the queues that they make. */
 export class QueueShards {
   private readonly machines = new Map<GroupId, QueueMachine>();
+  private shards: readonly QueueShard[] = [];
 
   /** @param directory for backlogs that are too much for memory */
   constructor(
@@ -34,6 +37,7 @@ export class QueueShards {
   queues(engine: Engine, groups: HostedGroups): EmbeddedQueues | undefined {
     const shards = [...this.machines].map(([group, machine]) => shardFrom(engine, groups, group, machine));
     if (shards.length === 0) return undefined;
+    this.shards = shards;
     const wallMs = () => systemClock.wallMs();
     return new EmbeddedQueues({
       shards,
@@ -41,6 +45,15 @@ export class QueueShards {
       nonce: randomNonce,
       wallMs,
     });
+  }
+
+  /** What fires the schedules of those that this node leads. */
+  firer(engine: Engine, log: Logger): ScheduleFirer {
+    const shards = this.shards.map((shard) => ({
+      ...shard,
+      leads: () => engine.group(shard.group)?.raft.established === true,
+    }));
+    return new ScheduleFirer(shards, log);
   }
 
   close(): void {

@@ -76,6 +76,7 @@ export function* readSchedules(input: BlockReader, state: QueueState, queue: Que
     const firedAtMs = input.bytes.varint();
     const body = yield* readBytes(input, limits.maxBodyBytes);
     const whole = { ...schedule, message: { ...schedule.message, body } };
+    state.scheduled.add(queue);
     queue.schedules.set(schedule.id, { schedule: whole, setAtMs, firedAtMs });
   }
 }

@@ -29,14 +29,14 @@ export function groupsOf(shards: number): GroupId[] {
 /**
  * A state machine that has applied nothing.
  *
- * @param directory where it may keep what is too much for memory, in files that nobody else sees
+ * @param directory where it may keep what is too much for memory, in files that nobody else sees; undefined: all is kept in memory
  */
-export function machineOf(kind: GroupKind, directory: string): StateMachine<unknown> {
+export function machineOf(kind: GroupKind, directory?: string): StateMachine<unknown> {
   switch (kind) {
     case "control":
       return new LockMachine();
     case "queue":
-      return newQueueMachine(directory);
+      return directory === undefined ? new QueueMachine() : newQueueMachine(directory);
     default:
       return unreachable(kind);
   }

@@ -49,7 +49,8 @@ async function loadUntil(
 
 async function figure(cluster: ProcessCluster, id: string, name: string): Promise<number> {
   const text = await (await fetch(`${cluster.url(id)}/metrics`)).text();
-  return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1]);
+  // Of the control group, where each has its own.
+  return Number(new RegExp(`^${name}(?:\\{group="0"\\})? (\\S+)$`, "m").exec(text)?.[1]);
 }
 
 function filesOf(cluster: ProcessCluster, id: string, folder: string): string[] {

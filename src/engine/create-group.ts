@@ -15,7 +15,7 @@ import type { StateMachine } from "./state-machine.ts";
 import { Transfers } from "./transfers.ts";
 
 type GroupBound = "maxLogCacheBytes" | "maxUncommittedBytes" | "maxAppendBytes" | "maxInflightAppends";
-type Bounds = { readonly [Bound in GroupBound]: number };
+export type GroupBounds = { readonly [Bound in GroupBound]: number };
 
 export interface GroupOptions<Command, Result> {
   readonly group: GroupId;
@@ -25,7 +25,7 @@ export interface GroupOptions<Command, Result> {
   readonly electionTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   /** As of `limits`; the simulator's are smaller, so that they are met. */
-  readonly bounds?: Partial<Bounds>;
+  readonly bounds?: Partial<GroupBounds>;
   /** Replicas compare their states after every so many entries; the simulator's is small. */
   readonly stateHashEvery?: number;
   readonly machine: StateMachine<Result>;
@@ -51,7 +51,7 @@ export function createGroup<Command, Result>(
   const recovered = log.recovered.get(group);
   const { newest, incoming } = services.snapshots.store.recovered.get(group) ?? {};
   if (newest !== undefined) restoreNewest(machine, services.snapshots.store, group, newest);
-  const bounds: Bounds = { ...limits, ...options.bounds };
+  const bounds: GroupBounds = { ...limits, ...options.bounds };
   const raft = new Raft(
     {
       group,

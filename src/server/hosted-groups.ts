@@ -1,5 +1,5 @@
 import type { ApplyJournal } from "../engine/apply-journal.ts";
-import { createGroup } from "../engine/create-group.ts";
+import { createGroup, type GroupBounds } from "../engine/create-group.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { GroupHost } from "../engine/group-host.ts";
 import type { GroupStop } from "../engine/group-stop.ts";
@@ -25,6 +25,8 @@ export interface GroupDefinition<Command, Result> {
   readonly protocol: OperationProtocol<Command, Result>;
   /** The first. Without this node the group costs nothing here until its log says otherwise. */
   readonly configuration: Configuration;
+  /** Absent: as of `limits`. */
+  readonly bounds?: Partial<GroupBounds>;
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- existential type: Command and Result differ by group

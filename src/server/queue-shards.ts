@@ -16,6 +16,9 @@ import type { Logger } from "./running-node.ts";
 import { ScheduleFirer } from "./schedules/schedule-firer.ts";
 import { stoppedError } from "./stopped-group.ts";
 
+/** There are many, and what a late follower needs beyond this is read back from the log. */
+const SHARD_BOUNDS = { maxLogCacheBytes: 4 * 1024 * 1024 };
+
 /** The shards of a node: their machines as they are hosted, and the queues that they make. */
 export class QueueShards {
   private readonly machines = new Map<GroupId, QueueMachine>();
@@ -30,7 +33,7 @@ export class QueueShards {
   readonly define = (group: GroupId, configuration: Configuration) => {
     const machine = newQueueMachine(this.directory);
     this.machines.set(group, machine);
-    return { group, machine, protocol: queueProtocol(this.nodeId), configuration };
+    return { group, machine, protocol: queueProtocol(this.nodeId), configuration, bounds: SHARD_BOUNDS };
   };
 
   /** @returns undefined: the cluster began without shards */

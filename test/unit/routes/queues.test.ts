@@ -228,7 +228,7 @@ describe("POST /queue/:name/receive", () => {
   });
 });
 
-test("a node that keeps no queues says so, and how to start one that does", async () => {
+test("a node of a cluster that has no queues says so", async () => {
   const { app } = appOver(new ScriptedControlGroup());
   for (const [method, path] of [
     ["POST", "/queue/x/purge"],
@@ -239,7 +239,7 @@ test("a node that keeps no queues says so, and how to start one that does", asyn
     const response = await app.request(path, { method });
     const body = (await response.json()) as { error: { code: string; message: string } };
     expect([path, response.status, body.error.code]).toEqual([path, 503, "store_unavailable"]);
-    expect(body.error.message).toContain("--queue-store");
+    expect(body.error.message).toContain("began without queues");
     expect(response.headers.get("retry-after")).toBe("1");
   }
 });

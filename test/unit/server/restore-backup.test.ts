@@ -163,7 +163,8 @@ describe("restoring a backup of several groups", () => {
   test("reads to the end before it refuses one that this release does not know, and tells it from damage", async () => {
     const contents = [machineWithLocks(), new LockMachine()].map(contentOf);
     const file = backupFile(contents, place);
-    const unknown = await refusal(restoreBackup({ ...options(), file: fileOf(file) }, () => {}));
+    const machineFor = () => undefined;
+    const unknown = await refusal(restoreBackup({ ...options(), file: fileOf(file), machineFor }, () => {}));
     expect(unknown).toMatchObject({ code: "other_format" });
     expect(unknown.message).toContain("a group 1): restore it with release 0.1.0");
     file[file.length - 100] = (file[file.length - 100] ?? 0) ^ 1;

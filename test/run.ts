@@ -1,5 +1,5 @@
 /**
- * Runs test suites one after the other and ends with their sum: `bun test/run.ts unit simulation integration`.
+ * Runs test suites one after the other and ends with their sum: `bun test/run.ts unit conformance simulation integration`.
  *
  * Each suite is a folder under test/ and a `bun test` of its own with a deadline. `--quick` asks for the short form of
  * suites that have one (MUFAKAT_TEST_QUICK=1). What follows `--` goes to `bun test` (`-- -t "a name"`).
@@ -11,6 +11,7 @@ import { join } from "node:path";
 /** When a suite counts as hung, and when one test of it does that names no deadline of its own. */
 const deadlines: Readonly<Record<string, { readonly suiteMinutes: number; readonly testMs: number }>> = {
   unit: { suiteMinutes: 5, testMs: 10_000 },
+  conformance: { suiteMinutes: 5, testMs: 60_000 },
   simulation: { suiteMinutes: 15, testMs: 120_000 },
   integration: { suiteMinutes: 40, testMs: 120_000 },
 };

@@ -6,6 +6,7 @@ import { faultsOf } from "../support/lock-history.ts";
 import { LockLoad } from "../support/lock-load.ts";
 import { call, success } from "../support/node-client.ts";
 import { ProcessCluster } from "../support/process-cluster.ts";
+import { QueueLoad } from "../support/queue-load.ts";
 
 interface Member {
   readonly node_id: string;
@@ -44,7 +45,7 @@ async function ended(cluster: ProcessCluster, id: string): Promise<number | null
   return child?.exitCode ?? null;
 }
 
-test("three nodes become five and three again under load, the leader leaves, too, and no request fails", async () => {
+test("three nodes become five and three again under load, the leader leaves, too, no request fails, and no message is lost", async () => {
   await using cluster = await ProcessCluster.start({ size: 5, founders: 3 });
   const sentinel = success(await cluster.client("node1").acquire("sentinel", { owner: "sentinel", ttl: 3_600 }));
   const running = new LockLoad({
@@ -53,9 +54,13 @@ test("three nodes become five and three again under load, the leader leaves, too
     locks: ["x", "y"],
     seed: 3,
   });
+  const urls = cluster.ids.map((id) => cluster.url(id));
+  const messages = new QueueLoad({ urls, queue: "load", producers: 2, consumers: 2 });
   const progress = (what: string) => {
     const before = running.holds.length;
-    return eventually(() => running.holds.length > before + 30, {
+    const delivered = messages.deliveredAtMs.length;
+    const isMore = () => running.holds.length > before + 30 && messages.deliveredAtMs.length > delivered + 10;
+    return eventually(isMore, {
       deadlineMs: 30_000,
       what: () => `progress ${what}; ${running.surprises.join("\n")}\n${cluster.outputs()}`,
     });
@@ -82,7 +87,12 @@ test("three nodes become five and three again under load, the leader leaves, too
     await progress(`without ${leader}`);
   }
   await running.stop();
-  console.log(`    ${running.holds.length} holds, longest without an answer ${running.longestMs.toFixed(0)} ms`);
+  await messages.stop(40_000);
+  console.log(
+    `    ${running.holds.length} holds, longest without an answer ${running.longestMs.toFixed(0)} ms; ` +
+      `${messages.published.size} messages, ${messages.unsure.size} acks without an answer`,
+  );
+  expect([messages.surprises, messages.missing, messages.repeated]).toEqual([[], [], []]);
   expect(running.surprises).toEqual([]);
   expect(running.refusals).toBe(0);
   expect(faultsOf(running.holds)).toEqual([]);

@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import { isatty } from "node:tty";
 import { createApp } from "../routes/app.ts";
 import { runCli } from "./cli/application.ts";
@@ -39,18 +40,30 @@ const context: CliContext = {
       // Nobody has anything to say there: only the end counts.
     }
   },
+  input: () => Bun.stdin.stream(),
+  get inputBytes() {
+    try {
+      const input = fstatSync(0);
+      return input.isFile() ? input.size : undefined;
+    } catch {
+      return undefined;
+    }
+  },
+  outputTaken: () => flushed(process.stdout),
 };
 
 // Whoever read our output may be gone before us (a supervisor that was killed): that must not cut a stop short.
-for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+const closed = new Set<NodeJS.WriteStream>();
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => closed.add(stream));
 
 const code = await runCli(process.argv.slice(2), context);
 // An exit at once would cut off what a pipe has not taken yet.
 await Promise.all([process.stdout, process.stderr].map(flushed));
 process.exit(code);
 
-function flushed(stream: NodeJS.WriteStream): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  stream.write("", () => resolve());
+/** @returns whether somebody has taken it */
+function flushed(stream: NodeJS.WriteStream): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  stream.write("", (error) => resolve((error ?? undefined) === undefined && !closed.has(stream)));
   return promise;
 }

@@ -12,6 +12,7 @@ import { exitCode } from "./exit-code.ts";
 import { healthcheckCommand } from "./healthcheck.ts";
 import { lockRoutes, sessionRoutes } from "./lock.ts";
 import { splitAtSeparator } from "./lock-run/separator.ts";
+import { queueRoutes } from "./queue.ts";
 import { recoverCommand } from "./recover.ts";
 import { restoreCommand } from "./restore.ts";
 import { serveCommand } from "./serve.ts";
@@ -28,6 +29,7 @@ export const commands = buildRouteMap({
     status: statusCommand,
     lock: lockRoutes,
     session: sessionRoutes,
+    queue: queueRoutes,
     cluster: buildRouteMap({
       routes: {
         add: clusterAddCommand,

@@ -14,6 +14,12 @@ import { exitCode } from "./exit-code.ts";
 const ATTEMPT_MS = 10_000;
 const PATIENCE_MS = 2_000;
 
+export type Request = Pick<ClientCall, "method" | "idempotencyKey" | "body" | "signal"> & {
+  readonly target: string;
+  /** Beyond what every request may take: for those that wait. */
+  readonly waitMs?: number;
+};
+
 /**
  * Asks a cluster for one operation.
  *
@@ -22,21 +28,28 @@ const PATIENCE_MS = 2_000;
 export async function ask<Output extends z.ZodType>(
   client: ClusterClient,
   operation: Operation<z.ZodType, Output>,
-  request: Pick<ClientCall, "method" | "idempotencyKey"> & { readonly target: string },
+  request: Request,
 ): Promise<z.output<Output>> {
-  const { method, target, idempotencyKey } = request;
+  return (await askForText(client, operation, request)).output;
+}
+
+/** The same, with the reply as it came. @throws {CliError} */
+export async function askForText<Output extends z.ZodType>(
+  client: ClusterClient,
+  operation: Operation<z.ZodType, Output>,
+  { target, waitMs = 0, ...request }: Request,
+): Promise<{ readonly output: z.output<Output>; readonly text: string }> {
   try {
     const answer = await client.call({
-      method,
+      ...request,
       target: () => target,
-      attemptMs: ATTEMPT_MS,
+      attemptMs: ATTEMPT_MS + waitMs,
       untilMs: performance.now() + PATIENCE_MS,
-      ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     });
     const code = errorCode(answer);
     if (code !== undefined) throw new CliError(code, errorMessage(answer), { details: errorDetails(answer) });
     const parsed = operation.output.safeParse(answer.status === 200 ? answer.body : undefined);
-    if (parsed.success) return parsed.data;
+    if (parsed.success) return { output: parsed.data, text: answer.text ?? "" };
     throw new CliError("unreachable", `the node answered ${answer.status}, but not as one of this version does.`);
   } catch (error) {
     throw error instanceof Unreachable ? unreachable(error) : error;

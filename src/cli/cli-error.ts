@@ -6,6 +6,7 @@ import { exitCode } from "./exit-code.ts";
 const ownCodes = {
   usage: exitCode.usage,
   configuration: exitCode.configuration,
+  not_json: exitCode.badData,
   not_a_backup: exitCode.badData,
   damaged_backup: exitCode.badData,
   other_format: exitCode.badData,

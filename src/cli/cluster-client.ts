@@ -33,6 +33,8 @@ export interface ClientCall {
   readonly untilMs: number;
   /** Makes every attempt the same request (PROTOCOLS Q1). */
   readonly idempotencyKey?: string;
+  /** JSON. */
+  readonly body?: Uint8Array | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -87,7 +89,7 @@ export class ClusterClient {
 
   /** @returns an answer that stands, or why there is none */
   private async attempt(node: KnownNode, call: ClientCall): Promise<ClientAnswer | Failure> {
-    const { method, attemptMs, idempotencyKey, signal } = call;
+    const { method, attemptMs, idempotencyKey, body, signal } = call;
     if (node.nodeId === undefined) {
       const refusal = await this.check(node, Math.min(CHECK_MS, attemptMs));
       if (refusal !== undefined) return { why: refusal };
@@ -98,6 +100,7 @@ export class ClusterClient {
       const answer = await httpRequest(method, `${node.url}${call.target()}`, {
         timeoutMs: attemptMs,
         headers,
+        body,
         signal,
       });
       if (isFinal(answer)) return { ...answer, sentAtMs };

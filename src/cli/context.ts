@@ -19,6 +19,12 @@ export interface CliContext extends CommandContext {
   readonly behindSeparator?: readonly string[];
   /** Resolves at the end of standard input: the parent of a supervised node has gone. */
   endOfInput(): Promise<void>;
+  /** Standard input, once. */
+  input(): AsyncIterable<Uint8Array>;
+  /** How long that is, where it is a file. */
+  readonly inputBytes: number | undefined;
+  /** Resolves when standard output has taken all that was written: false when nobody reads it any more. */
+  outputTaken(): Promise<boolean>;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;

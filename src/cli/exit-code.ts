@@ -8,7 +8,7 @@ export const exitCode = {
   failure: 1,
   /** EX_USAGE: the command line is wrong. */
   usage: 64,
-  /** EX_DATAERR: a backup is damaged, or of another version. */
+  /** EX_DATAERR: a backup is damaged, or of another version; what is to be published is not JSON. */
   badData: 65,
   /** EX_UNAVAILABLE: no node answered, or none with a leader. */
   unavailable: 69,

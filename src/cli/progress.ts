@@ -11,13 +11,17 @@ export interface ProgressBar {
 /** What the numbers count. */
 export type ProgressUnit = "bytes" | "entries";
 
-/** How far a long command has come: on a terminal, and nowhere else. */
-export function progressBar(stream: CliStream, unit: ProgressUnit): ProgressBar {
+/**
+ * How far a long command has come: on a terminal, and nowhere else.
+ *
+ * @param isTotalKnown otherwise only how much is done
+ */
+export function progressBar(stream: CliStream, unit: ProgressUnit, isTotalKnown = true): ProgressBar {
   if (stream.isTTY !== true) return { update: () => {}, end: () => {} };
   const bar = new SingleBar({
     // Sound: it writes to the stream and moves the cursor, and looks at nothing else of a terminal.
     stream: stream as unknown as NodeJS.WritableStream,
-    format: "{step} {bar} {percentage}% {amount}",
+    format: isTotalKnown ? "{step} {bar} {percentage}% {amount}" : "{step} {amount}",
     hideCursor: true,
     clearOnComplete: true,
     barsize: 30,

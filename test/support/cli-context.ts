@@ -49,6 +49,9 @@ export function cliContext(process: CliProcess, parts: Partial<CliContext> = {})
     },
     ignores: () => false,
     endOfInput: () => new Promise<void>(() => {}),
+    input: () => new Blob([]).stream(),
+    inputBytes: undefined,
+    outputTaken: () => Promise.resolve(true),
     ...parts,
   };
 }

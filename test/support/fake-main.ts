@@ -62,5 +62,8 @@ const code = await runCli(process.argv.slice(2), {
   async endOfInput() {
     for await (const _chunk of Bun.stdin.stream());
   },
+  input: () => Bun.stdin.stream(),
+  inputBytes: undefined,
+  outputTaken: () => Promise.resolve(true),
 });
 process.exit(code);

@@ -29,6 +29,11 @@ export const messageOptions = {
 export const DedupeId = text(limits.maxDedupeIdBytes);
 export const MessageData = AnyJson;
 
+/** As JSON, or in a query as `1`. */
+export const Switch = z
+  .union([z.boolean(), z.enum(["0", "1", "true", "false"])], { error: "must be 0 or 1" })
+  .transform((value) => value === true || value === "1" || value === "true");
+
 export const Visibility = duration(limits.minVisibilityMs, limits.maxVisibilityMs);
 export const ReceiveWait = duration(0, limits.maxWaitMs);
 export const ReceiveMax = integer(1, limits.maxReceiveMessages);

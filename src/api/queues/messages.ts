@@ -10,12 +10,9 @@ import {
   QueueName,
   ReceiveMax,
   ReceiveWait,
+  Switch,
   Visibility,
 } from "./fields.ts";
-
-const Switch = z
-  .union([z.boolean(), z.enum(["0", "1", "true", "false"])], { error: "must be 0 or 1" })
-  .transform((value) => value === true || value === "1" || value === "true");
 
 export const publishMessage = operation({
   name: "queues.publish",

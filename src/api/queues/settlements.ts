@@ -3,7 +3,7 @@ import { limits } from "../../kernel/limits.ts";
 import { AckToken } from "../ack-token.ts";
 import { duration } from "../names.ts";
 import { operation } from "../operation.ts";
-import { changeErrors, Durability, Visibility } from "./fields.ts";
+import { changeErrors, Durability, Switch, Visibility } from "./fields.ts";
 
 const tokensError = `must be a list of 1 to ${limits.maxReceiveMessages} ack_tokens`;
 /** One delivery, or several of any queues. */
@@ -52,8 +52,17 @@ export const nackMessages = operation({
   name: "queues.nack",
   summary: "A delivery failed: its message comes again after `delay` seconds, or after the queue's back-off.",
   input: z
-    .strictObject({ ...tokens, delay: duration(0, limits.maxDelayMs).optional() })
-    .refine(oneOrMore.check, oneOrMore.params),
+    .strictObject({
+      ...tokens,
+      delay: duration(0, limits.maxDelayMs).optional(),
+      /** Nobody has begun with it: it goes back at once, and the attempt does not count as failed (PROTOCOLS U1). */
+      unstarted: Switch.default(false),
+    })
+    .refine(oneOrMore.check, oneOrMore.params)
+    .refine(({ delay, unstarted }) => delay === undefined || !unstarted, {
+      error: "goes with a delivery that failed: one that was not started goes back at once",
+      path: ["delay"],
+    }),
   /** `dead_lettered`: that was one delivery too many. */
   output: replies(["returned", "dead_lettered"]),
   errors,

@@ -18,7 +18,7 @@ import { CONTROL_GROUP } from "../group-kinds.ts";
 
 /** Told how far a step has come; `total` is a guess where nobody can know. */
 export type Progress = (
-  step: "waiting" | "saving" | "checking" | "reading" | "writing",
+  step: "waiting" | "saving" | "checking" | "reading" | "writing" | "publishing",
   done: number,
   total: number,
 ) => void;

@@ -114,6 +114,19 @@ describe("POST /queue/nack", () => {
     expect((await queues.statistics("x")).delayed).toBe(1);
   });
 
+  test("of a delivery that nobody has begun with gives it back at once, and it does not count (PROTOCOLS U1)", async () => {
+    const { ask, queues, surface, token } = await delivered();
+    await queues.configure("x", { maxDeliveries: 1 });
+    const { body } = await ask("POST", `/queue/nack/${token}?unstarted=1`);
+    expect(nackMessages.output.parse(body)).toMatchObject({ status: "returned", queue: "x" });
+    expect(await queues.statistics("x")).toMatchObject({ ready: 1, dead: 0, returned: 1, nacked: 0 });
+    const { ack_token: second } = await surface.take("x");
+    const several = await ask("POST", "/queue/nack", { ack_tokens: [second], unstarted: true });
+    expect(several.body).toMatchObject({ status: "returned", results: ["returned"] });
+    const delayed = await ask("POST", `/queue/nack/${second}?unstarted=1&delay=5`);
+    expect([delayed.status, delayed.body.error.message.split(":")[0]]).toEqual([400, "delay"]);
+  });
+
   test("that is one too many says that the message is a dead letter", async () => {
     const { ask, queues, token } = await delivered();
     await queues.configure("x", { maxDeliveries: 1 });

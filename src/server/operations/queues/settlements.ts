@@ -28,15 +28,11 @@ export function settlementOperations(register: Register, tools: HandlerTools): v
   register(ackMessages, (input, context) =>
     settle(store, input, { type: "ack" }, { done: "acknowledged", dead: "acknowledged" } as const, context),
   );
-  register(nackMessages, (input, context) =>
-    settle(
-      store,
-      input,
-      { type: "nack", delayMs: input.delay },
-      { done: "returned", dead: "dead_lettered" } as const,
-      context,
-    ),
-  );
+  register(nackMessages, async ({ unstarted, delay, ...tokens }, context) => {
+    if (unstarted) return giveBack(store, tokens);
+    const settlement = { type: "nack", delayMs: delay } as const;
+    return settle(store, tokens, settlement, { done: "returned", dead: "dead_lettered" } as const, context);
+  });
   register(extendMessages, (input, context) =>
     settle(
       store,
@@ -46,6 +42,15 @@ export function settlementOperations(register: Register, tools: HandlerTools): v
       context,
     ),
   );
+}
+
+/** What is not out any more is back already. */
+async function giveBack(store: QueueStore, { ack_token: one, ack_tokens: several }: Tokens) {
+  const receipts = several ?? (one === undefined ? [] : [one]);
+  await store.backend.giveBack(receipts);
+  const status = "returned" as const;
+  if (one !== undefined) return { status, queue: one.queue, ...store.confirmed() };
+  return { status, ...store.confirmed(), results: receipts.map(() => status) };
 }
 
 async function settle<Done extends string>(

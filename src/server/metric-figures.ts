@@ -7,6 +7,17 @@ export interface MetricsSources {
   readonly group: Pick<ControlGroup, "status" | "state">;
   readonly statistics: () => NodeStatistics;
   readonly http: HttpStatistics;
+  /** Absent: this node keeps none. */
+  readonly queues?: (() => QueueCounts) | undefined;
+}
+
+/** Of all shards, as this node has applied them. */
+export interface QueueCounts {
+  readonly queues: number;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly inFlight: number;
+  readonly receivers: number;
 }
 
 /** `read` gives the value now. */
@@ -175,6 +186,21 @@ export const figures: readonly Figure[] = [
   ],
   ["mufakat_sessions", "gauge", "Open sessions.", (s) => s.group.state.counts.sessions],
   ["mufakat_fences", "gauge", "Resources with a fence.", (s) => s.group.state.counts.fences],
+  ["mufakat_queues", "gauge", "Queues that are known.", (s) => s.queues?.().queues ?? 0],
+  [
+    "mufakat_queue_messages",
+    "gauge",
+    "Messages in all queues, in flight and dead letters included.",
+    (s) => s.queues?.().messages ?? 0,
+  ],
+  ["mufakat_queue_bytes", "gauge", "Bodies of all messages in bytes.", (s) => s.queues?.().bytes ?? 0],
+  [
+    "mufakat_queue_in_flight",
+    "gauge",
+    "Messages that were delivered and not settled yet.",
+    (s) => s.queues?.().inFlight ?? 0,
+  ],
+  ["mufakat_queue_receivers", "gauge", "Requests that wait for a message.", (s) => s.queues?.().receivers ?? 0],
   ["mufakat_http_requests_in_flight", "gauge", "HTTP requests that are not answered yet.", (s) => s.http.inFlight],
   [
     "process_resident_memory_bytes",

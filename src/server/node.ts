@@ -162,7 +162,7 @@ class Node implements RunningNode {
       cluster: () => directory.identity,
     });
     const metrics = new HttpStatistics();
-    const http = this.startHttp({ group, queues }, backups, metrics, () =>
+    const http = this.startHttp({ group, queues, counts: shards.counts }, backups, metrics, () =>
       nodeStatistics({
         engine,
         groups,
@@ -395,7 +395,7 @@ class Node implements RunningNode {
   }
 
   private startHttp(
-    served: Pick<Started, "group" | "queues">,
+    served: Pick<Started, "group" | "queues"> & Pick<QueueShards, "counts">,
     backups: Backups,
     statistics: HttpStatistics,
     nodeFigures: () => ReturnType<typeof nodeStatistics>,
@@ -404,8 +404,13 @@ class Node implements RunningNode {
     const internalError = (error: unknown, route = ""): void =>
       this.parts.log.error({ error: String(error), route }, "internal error");
     const app = this.parts.createApp({
-      run: createRun({ ...served, randomId, loopbackOnly: !this.configuration.insecure }),
-      metrics: new Metrics({ group: served.group, statistics: nodeFigures, http: statistics }),
+      run: createRun({
+        group: served.group,
+        queues: served.queues,
+        randomId,
+        loopbackOnly: !this.configuration.insecure,
+      }),
+      metrics: new Metrics({ group: served.group, statistics: nodeFigures, http: statistics, queues: served.counts }),
       ...{ statistics, backups },
       allowedHosts: [advertise.host, listen.host],
       onInternalError: internalError,

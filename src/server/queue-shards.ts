@@ -10,6 +10,7 @@ import { EmbeddedQueues } from "./embedded-queues.ts";
 import { GroupClient } from "./group-client.ts";
 import { newQueueMachine } from "./group-kinds.ts";
 import type { HostedGroups } from "./hosted-groups.ts";
+import type { QueueCounts } from "./metric-figures.ts";
 import type { QueueShard } from "./queue-shard.ts";
 import { randomNonce } from "./random-id.ts";
 import type { Logger } from "./running-node.ts";
@@ -59,8 +60,25 @@ export class QueueShards {
     return new ScheduleFirer(shards, log);
   }
 
+  /** Undefined: there are no shards. */
+  get counts(): (() => QueueCounts) | undefined {
+    return this.machines.size === 0 ? undefined : () => this.count();
+  }
+
   close(): void {
     for (const machine of this.machines.values()) machine.close();
+  }
+
+  private count(): QueueCounts {
+    const sum = { queues: 0, messages: 0, bytes: 0, inFlight: 0, receivers: 0 };
+    for (const { counts } of this.machines.values()) {
+      sum.queues += counts.queues;
+      sum.messages += counts.messages;
+      sum.bytes += counts.bytes;
+      sum.inFlight += counts.inFlight;
+      sum.receivers += counts.receivers;
+    }
+    return sum;
   }
 }
 

@@ -111,6 +111,8 @@ describe("a queue", () => {
     for (const node of cluster.ids) await cluster.ready(node);
     const stats = success(await cluster.client("node2").call("GET", "/queue/q/stats"));
     expect(stats).toMatchObject({ ready: 1, delayed: 1, in_flight: 1, dead: 1, delivered: 2, nacked: 1 });
+    const metrics = await (await fetch(`${cluster.url("node2")}/metrics`)).text();
+    expect(metrics).toMatch(/^mufakat_queue_messages 4$/m);
     success(await ack(cluster, "node1", out));
     expect(await take(cluster, "node2", "q")).toMatchObject({ data: "ready" });
   }, 60_000);

@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
 import { GroupError } from "../../../src/server/control-group.ts";
+import { HttpStatistics } from "../../../src/server/http-statistics.ts";
+import { Metrics } from "../../../src/server/metrics.ts";
 import { appOver } from "../../support/app.ts";
-import { groupStatus, ScriptedControlGroup } from "../../support/scripted-control-group.ts";
+import { emptyStatistics, groupStatus, ScriptedControlGroup } from "../../support/scripted-control-group.ts";
 
 /** Samples of the text format, by name and labels; throws for what is none. */
 function parse(text: string): Map<string, number> {
@@ -54,6 +56,23 @@ test("the text is what Prometheus reads, with help, type and current values", as
   expect(samples.get('mufakat_http_request_seconds_count{method="POST",route="/lock/:name"}')).toBe(3);
   // This request itself.
   expect(samples.get("mufakat_http_requests_in_flight")).toBe(1);
+});
+
+test("queues are counted over all shards, and are none where there are no shards", async () => {
+  const group = new ScriptedControlGroup();
+  const sources = { group, statistics: () => emptyStatistics, http: new HttpStatistics() };
+  const counts = { queues: 3, messages: 40, bytes: 500, inFlight: 6, receivers: 7 };
+  const shown = parse(await new Metrics({ ...sources, queues: () => counts }).text());
+  const names = [
+    "mufakat_queues",
+    "mufakat_queue_messages",
+    "mufakat_queue_bytes",
+    "mufakat_queue_in_flight",
+    "mufakat_queue_receivers",
+  ];
+  expect(names.map((name) => shown.get(name))).toEqual([3, 40, 500, 6, 7]);
+  const none = parse(await new Metrics(sources).text());
+  expect(names.map((name) => none.get(name))).toEqual([0, 0, 0, 0, 0]);
 });
 
 test("a node that is being repaired says so, and is not ready", async () => {

@@ -53,17 +53,19 @@ export class ShardMirrors {
   }
 
   /**
-   * Whether no shard has the replica any more, as far as this node knows. Those that have are asked to let it go.
-   *
-   * @param shards those of which this node has a replica itself
+   * Whether no shard has the replica any more, as far as this node knows: not, if it has no replica of a shard itself. Those that have are
+   * asked to let it go.
    */
   areWithout(replica: ReplicaId, shards: Iterable<AnyGroup>, nowMs: number): boolean {
     let without = true;
     for (const shard of shards) {
       const { configurations, commitIndex } = shard.raft.log;
       const open = [configurations.at(commitIndex), configurations.current.configuration];
-      if (open.every((configuration) => roleIn(configuration, replica) === "none")) continue;
+      // ↯ It has just joined, leads, and takes a shard of which it has heard nothing yet for one that has let go.
+      const isKnown = open.every(({ voters }) => voters.length > 0);
+      if (isKnown && open.every((configuration) => roleIn(configuration, replica) === "none")) continue;
       without = false;
+      if (!isKnown) continue;
       this.letGo(shard, replica, nowMs);
     }
     return without;

@@ -75,6 +75,17 @@ describe("the members of a shard", () => {
     }
   });
 
+  test("stay while who leads the cluster has heard nothing of a shard yet: it may have them", () => {
+    const nodes = cluster(3, 1);
+    const leader = leaderOf(nodes, 0);
+    const others = [1, 2, 3].filter((id) => id !== leader);
+    for (const { self } of nodes.nodes) nodes.node(self).addGroup(2, self === leader ? [] : others);
+    expect(nodes.node(leader).engine.shardsAreWithout(9)).toBe(false);
+    // Then it has a replica of it, too.
+    nodes.pass(4_000);
+    expect(nodes.node(leader).engine.shardsAreWithout(9)).toBe(true);
+  });
+
   test("stay, and the cluster's, while a shard cannot let one go: the refusal is definite", () => {
     const nodes = cluster(3, 1);
     // Of the shard the cluster's leader hears nothing any more: its other two nodes have lost their way there.

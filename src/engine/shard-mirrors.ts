@@ -80,7 +80,7 @@ export class ShardMirrors {
 
   private lead(control: Configuration, shard: AnyGroup, nowMs: number): void {
     const { raft } = shard;
-    const reign = this.reignOf(shard, nowMs);
+    const reign = this.reignOf(control, shard, nowMs);
     if (!isIdle(raft) || shard.machine.featureLevel < MEMBERSHIP_LEVEL) return;
     const { configuration } = raft;
     const gone = [...configuration.voters, ...configuration.learners].find((each) => roleIn(control, each) === "none");
@@ -89,11 +89,22 @@ export class ShardMirrors {
     else if (!this.add(control, raft, reign, nowMs)) this.prefer(shard, reign, nowMs);
   }
 
-  private reignOf({ group, raft }: AnyGroup, nowMs: number): Reign {
+  /**
+   * Who is missing when a reign begins may have been let go of in an earlier one. ↯ The shard lets B go and changes its leader, who takes B in
+   * again; then the cluster lets B go, and the shard of A and B never commits anything again.
+   */
+  private perhapsRemoved(control: Configuration, { log, configuration }: Raft, nowMs: number): Map<ReplicaId, number> {
+    if (log.configurations.current.index === 0) return new Map();
+    const missing = [...control.voters, ...control.learners].filter((each) => roleIn(configuration, each) === "none");
+    return new Map(missing.map((replica) => [replica, nowMs]));
+  }
+
+  private reignOf(control: Configuration, { group, raft }: AnyGroup, nowMs: number): Reign {
     const known = this.reigns.get(group);
     const { configuration } = raft;
     if (known?.term !== raft.term) {
-      const reign = { term: raft.term, missingSinceMs: new Map(), removedAtMs: new Map(), before: configuration };
+      const removedAtMs = this.perhapsRemoved(control, raft, nowMs);
+      const reign = { term: raft.term, missingSinceMs: new Map(), removedAtMs, before: configuration };
       this.reigns.set(group, { ...reign, preferredSinceMs: undefined });
     } else if (known.before !== configuration) {
       for (const replica of [...known.before.voters, ...known.before.learners]) {

@@ -30,7 +30,10 @@ export function registerIngress(
 }
 
 function end(state: QueueState, ingress: Ingress): void {
-  for (const receiver of [...ingress.waiting.values()]) leave(state, receiver, CANCELLED);
+  // In the order of their numbers, which a restored state knows, too. ↯ One replica has them as they came, and another, restored from
+  // a snapshot, by queue: they tell different outcomes in turn, and stop as diverged (PROTOCOLS R7, R8).
+  const waiting = [...ingress.waiting].sort(([a], [b]) => a - b);
+  for (const [, receiver] of waiting) leave(state, receiver, CANCELLED);
   for (const taking of ingress.takings.values()) {
     for (const message of taking.messages) if (message.taking === taking) message.taking = undefined;
   }

@@ -2,7 +2,8 @@ import type { MembershipChange, MembershipEnd } from "../engine/membership-chang
 import type { Prng } from "../kernel/prng.ts";
 import type { ReplicaId } from "../raft/types.ts";
 import { factsOf, type NodeOrigin, toldToJoiner } from "./node-origin.ts";
-import type { SimNode, SimProcess } from "./sim-node.ts";
+import type { SimNode } from "./sim-node.ts";
+import type { SimProcess } from "./sim-process.ts";
 import type { World } from "./world.ts";
 
 /** Nobody waits longer for an answer, in ms: the node that was asked may be dead. */

@@ -3,6 +3,8 @@ import type { PeerMessage } from "../engine/peer-messages.ts";
 import type { StateMachine } from "../engine/state-machine.ts";
 import type { LockMachine } from "../locks/lock-machine.ts";
 import type { LockResult } from "../locks/types.ts";
+import type { QueueResult } from "../queue/commands.ts";
+import type { QueueMachine } from "../queue/queue-machine.ts";
 import type { ReplicaId } from "../raft/types.ts";
 import type { WriteAheadLog } from "../wal/records.ts";
 import type { Volume } from "../wal/volume.ts";
@@ -17,6 +19,7 @@ export interface SimHooks {
   /** Every message as it leaves. */
   readonly message?: (message: PeerMessage) => PeerMessage;
   readonly machine?: (machine: LockMachine, place: HookedPlace) => StateMachine<LockResult>;
+  readonly queueMachine?: (machine: QueueMachine) => StateMachine<QueueResult>;
   readonly journal?: (journal: ApplyJournal) => ApplyJournal;
   /** Whether a process that ends so is no failure of the run. */
   readonly meansDeath?: (cause: unknown) => boolean;

@@ -1,5 +1,6 @@
 import { MEMBERSHIP_LEVEL } from "../kernel/feature-level.ts";
 import type { Prng } from "../kernel/prng.ts";
+import type { ReplicaId } from "../raft/types.ts";
 import type { Administrator } from "./administrator.ts";
 import { Duel } from "./duel.ts";
 import { type FaultKind, faultKinds, membershipFaults } from "./profile.ts";
@@ -173,7 +174,7 @@ export class Nemesis {
 
   /** The disk of a node that is down. Of a minority at a time: what a majority has lost nobody can bring back. */
   private rot(node: SimNode): void {
-    const { voters } = this.world.checks.raft.members.committed;
+    const voters = this.fewestVoters();
     const damaged = this.nodes.filter((each) => each !== node && !each.isSound).length;
     // While somebody leaves, those who remain are not known yet: a leader that was paused may not have heard of the damage.
     if (!node.isSound || damaged >= Math.floor((voters.length - 1) / 2) || this.administrator.pending > 0) return;
@@ -184,7 +185,7 @@ export class Nemesis {
 
   /** Loses a disk for ever, or what it must not forget: one at a time, and where the others are a majority of those who count. */
   private replace(node: SimNode): void {
-    const { voters } = this.world.checks.raft.members.committed;
+    const voters = this.fewestVoters();
     const isCalm = this.administrator.pending === 0 && this.nodes.every(({ isSound }) => isSound);
     // Before, nobody can leave (PROTOCOLS R7), and who is lost never says what its program knows.
     const isAble = this.nodes.some(({ process }) => (process?.locks.featureLevel ?? 0) >= MEMBERSHIP_LEVEL);
@@ -194,6 +195,14 @@ export class Nemesis {
       node.crash("power");
       node.forget(this.random);
     } else this.administrator.replace(node);
+  }
+
+  /** Of the group that has the fewest: what it loses counts most. */
+  private fewestVoters(): readonly ReplicaId[] {
+    const { checks, shardChecks } = this.world;
+    const { voters } = checks.raft.members.committed;
+    const ofShard = shardChecks?.raft.members.committed.voters ?? voters;
+    return ofShard.length < voters.length ? ofShard : voters;
   }
 
   private pause(node: SimNode): void {

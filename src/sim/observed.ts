@@ -1,15 +1,18 @@
-import type { StateMachine, StateRestoration } from "../engine/state-machine.ts";
-import type { LockMachine } from "../locks/lock-machine.ts";
-import type { LockOutcome } from "../locks/state.ts";
-import type { LockResult } from "../locks/types.ts";
+import type { Outcome, StateMachine, StateRestoration } from "../engine/state-machine.ts";
 import type { GroupLog } from "../raft/storage.ts";
 import type { Entry, GroupId, ReplicaId } from "../raft/types.ts";
 import type { PinnedExcerpt } from "../wal/excerpt.ts";
 import type { LogRecord, LogRoom, WriteAheadLog } from "../wal/records.ts";
-import type { AppliedLog } from "./checks/applied-log.ts";
+import type { AppliedLog, ComparedMachine } from "./checks/applied-log.ts";
 import type { RaftChecks } from "./checks/raft-checks.ts";
 import type { DurableSnapshots } from "./checks/snapshot-checks.ts";
 import { check } from "./violation.ts";
+
+/** Who looks at what one group writes. */
+export interface ObservedGroup {
+  readonly checks: RaftChecks;
+  readonly snapshots: DurableSnapshots;
+}
 
 /** The node's log, with the checks looking on. */
 export class ObservedLog implements WriteAheadLog {
@@ -19,8 +22,7 @@ export class ObservedLog implements WriteAheadLog {
   constructor(
     private readonly node: ReplicaId,
     private readonly log: WriteAheadLog,
-    private readonly checks: RaftChecks,
-    private readonly snapshots: DurableSnapshots,
+    private readonly groups: ReadonlyMap<GroupId, ObservedGroup>,
   ) {
     this.recovered = log.recovered;
     this.room = log.room;
@@ -35,11 +37,14 @@ export class ObservedLog implements WriteAheadLog {
   }
 
   flush(records: readonly LogRecord[], onDurable: (error?: Error) => void): void {
-    this.checks.flushing(this.node, records);
-    this.snapshots.flushing(records);
+    for (const [group, { checks, snapshots }] of this.groups) {
+      const own = records.filter((record) => record.group === group);
+      checks.flushing(this.node, own);
+      snapshots.flushing(own);
+    }
     this.checkRoom(records);
     this.log.flush(records, (error) => {
-      if (error === undefined) this.checks.durable(this.node);
+      if (error === undefined) for (const { checks } of this.groups.values()) checks.durable(this.node);
       onDurable(error);
     });
   }
@@ -67,24 +72,27 @@ function isOrdinary({ kind }: Entry): boolean {
 }
 
 /** The state machine, with the checks looking on. They see an entry's outcomes before any client does. */
-export class ObservedMachine implements StateMachine<LockResult> {
-  private readonly outcomes: LockOutcome[] = [];
-  private readonly collect = (outcome: LockOutcome): void => {
+export class ObservedMachine<
+  Result extends { readonly type: string },
+  Machine extends ComparedMachine,
+> implements StateMachine<Result> {
+  private readonly outcomes: Outcome<Result>[] = [];
+  private readonly collect = (outcome: Outcome<Result>): void => {
     this.outcomes.push(outcome);
   };
 
-  /** @param machine the lock machine, or what a hook has put around it */
+  /** @param machine the bare one, or what a hook has put around it */
   constructor(
     private readonly node: ReplicaId,
-    private readonly machine: StateMachine<LockResult>,
-    private readonly locks: LockMachine,
-    private readonly checks: AppliedLog,
+    private readonly machine: StateMachine<Result>,
+    private readonly bare: Machine,
+    private readonly checks: AppliedLog<Result, Machine>,
   ) {}
 
-  apply(entry: Entry, emit: (outcome: LockOutcome) => void): void {
+  apply(entry: Entry, emit: (outcome: Outcome<Result>) => void): void {
     this.outcomes.length = 0;
     this.machine.apply(entry, this.collect);
-    this.checks.applied(this.node, entry, this.outcomes, this.locks);
+    this.checks.applied(this.node, entry, this.outcomes, this.bare);
     for (const outcome of this.outcomes.slice()) emit(outcome);
   }
 
@@ -118,7 +126,7 @@ export class ObservedMachine implements StateMachine<LockResult> {
       take: (bytes) => restoration.take(bytes),
       finish: () => {
         restoration.finish();
-        this.checks.restored(this.node, this.locks);
+        this.checks.restored(this.node, this.bare);
       },
     };
   }

@@ -1,7 +1,13 @@
 import type { LockResult } from "../locks/types.ts";
-import type { SimNode, SimProcess } from "./sim-node.ts";
+import { roleIn } from "../raft/configuration.ts";
+import type { GroupId } from "../raft/types.ts";
+import type { AnyGroupChecks } from "./checks/group-checks.ts";
+import { simQueues } from "./queue-client.ts";
+import type { SimNode } from "./sim-node.ts";
+import type { SimGroup, SimProcess } from "./sim-process.ts";
 import type { Simulation } from "./simulation.ts";
 import { check, Violation } from "./violation.ts";
+import { SIM_SHARD } from "./world.ts";
 
 /** After the last fault the cluster must be whole within so long, in virtual ms and in events. */
 const WITHIN_MS = 40_000;
@@ -11,6 +17,10 @@ const STRUCK_WITHIN_MS = 100;
 
 /** How often a request without an answer is made. */
 const PROBE_TRIES = 4;
+
+function nameOf(group: GroupId): string {
+  return group === 0 ? "the cluster" : `shard ${group}`;
+}
 
 function seesRoom({ engine }: SimProcess): boolean {
   let room = engine.disk.state === "ok";
@@ -28,6 +38,7 @@ export class Recovery {
   demand(): void {
     const { simulation } = this;
     simulation.workload.stop();
+    simulation.queues?.stop();
     simulation.nemesis.heal();
     // A node that was paused may meet a crash or an error of its disk that struck it meanwhile.
     const struckMs = simulation.scheduler.nowMs + STRUCK_WITHIN_MS;
@@ -36,30 +47,71 @@ export class Recovery {
     if (poisonIndex !== undefined) this.upgrade(poisonIndex);
     this.until("all changes of the members have ended", () => simulation.administrator.pending === 0);
     this.endForgotten();
-    this.until("there is one established leader that all follow", () => this.leader() !== undefined);
-    this.until("all who have joined count, and no other node is there", () => this.isSettled());
+    for (const group of this.groups()) {
+      const name = nameOf(group);
+      this.until(`${name} has one established leader that all follow`, () => this.leader(group) !== undefined);
+      this.until(`all who have joined count in ${name}, and no other node is there`, () => this.isSettled(group));
+    }
     this.until("every node is repaired", () => simulation.nodes.every(({ isSound }) => isSound));
     this.until("all nodes know that every disk has room", () => this.processes().every(seesRoom));
-    const target = simulation.checks.raft.committedIndex;
-    this.until(`all nodes apply entry ${target}`, () =>
-      this.processes().every(({ locks }) => locks.appliedIndex >= target),
-    );
-    this.until("all requests end", () => simulation.workload.pending === 0);
+    for (const group of this.groups()) {
+      const target = this.checksOf(group).raft.committedIndex;
+      this.until(`all nodes apply entry ${target} of ${nameOf(group)}`, () =>
+        this.members(group).every(({ machine }) => machine.appliedIndex >= target),
+      );
+    }
+    this.until("all requests end", () => this.pendingRequests === 0);
     for (const node of simulation.nodes) this.probe(node);
+    this.drain();
     const known = Math.min(...simulation.nodes.map(({ knownLevel }) => knownLevel));
     this.until(`the feature level is ${known}`, () =>
-      this.processes().every(({ locks }) => locks.featureLevel === known),
+      this.processes().every(({ groups }) => groups.every(({ machine }) => machine.featureLevel === known)),
     );
     this.until("nothing is on its way to the log", () =>
-      this.processes().every(({ host }) => host.ingress.outstandingCount === 0),
+      this.processes().every(({ groups }) => groups.every(({ host }) => host.ingress.outstandingCount === 0)),
     );
-    this.until("all nodes have applied the same", () => this.isLevel());
+    this.until("all nodes have applied the same", () => this.groups().every((group) => this.isLevel(group)));
     simulation.workload.checkLeft((operation) => simulation.judge.isCleared(operation));
-    const { checks } = simulation;
     for (const node of simulation.nodes) {
-      if (node.process !== undefined)
-        checks.applied.compareDigest(node.id, checks.applied.lastIndex, node.process.locks);
+      for (const { checks, machine } of node.process?.groups ?? []) {
+        checks.applied.compareDigest(node.id, checks.applied.lastIndex, machine);
+      }
     }
+  }
+
+  /** Every message that was confirmed reaches somebody, or is a dead letter (liveness of the queues). */
+  private drain(): void {
+    const { queues, shardJudge, nodes } = this.simulation;
+    if (queues === undefined) return;
+    const isDrained = ({ shard }: SimProcess): boolean => {
+      if (shard === undefined) return false;
+      const states = simQueues.map((queue) => shard.queues.view(queue));
+      return states.every(({ ready, delayed, inFlight }) => ready + delayed + inFlight === 0);
+    };
+    queues.drain();
+    this.until("all messages are acked, or dead letters", () => this.processes().every(isDrained));
+    queues.stop();
+    this.until("all requests of consumers end", () => queues.pending === 0);
+    for (const { process } of nodes) if (process?.shard !== undefined) shardJudge.count(process.shard.queues);
+  }
+
+  private get pendingRequests(): number {
+    const { workload, queues } = this.simulation;
+    return workload.pending + (queues?.pending ?? 0);
+  }
+
+  private groups(): GroupId[] {
+    return this.simulation.queues === undefined ? [0] : [0, SIM_SHARD];
+  }
+
+  private checksOf(group: GroupId): AnyGroupChecks {
+    const { checks, shardChecks } = this.simulation;
+    return group === 0 ? checks : (shardChecks ?? checks);
+  }
+
+  /** The group on each node that runs. */
+  private members(group: GroupId): SimGroup[] {
+    return this.processes().flatMap(({ groups }) => groups.filter(({ host }) => host.group === group));
   }
 
   /**
@@ -81,7 +133,7 @@ export class Recovery {
       this.until(`all nodes have stopped at entry ${poisonIndex}`, () =>
         nodes.every(({ process }) => process?.host.stopped?.index === poisonIndex),
       );
-      this.until("all requests end", () => simulation.workload.pending === 0);
+      this.until("all requests end", () => this.pendingRequests === 0);
     }
     simulation.upgraded = true;
     for (const node of nodes) {
@@ -97,26 +149,30 @@ export class Recovery {
     return this.simulation.nodes.flatMap(({ process }) => (process === undefined ? [] : [process]));
   }
 
-  private leader(): SimProcess | undefined {
-    const processes = this.processes();
-    const leader = processes.find(({ host }) => host.raft.established);
-    if (processes.length < this.simulation.nodes.length || leader === undefined) return undefined;
+  private leader(group: GroupId): SimGroup | undefined {
+    const members = this.members(group);
+    const leader = members.find(({ host }) => host.raft.established);
+    if (members.length < this.simulation.nodes.length || leader === undefined) return undefined;
     const { term, leader: id } = leader.host.raft;
-    return processes.every(({ host }) => host.raft.term === term && host.raft.leader === id) ? leader : undefined;
+    // A shard that began on a few nodes takes in the others, and they hear of it then.
+    const follow = members.filter(
+      ({ host }) => group === 0 || roleIn(leader.host.raft.configuration, host.raft.self) !== "none",
+    );
+    return follow.every(({ host }) => host.raft.term === term && host.raft.leader === id) ? leader : undefined;
   }
 
-  private isSettled(): boolean {
-    const { voters = [], learners } = this.leader()?.host.raft.configuration ?? {};
+  private isSettled(group: GroupId): boolean {
+    const { voters = [], learners } = this.leader(group)?.host.raft.configuration ?? {};
     const there = this.simulation.nodes.map(({ id }) => id);
     return learners?.length === 0 && String(voters) === String(there.sort((a, b) => a - b));
   }
 
-  private isLevel(): boolean {
-    const { lastIndex } = this.simulation.checks.applied;
-    const processes = this.processes();
+  private isLevel(group: GroupId): boolean {
+    const { lastIndex } = this.checksOf(group).applied;
+    const members = this.members(group);
     return (
-      processes.length === this.simulation.nodes.length &&
-      processes.every(({ locks }) => locks.appliedIndex === lastIndex)
+      members.length === this.simulation.nodes.length &&
+      members.every(({ machine }) => machine.appliedIndex === lastIndex)
     );
   }
 
@@ -166,9 +222,11 @@ export class Recovery {
   private describe(): string {
     const states = this.simulation.nodes.map(({ name, process }) => {
       if (process === undefined) return `${name} down`;
-      const { raft } = process.host;
-      return `${name} ${raft.role} ${raft.term} commit ${raft.log.commitIndex} applied ${raft.log.appliedIndex}`;
+      return process.groups.map(({ host: { raft, group } }) => {
+        const where = group === 0 ? name : `shard ${group} of ${name}`;
+        return `${where} ${raft.role} ${raft.term} commit ${raft.log.commitIndex} applied ${raft.log.appliedIndex}`;
+      });
     });
-    return `${states.join(", ")}; ${this.simulation.workload.pending} requests open`;
+    return `${states.flat().join(", ")}; ${this.pendingRequests} requests open`;
   }
 }

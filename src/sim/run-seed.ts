@@ -14,6 +14,8 @@ export interface SimOptions {
   readonly nodes?: number | undefined;
   /** Events until everything is mended. */
   readonly events?: number | undefined;
+  /** The cluster has a shard of queues beside its control group, and those who use it. */
+  readonly queues?: boolean | undefined;
 }
 
 /** What happened in a run, for people and for sums over runs. */
@@ -27,6 +29,8 @@ export interface SimFigures {
   readonly grants: number;
   readonly reads: number;
   readonly acknowledged: number;
+  /** Published, how often they were delivered, and how many were acked, where there are queues. */
+  readonly messages: { readonly published: number; readonly delivered: number; readonly acked: number };
   /** Locks, semaphores, sessions and fences whose history took too long to judge. */
   readonly undecided: number;
   readonly states: number;
@@ -80,7 +84,7 @@ const TRACE_LINES = 400;
 const DEFAULT_EVENTS = 5_000;
 
 export function runSeed(options: SimOptions, hooks?: SimHooks): SimResult {
-  const simulation = new Simulation(options.seed, options.nodes, hooks);
+  const simulation = new Simulation(options.seed, options.nodes, hooks, options.queues);
   let failure: SimFailure | undefined;
   try {
     simulation.run(options.events ?? DEFAULT_EVENTS);
@@ -88,7 +92,8 @@ export function runSeed(options: SimOptions, hooks?: SimHooks): SimResult {
     failure = describe(error, options, simulation);
   }
   const { fingerprint, history } = simulation;
-  const states = [...simulation.checks.applied.states];
+  const { checks, shardChecks } = simulation;
+  const states = [...checks.applied.states, ...(shardChecks?.applied.states ?? [])];
   return { options, fingerprint, figures: figures(simulation), failure, history, states };
 }
 
@@ -97,6 +102,7 @@ function describe(error: unknown, options: SimOptions, simulation: Simulation): 
   const flags = [`--seed ${options.seed}`];
   if (options.nodes !== undefined) flags.push(`--nodes ${options.nodes}`);
   if (options.events !== undefined) flags.push(`--events ${options.events}`);
+  if (options.queues === true) flags.push("--queues");
   const lines = simulation.trace.all();
   return {
     rule: error instanceof Violation ? error.rule : `a node stops: ${name}`,
@@ -109,7 +115,7 @@ function describe(error: unknown, options: SimOptions, simulation: Simulation): 
 }
 
 function figures(simulation: Simulation): SimFigures {
-  const { nodes, replicas, checks, nemesis, network, workload, judge, scheduler, profile } = simulation;
+  const { nodes, replicas, checks, nemesis, network, workload, judge, shardJudge, scheduler, profile } = simulation;
   return {
     nodes: profile.nodes,
     virtualMs: scheduler.nowMs,
@@ -120,6 +126,7 @@ function figures(simulation: Simulation): SimFigures {
     grants: judge.grants,
     reads: checks.clients.reads,
     acknowledged: checks.clients.acknowledged,
+    messages: { published: shardJudge.published, delivered: shardJudge.deliveries, acked: shardJudge.acked },
     undecided: simulation.undecided,
     states: new Set(checks.applied.states).size,
     crashes: sumOf([...replicas.values()].map(({ crashes }) => crashes)),

@@ -3,14 +3,12 @@ import { createGroup } from "../engine/create-group.ts";
 import { Engine } from "../engine/engine.ts";
 import type { SnapshotNews } from "../engine/group-snapshots.ts";
 import { SyncTimes } from "../engine/sync-times.ts";
-import type { GroupHost } from "../engine/group-host.ts";
 import type { PeerEvents } from "../engine/ports.ts";
 import { ApplyError, type GroupStop } from "../engine/group-stop.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
+import { queueProtocol } from "../engine/queue-protocol.ts";
 import { FEATURE_LEVEL } from "../kernel/feature-level.ts";
-import { LockMachine } from "../locks/lock-machine.ts";
-import type { LockCommand, LockResult } from "../locks/types.ts";
-import type { ReplicaId } from "../raft/types.ts";
+import type { GroupId, ReplicaId } from "../raft/types.ts";
 import type { Prng } from "../kernel/prng.ts";
 import { HardStateCopy } from "../wal/hard-state-copy.ts";
 import type { SegmentedLog } from "../wal/log.ts";
@@ -23,23 +21,20 @@ import { judgeStop } from "./judge-stop.ts";
 import { type MemoryVolume, NO_ROOM } from "./memory-volume.ts";
 import { DurableSnapshots } from "./checks/snapshot-checks.ts";
 import { MemoryJournal } from "./memory-journal.ts";
-import { ObservedLog, ObservedMachine } from "./observed.ts";
-import type { NodeOrigin } from "./node-origin.ts";
+import type { TurnStart } from "./checks/appended-entries.ts";
+import type { AnyGroupChecks } from "./checks/group-checks.ts";
+import { type ObservedGroup, ObservedLog, ObservedMachine } from "./observed.ts";
+import { firstShardConfiguration, type NodeOrigin } from "./node-origin.ts";
 import type { Rot } from "./rot.ts";
 import type { SimEvent } from "./scheduler.ts";
+import type { SimGroup, SimProcess } from "./sim-process.ts";
+import { SimMachines } from "./sim-machines.ts";
 import { SimSnapshotMaker } from "./sim-snapshots.ts";
 import { SimClock } from "./sim-clock.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { timedVolume } from "./timed-volume.ts";
 import { check, Violation } from "./violation.ts";
-import type { World } from "./world.ts";
-
-/** A process that runs: what of a node dies with a crash. */
-export interface SimProcess {
-  readonly engine: Engine;
-  readonly host: GroupHost<LockCommand, LockResult>;
-  readonly locks: LockMachine;
-}
+import { SIM_SHARD, type World } from "./world.ts";
 
 /** Between two comparisons of states by the nodes themselves, in entries. */
 const STATE_HASH_EVERY = 4;
@@ -82,6 +77,7 @@ export class SimNode {
   readonly crashes = { process: 0, power: 0 };
   readonly snapshots = { taken: 0, failed: 0, installed: 0, refused: 0 };
   private readonly journal = new MemoryJournal();
+  private readonly machines: SimMachines;
   private turnRequested = false;
   private readonly backlog: SimEvent[] = [];
   private crashAtWrite: CrashKind | undefined;
@@ -104,6 +100,7 @@ export class SimNode {
     const { profile, random, scheduler } = world;
     this.name = origin.facts.nodeId;
     this.clock = new SimClock(scheduler, 1 + profile.clockSkew * (2 * random.next() - 1), random.int(1_000_000));
+    this.machines = new SimMachines(world, id, () => this.clock.monotonicMs());
     this.disk = this.newDisk();
     // Who comes later may have the newer program, where the run has those.
     if (scheduler.nowMs > 0 && random.chance(0.6)) this.upgrade();
@@ -112,7 +109,7 @@ export class SimNode {
   /** It has all that it ever acknowledged, as far as anybody knows. */
   get isSound(): boolean {
     if (this.rotten) return false;
-    if (this.process !== undefined) this.repairing = this.process.host.raft.repairing;
+    if (this.process !== undefined) this.repairing = this.process.groups.some(({ host }) => host.raft.repairing);
     return !this.repairing;
   }
 
@@ -141,7 +138,7 @@ export class SimNode {
       copy: HardStateCopy.open(hooked(this.disk.votes)),
       snapshots: store,
       hadLog: this.hasMet && world.hooks.forgetsMeeting !== true,
-      repair: { groups: [0] },
+      repair: { groups: this.checkedGroups.map(([group]) => group) },
     };
     const syncTimes = (this.syncTimes = new SyncTimes());
     const volume = timedVolume(hooked(this.disk.log), syncTimes, () => world.scheduler.nowMs);
@@ -179,7 +176,7 @@ export class SimNode {
 
   crash(kind: CrashKind): void {
     if (!this.alive) return;
-    const { trace, scheduler, network, random, checks } = this.world;
+    const { trace, scheduler, network, random } = this.world;
     trace.add(scheduler.nowMs, this.id, `crashes (${kind})`);
     this.crashes[kind]++;
     this.life++;
@@ -192,7 +189,7 @@ export class SimNode {
     this.crashAtWrite = undefined;
     this.diskFails = false;
     network.detach(this.id);
-    checks.lease.stopped(this.id);
+    for (const [, checks] of this.checkedGroups) checks.lease.stopped(this.id);
     this.disk.crash(kind, () => random.next());
     this.events.crashed(this);
   }
@@ -287,26 +284,27 @@ export class SimNode {
       check(this.rotten, "D7 only damage is repaired", () => `${this.name}: ${repair.damage}`);
       this.repairs++;
     }
-    const durable = new DurableSnapshots(this.name, this.disk.snapshots);
-    world.checks.raft.started(id, log.recovered.get(0), durable, this.rotten);
+    const observed = new Map<GroupId, ObservedGroup>();
+    for (const [group, checks] of this.checkedGroups) {
+      const snapshots = new DurableSnapshots(this.name, this.disk.snapshots, group);
+      checks.raft.started(id, log.recovered.get(group), snapshots, this.rotten);
+      observed.set(group, { checks: checks.raft, snapshots });
+    }
     this.rotten = false;
     this.mayForget = false;
-    this.run(log, store, volume, durable, life);
+    this.run(log, store, volume, observed, life);
   }
 
   private run(
     opened: WriteAheadLog,
     store: SnapshotStore,
     volume: Volume,
-    durable: DurableSnapshots,
+    observed: ReadonlyMap<GroupId, ObservedGroup>,
     life: number,
   ): void {
     const { world, id } = this;
-    const { profile, hooks, checks, random } = world;
-    const observed = new ObservedLog(id, opened, checks.raft, durable);
-    const log = hooks.log?.(observed) ?? observed;
-    const { machine: program, locks } = this.newMachine();
-    const machine = new ObservedMachine(id, program, locks, checks.applied);
+    const watched = new ObservedLog(id, opened, observed);
+    const log = world.hooks.log?.(watched) ?? watched;
     const scheduler = { requestTurn: () => this.requestTurn() };
     const engine = new Engine(
       id,
@@ -322,23 +320,13 @@ export class SimNode {
         diskChanged: (state) => world.trace.add(world.scheduler.nowMs, id, `disk ${state}`),
         turnTooLong: () => {},
         repaired: (_group, index) => world.trace.add(world.scheduler.nowMs, id, `is whole again at ${index}`),
-        groupStopped: (_group, stop) => this.groupStopped(stop),
+        groupStopped: (group, stop) => this.groupStopped(group, stop),
         snapshotNews: (_group, news) => this.snapshotNews(news),
         handingOver: (_group, term, to) =>
           world.trace.add(world.scheduler.nowMs, id, `hands over to node${to}`, { term }),
       },
     );
-    const { electionTimeoutMs, heartbeatIntervalMs } = profile;
-    const { maxAppendBytes, maxInflightAppends, maxUncommittedBytes } = profile;
-    const bounds = { maxLogCacheBytes: 500, maxAppendBytes, maxInflightAppends, maxUncommittedBytes };
-    const { configuration } = this.origin;
-    const timing = { electionTimeoutMs, heartbeatIntervalMs, stateHashEvery: STATE_HASH_EVERY };
-    const { snapshotLimits } = profile;
-    const options = { group: 0, configuration, ...timing, machine, journal: this.openJournal(), snapshotLimits };
-    const source = { next: () => random.next(), identity: () => world.identity() };
-    const host = createGroup({ ...options, bounds, protocol: lockProtocol(this.name) }, engine, log, source);
-    engine.addGroup(host);
-    this.process = { engine, host, locks };
+    this.process = this.host(engine, log);
     world.network.attach(id, {
       ...{ events: this.heardBy(engine), facts: this.origin.facts, isAlive: () => life === this.life },
       removed: () => this.removed(),
@@ -347,11 +335,38 @@ export class SimNode {
     this.tick();
   }
 
+  private host(engine: Engine, log: WriteAheadLog): SimProcess {
+    const { world, id, name } = this;
+    const { checks, shardChecks, random } = world;
+    const { electionTimeoutMs, heartbeatIntervalMs, snapshotLimits } = world.profile;
+    const { maxAppendBytes, maxInflightAppends, maxUncommittedBytes } = world.profile;
+    const bounds = { maxLogCacheBytes: 500, maxAppendBytes, maxInflightAppends, maxUncommittedBytes };
+    const timing = { electionTimeoutMs, heartbeatIntervalMs, stateHashEvery: STATE_HASH_EVERY };
+    const common = { ...timing, bounds, journal: this.openJournal(), snapshotLimits };
+    const source = { next: () => random.next(), identity: () => world.identity() };
+    const { configuration } = this.origin;
+
+    const { machine: program, locks } = this.machines.locks();
+    const control = { group: 0, configuration, machine: new ObservedMachine(id, program, locks, checks.applied) };
+    const host = createGroup({ ...common, ...control, protocol: lockProtocol(name) }, engine, log, source);
+    engine.addGroup(host);
+    const groups: SimGroup[] = [{ host, machine: locks, checks }];
+    if (shardChecks === undefined) return { engine, host, locks, groups, shard: undefined };
+
+    const { machine: queueProgram, queues } = this.machines.queues();
+    const machine = new ObservedMachine(id, queueProgram, queues, shardChecks.applied);
+    const member = { group: SIM_SHARD, configuration: firstShardConfiguration(configuration), machine };
+    const shard = createGroup({ ...common, ...member, protocol: queueProtocol(name) }, engine, log, source);
+    engine.addGroup(shard);
+    groups.push({ host: shard, machine: queues, checks: shardChecks });
+    return { engine, host, locks, groups, shard: { host: shard, queues } };
+  }
+
   /** What arrives, with the checks looking on. */
   private heardBy(engine: Engine): PeerEvents {
     return {
       onFrame: (peer, frame) => {
-        this.world.checks.lonely.heard(this.id, peer);
+        for (const [, { lonely }] of this.checkedGroups) lonely.heard(this.id, peer);
         return engine.onFrame(peer, frame);
       },
       onConnected: (peer, node) => engine.onConnected(peer, node),
@@ -363,6 +378,7 @@ export class SimNode {
   private removed(): void {
     this.world.trace.add(this.world.scheduler.nowMs, this.id, "is told that it was removed, and stops");
     this.world.checks.raft.members.leaves(this.id);
+    this.world.shardChecks?.raft.members.isLeft(this.id);
     this.end();
   }
 
@@ -376,7 +392,7 @@ export class SimNode {
   }
 
   private tick(): void {
-    this.world.checks.lonely.ticked(this.id, this.process?.host.raft);
+    for (const { checks, host } of this.process?.groups ?? []) checks.lonely.ticked(this.id, host.raft);
     this.process?.engine.tick();
     this.later(this.world.profile.tickMs * (0.8 + 0.4 * this.world.random.next()), () => this.tick());
   }
@@ -385,30 +401,50 @@ export class SimNode {
     const { process, world, id } = this;
     this.turnRequested = false;
     if (process === undefined) return;
-    const { raft } = process.host;
-    const { role } = raft;
-    const before = `${role} ${raft.term}`;
-    const { lastIndex, commitIndex } = raft.log;
-    const start = { role, term: raft.term, lastIndex, commitIndex };
-    world.checks.reserved.turnBegins(id, raft);
+    const starts = process.groups.map(({ host: { raft } }): TurnStart => {
+      const { lastIndex, commitIndex } = raft.log;
+      return { role: raft.role, term: raft.term, lastIndex, commitIndex };
+    });
+    for (const { host, checks } of process.groups) checks.reserved.turnBegins(id, host.raft);
     try {
       process.engine.turn();
     } catch (error) {
       // Its last turn counts: what it said of lease time others have heard, or it finds in its log.
-      world.checks.lease.observe(id, raft, this.clock, world.scheduler.nowMs);
+      for (const { host, checks } of process.groups) {
+        checks.lease.observe(id, host.raft, this.clock, world.scheduler.nowMs);
+      }
       this.died(error);
       return;
     }
-    world.checks.appended.observe(raft, start);
-    world.checks.raft.observe(id, raft);
-    if (process.host.stopped?.reason === "outdated") world.checks.raft.members.behind(id);
-    world.checks.lease.observe(id, raft, this.clock, world.scheduler.nowMs);
-    const after = `${raft.role} ${raft.term}`;
+    for (const [i, group] of process.groups.entries()) this.turned(group, starts[i] as TurnStart);
+  }
+
+  /** A turn is over: what the group did in it. */
+  private turned({ host, checks }: SimGroup, start: TurnStart): void {
+    const { world, id } = this;
+    const { raft, group } = host;
+    checks.appended.observe(raft, start);
+    checks.raft.observe(id, raft);
+    if (host.stopped?.reason === "outdated") checks.raft.members.behind(id);
+    checks.lease.observe(id, raft, this.clock, world.scheduler.nowMs);
     if (raft.role === "leader") {
-      if (role !== "leader") this.events.elected(this);
-      if (raft.log.commitIndex > commitIndex) this.events.committed(this);
+      if (start.role !== "leader") this.events.elected(this);
+      if (raft.log.commitIndex > start.commitIndex) this.events.committed(this);
     }
-    if (after !== before) world.trace.add(world.scheduler.nowMs, id, after);
+    if (raft.role === start.role && raft.term === start.term) return;
+    const what = `${raft.role} ${raft.term}`;
+    world.trace.add(world.scheduler.nowMs, id, group === 0 ? what : `${what} of shard ${group}`);
+  }
+
+  /** By group: what is looked at. */
+  private get checkedGroups(): readonly (readonly [GroupId, AnyGroupChecks])[] {
+    const { checks, shardChecks } = this.world;
+    return shardChecks === undefined
+      ? [[0, checks]]
+      : [
+          [0, checks],
+          [SIM_SHARD, shardChecks],
+        ];
   }
 
   private openJournal(): ApplyJournal {
@@ -425,27 +461,19 @@ export class SimNode {
     this.crash("process");
   }
 
-  private groupStopped(stop: GroupStop): void {
+  private groupStopped(group: GroupId, stop: GroupStop): void {
     const { world } = this;
-    world.trace.add(world.scheduler.nowMs, this.id, "stops", stop);
-    const upgradedWithinMs = judgeStop(this, stop, world);
+    world.trace.add(world.scheduler.nowMs, this.id, `group ${group} stops`, stop);
+    const upgradedWithinMs = judgeStop(this, group, stop, world);
     if (upgradedWithinMs > 0) this.later(upgradedWithinMs * world.random.next(), () => this.crash("process"));
   }
 
-  private newMachine() {
-    const { hooks, upgraded } = this.world;
-    const locks = new LockMachine();
-    const place = { node: this.id, localMs: () => this.clock.monotonicMs(), upgraded };
-    return { machine: hooks.machine?.(locks, place) ?? locks, locks };
-  }
-
   private newMaker(volume: Volume): SimSnapshotMaker {
-    const { checks, random } = this.world;
+    const { random } = this.world;
     return new SimSnapshotMaker({
       ...{ files: this.disk.snapshots, volume, random },
-      machine: () => this.newMachine(),
+      machine: (group) => this.machines.ofSnapshot(group),
       later: (delayMs, work) => this.later(delayMs, work),
-      made: (locks) => checks.applied.restored(this.id, locks),
     });
   }
 

@@ -2,8 +2,7 @@ import type { SnapshotMade, SnapshotMaker, SnapshotOrder } from "../engine/snaps
 import { SnapshotMaking } from "../engine/snapshot-making.ts";
 import type { StateMachine } from "../engine/state-machine.ts";
 import type { Prng } from "../kernel/prng.ts";
-import type { LockMachine } from "../locks/lock-machine.ts";
-import type { LockResult } from "../locks/types.ts";
+import type { GroupId } from "../raft/types.ts";
 import { ExcerptReader } from "../wal/excerpt.ts";
 import type { SnapshotFiles } from "../wal/snapshot-files.ts";
 import type { Volume } from "../wal/volume.ts";
@@ -12,12 +11,16 @@ export interface SimMakerOptions {
   readonly files: SnapshotFiles;
   readonly volume: Pick<Volume, "read">;
   readonly random: Prng;
-  /** An empty machine of the node's program: as the loop has it, and its locks. */
-  readonly machine: () => { readonly machine: StateMachine<LockResult>; readonly locks: LockMachine };
+  /** An empty machine of the node's program, for that group. */
+  readonly machine: (group: GroupId) => SnapshotMachine;
   /** Runs later in the same process. */
   readonly later: (delayMs: number, work: () => void) => void;
-  /** It is durable, and is of what these locks are. */
-  readonly made: (locks: LockMachine) => void;
+}
+
+export interface SnapshotMachine {
+  readonly machine: StateMachine<unknown>;
+  /** Its snapshot is durable. */
+  readonly made: () => void;
 }
 
 /** Between two steps, in ms of virtual time, at most. */
@@ -28,11 +31,11 @@ export class SimSnapshotMaker implements SnapshotMaker {
   constructor(private readonly options: SimMakerOptions) {}
 
   make(order: SnapshotOrder, done: SnapshotMade): void {
-    const { files, volume, made } = this.options;
-    const { machine, locks } = this.options.machine();
+    const { files, volume } = this.options;
+    const { machine, made } = this.options.machine(order.group);
     const entries = new ExcerptReader(volume, order.excerpt);
     const making = new SnapshotMaking(order, { machine, files, entries }, (failure, snapshot) => {
-      if (snapshot !== undefined) made(locks);
+      if (snapshot !== undefined) made();
       // A word from another thread comes between two turns.
       this.options.later(0, () => done(failure, snapshot));
     });

@@ -1,25 +1,20 @@
 import { assert } from "../kernel/assert.ts";
 import { Hash } from "../kernel/hash.ts";
 import { Prng } from "../kernel/prng.ts";
-import { readPeerMessages, writePeerMessage } from "../engine/peer-messages.ts";
+import { type PeerMessage, readPeerMessages, writePeerMessage } from "../engine/peer-messages.ts";
 import { ByteWriter } from "../kernel/bytes.ts";
-import type { ReplicaId } from "../raft/types.ts";
+import type { GroupId, ReplicaId } from "../raft/types.ts";
 import { Administrator } from "./administrator.ts";
-import { AppendedEntries } from "./checks/appended-entries.ts";
-import { AppliedLog } from "./checks/applied-log.ts";
-import { Candidacies } from "./checks/candidacies.ts";
 import { ClientChecks } from "./checks/client-checks.ts";
-import { LeaseChecks } from "./checks/lease-checks.ts";
+import { type AnyGroupChecks, GroupChecks } from "./checks/group-checks.ts";
 import { checkLinearizability } from "./checks/linearizability.ts";
 import { LockJudge } from "./checks/lock-judge.ts";
 import { MAX_IDENTITY } from "./checks/operation-key.ts";
-import { LonelyLeaders } from "./checks/lonely-leaders.ts";
-import { RaftChecks } from "./checks/raft-checks.ts";
-import { ReservedShare } from "./checks/reserved-share.ts";
+import { ShardJudge } from "./checks/shard-judge.ts";
 import type { SimHistory } from "./client-records.ts";
 import { hashBytes } from "./hash-bytes.ts";
 import type { SimHooks } from "./hooks.ts";
-import { factsOf, firstConfiguration, type NodeOrigin } from "./node-origin.ts";
+import { factsOf, firstConfiguration, firstShardConfiguration, type NodeOrigin } from "./node-origin.ts";
 import { Nemesis } from "./nemesis.ts";
 import { SimNetwork } from "./network.ts";
 import { drawProfile, type Profile } from "./profile.ts";
@@ -28,8 +23,9 @@ import { Scheduler } from "./scheduler.ts";
 import { SimNode } from "./sim-node.ts";
 import { Trace } from "./trace.ts";
 import { Violation } from "./violation.ts";
+import { QueueWorkload } from "./queue-workload.ts";
 import { Workload } from "./workload.ts";
-import type { Checks, World } from "./world.ts";
+import { type Checks, SIM_SHARD, type ShardChecks, type World } from "./world.ts";
 
 const TRACE_LINES = 4_000;
 /**
@@ -45,6 +41,7 @@ export class Simulation implements World {
   readonly random: Prng;
   readonly network: SimNetwork;
   readonly checks: Checks;
+  readonly shardChecks: ShardChecks | undefined;
   readonly trace = new Trace(TRACE_LINES);
   readonly judge = new LockJudge((lengthMs, lastedMs) => this.checks.lease.ended(lengthMs, lastedMs, this.jumpedMs));
   /** Those that are there now. */
@@ -54,6 +51,9 @@ export class Simulation implements World {
   readonly administrator: Administrator;
   readonly nemesis: Nemesis;
   readonly workload: Workload;
+  /** Undefined: the cluster has no queues. */
+  readonly queues: QueueWorkload | undefined;
+  readonly shardJudge = new ShardJudge();
   events = 0;
   upgraded = false;
   /** Objects of which nobody knows whether their history is linearizable: the search took too long. */
@@ -63,31 +63,37 @@ export class Simulation implements World {
   private readonly frame = new ByteWriter(64 * 1024);
   private lastIdentity = 0;
 
-  /** @param nodes undefined: drawn from the seed */
+  /**
+   * @param nodes undefined: drawn from the seed
+   * @param withQueues it has a shard of queues beside its control group, and those who use it
+   */
   constructor(
     readonly seed: number,
     nodes: number | undefined,
     readonly hooks: SimHooks = {},
+    withQueues = false,
   ) {
     // Streams of their own: what one part draws does not shift what another does.
     const stream = (number: number): Prng => new Prng(seed * 8 + number);
     this.profile = drawProfile(stream(0), nodes);
     this.random = stream(1);
     this.network = new SimNetwork(this.scheduler, stream(2), this.profile, this.tap);
-    const { heartbeatIntervalMs, clockSkew, maxUncommittedBytes } = this.profile;
     const first = firstConfiguration(this.profile.nodes);
-    const appended = new AppendedEntries(() => this.scheduler.nowMs);
-    const applied = new AppliedLog(this.judge, (entry) => appended.atMs(entry), hooks.comparesNothing !== true);
-    this.checks = {
-      raft: new RaftChecks(first, maxUncommittedBytes, appended),
-      appended,
-      candidacies: new Candidacies((node) => this.votersOf(node)),
-      lonely: new LonelyLeaders(this.profile.electionTimeoutMs, this.profile.tickMs),
-      reserved: new ReservedShare(maxUncommittedBytes),
-      lease: new LeaseChecks(2 * heartbeatIntervalMs, clockSkew),
-      applied,
-      clients: new ClientChecks(applied),
-    };
+    const { profile, judge } = this;
+    const compares = hooks.comparesNothing !== true;
+    const common = { profile, compares, nowMs: () => this.scheduler.nowMs };
+    const control = new GroupChecks({
+      ...common,
+      first,
+      mayReturn: false,
+      judge,
+      votersOf: (node) => this.votersOf(node, 0),
+    });
+    this.checks = Object.assign(control, { clients: new ClientChecks(control.applied) });
+    if (withQueues) {
+      const member = { first: firstShardConfiguration(first), mayReturn: true, judge: this.shardJudge };
+      this.shardChecks = new GroupChecks({ ...common, ...member, votersOf: (node) => this.votersOf(node, SIM_SHARD) });
+    }
     for (const replica of first.voters) {
       this.add(replica, { facts: factsOf(`node${replica}`, this.identity()), configuration: first });
     }
@@ -96,6 +102,9 @@ export class Simulation implements World {
     });
     this.nemesis = new Nemesis(this, this.nodes, this.administrator, stream(3));
     this.workload = new Workload(this, this.nodes, stream(4));
+    if (this.shardChecks !== undefined) {
+      this.queues = new QueueWorkload(this, this.shardChecks.applied, this.nodes, stream(6));
+    }
     for (const node of this.nodes) node.start();
   }
 
@@ -113,13 +122,15 @@ export class Simulation implements World {
 
   private died(node: SimNode): void {
     this.workload.nodeCrashed(node);
+    this.queues?.nodeCrashed(node);
     if (node.gone) this.nodes.splice(this.nodes.indexOf(node), 1);
     else this.nemesis.restartLater(node);
   }
 
   /** Those who count, by every configuration that the node has in its log and that may be in force. */
-  private votersOf(node: ReplicaId): readonly (readonly ReplicaId[])[] {
-    const log = this.replicas.get(node)?.process?.host.raft.log;
+  private votersOf(node: ReplicaId, group: GroupId): readonly (readonly ReplicaId[])[] {
+    const { host, shard } = this.replicas.get(node)?.process ?? {};
+    const log = (group === 0 ? host : shard?.host)?.raft.log;
     return log?.configurations.since(log.commitIndex).map(({ configuration }) => configuration.voters) ?? [];
   }
 
@@ -179,9 +190,14 @@ export class Simulation implements World {
     event.run();
   }
 
+  private checksOf(message: PeerMessage): AnyGroupChecks {
+    const group = message.type === "raft" ? message.message.group : "group" in message ? message.group : 0;
+    return group === 0 ? this.checks : (this.shardChecks ?? this.checks);
+  }
+
   /** Every frame that leaves a node passes here. */
   private readonly tap = (from: ReplicaId, to: ReplicaId, frame: Uint8Array): Uint8Array | undefined => {
-    const { hooks, checks, trace, scheduler } = this;
+    const { hooks, trace, scheduler } = this;
     let bytes: Uint8Array = frame.slice();
     let messages = readPeerMessages(bytes);
     assert(messages !== undefined, "a node sends frames that can be read");
@@ -195,11 +211,12 @@ export class Simulation implements World {
     for (const message of messages) {
       const beat = message.type === "raft" && message.message.type.startsWith("heartbeat");
       if (!beat) trace.add(scheduler.nowMs, from, `→ node${to}`, message.type === "raft" ? message.message : message);
-      checks.reserved.sent(from, message);
+      const looking = this.checksOf(message);
+      looking.reserved.sent(from, message);
       if (message.type !== "raft") continue;
-      checks.candidacies.sent(message.message);
-      checks.raft.sent(message.message);
-      checks.lease.sent(message.message, scheduler.nowMs);
+      looking.candidacies.sent(message.message);
+      looking.raft.sent(message.message);
+      looking.lease.sent(message.message, scheduler.nowMs);
     }
     return bytes;
   };

@@ -10,7 +10,8 @@ export class Totals {
   add({ figures, states }: SimResult): void {
     this.runs++;
     this.events += figures.events;
-    const { elections, crashes, snapshots, repairs, amnesiacs, misreads, configurationChanges, changes } = figures;
+    const { elections, crashes, snapshots, repairs, amnesiacs, misreads, configurationChanges, changes, messages } =
+      figures;
     this.count("elections", elections);
     this.count("crashes of processes", crashes.process);
     this.count("power cuts", crashes.power);
@@ -23,6 +24,8 @@ export class Totals {
     this.count("repairs", repairs);
     this.count("lost votes", amnesiacs);
     this.count("misdirected reads", misreads);
+    if (messages.published > 0) this.count("messages", messages.published);
+    if (messages.delivered > 0) this.count("deliveries", messages.delivered);
     for (const state of states) this.states.add(state);
   }
 

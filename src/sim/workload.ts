@@ -8,7 +8,8 @@ import type { Question } from "./checks/client-checks.ts";
 import { Client, isAcquire, semaphores } from "./client.ts";
 import { type Asked, ClientHistory } from "./client-history.ts";
 import type { AttemptEnd, AttemptRecord, ClientRecord } from "./client-records.ts";
-import type { SimNode, SimProcess } from "./sim-node.ts";
+import type { SimNode } from "./sim-node.ts";
+import type { SimProcess } from "./sim-process.ts";
 import { check } from "./violation.ts";
 import type { World } from "./world.ts";
 

@@ -1,28 +1,25 @@
 import type { Prng } from "../kernel/prng.ts";
-import type { AppendedEntries } from "./checks/appended-entries.ts";
-import type { AppliedLog } from "./checks/applied-log.ts";
-import type { Candidacies } from "./checks/candidacies.ts";
+import type { LockMachine } from "../locks/lock-machine.ts";
+import type { LockResult } from "../locks/types.ts";
+import type { QueueResult } from "../queue/commands.ts";
+import type { QueueMachine } from "../queue/queue-machine.ts";
 import type { ClientChecks } from "./checks/client-checks.ts";
-import type { LeaseChecks } from "./checks/lease-checks.ts";
-import type { LonelyLeaders } from "./checks/lonely-leaders.ts";
-import type { RaftChecks } from "./checks/raft-checks.ts";
-import type { ReservedShare } from "./checks/reserved-share.ts";
+import type { GroupChecks } from "./checks/group-checks.ts";
 import type { SimHooks } from "./hooks.ts";
 import type { SimNetwork } from "./network.ts";
 import type { Profile } from "./profile.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Trace } from "./trace.ts";
 
-export interface Checks {
-  readonly raft: RaftChecks;
-  readonly appended: AppendedEntries;
-  readonly candidacies: Candidacies;
-  readonly lonely: LonelyLeaders;
-  readonly reserved: ReservedShare;
-  readonly lease: LeaseChecks;
-  readonly applied: AppliedLog;
+/** Of the control group, and of those who ask it. */
+export interface Checks extends GroupChecks<LockResult, LockMachine> {
   readonly clients: ClientChecks;
 }
+
+export type ShardChecks = GroupChecks<QueueResult, QueueMachine>;
+
+/** The one shard of queues that a cluster has beside its control group, where it has any. */
+export const SIM_SHARD = 1;
 
 /** What all parts of one run share. */
 export interface World {
@@ -32,6 +29,8 @@ export interface World {
   readonly random: Prng;
   readonly network: SimNetwork;
   readonly checks: Checks;
+  /** Undefined: the cluster has no queues. */
+  readonly shardChecks: ShardChecks | undefined;
   readonly hooks: SimHooks;
   /** Nodes that start from now on run another version of the program. */
   readonly upgraded: boolean;

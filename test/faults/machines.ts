@@ -12,7 +12,10 @@ const COPY = 20_000;
 type Machine = StateMachine<LockResult>;
 
 /** The machine, but for how it applies an entry. */
-export function withApply(machine: Machine, apply: Machine["apply"]): Machine {
+export function withApply<Result>(
+  machine: StateMachine<Result>,
+  apply: StateMachine<Result>["apply"],
+): StateMachine<Result> {
   return {
     apply,
     nextDeadlineMs: () => machine.nextDeadlineMs(),

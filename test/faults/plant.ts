@@ -15,6 +15,8 @@ export interface Plant extends SimHooks {
   readonly classic?: Classic;
   /** Methods of production classes that it replaces. */
   readonly patches?: readonly Patch[];
+  /** Of a rule of the queues: runs have some. */
+  readonly queues?: boolean;
   /** Looks like a fault and breaks no promise: the checks must not find it. */
   readonly harmless?: boolean;
 }
@@ -24,8 +26,8 @@ export type Plants = Readonly<Record<string, Plant>>;
 
 /** One run with a fault planted in it. */
 export function runPlanted(options: SimOptions, name: string, plant: Plant): SimResult {
-  const result = withPatches(plant.patches ?? [], () => runSeed(options, plant));
+  const result = withPatches(plant.patches ?? [], () => runSeed({ ...options, queues: plant.queues }, plant));
   const { failure } = result;
   if (failure === undefined) return result;
-  return { ...result, failure: { ...failure, replay: `${failure.replay} --plant ${name}` } };
+  return { ...result, failure: { ...failure, replay: `${failure.replay.replace(" --queues", "")} --plant ${name}` } };
 }

@@ -6,6 +6,7 @@ import { electionPlants } from "./plants/elections.ts";
 import { leaseTimePlants } from "./plants/lease-time.ts";
 import { lockPlants } from "./plants/locks.ts";
 import { memberPlants } from "./plants/members.ts";
+import { queuePlants } from "./plants/queues.ts";
 import { readPlants } from "./plants/reads.ts";
 import { repairPlants } from "./plants/repair.ts";
 import { replicaPlants } from "./plants/replicas.ts";
@@ -25,6 +26,7 @@ export const plants: Plants = {
   ...configurationPlants,
   ...leaseTimePlants,
   ...lockPlants,
+  ...queuePlants,
   ...answerPlants,
   ...requestPlants,
   ...snapshotPlants,

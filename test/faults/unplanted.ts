@@ -2,9 +2,8 @@ import type { Classic } from "./classics.ts";
 
 /** Why nothing is planted for a rule: by what in the simulator, or in the code, it cannot be broken there. */
 export const unplantedRules: Readonly<Record<string, string>> = {
-  D6: "A simulated node has one group, so none holds back a segment that another one lets go.",
-  R3: "A node leads one group, so no frame lists the heartbeats of several.",
-  R6: "There is one group, which no ring places.",
+  D6: "Runs with queues have two groups in a log; a segment that goes while one of them needs it is not planted yet.",
+  R3: "Runs with queues have two groups in a frame; heartbeats that count for the wrong one are not planted yet.",
 };
 
 /** The same for bugs that others have had. */

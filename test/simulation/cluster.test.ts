@@ -2,6 +2,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runSeed, type SimOptions, type SimResult } from "../../src/sim/run-seed.ts";
+import { Simulation } from "../../src/sim/simulation.ts";
 import { Totals } from "../../src/sim/totals.ts";
 import { findPlanted } from "../faults/find-planted.ts";
 import { runPlanted } from "../faults/plant.ts";
@@ -111,6 +112,38 @@ describe("a simulated cluster", () => {
       "disk_full",
     ]) {
       expect(ends).toContain(end);
+    }
+  });
+});
+
+describe("a simulated cluster with queues", () => {
+  const count = Math.ceil(seeds / 2);
+  for (let first = 1; first <= count; first += BATCH) {
+    const last = Math.min(first + BATCH - 1, count);
+    test(`loses nothing, delivers nothing too often and keeps its order, seeds ${first} to ${last}`, () => {
+      for (let seed = first; seed <= last; seed++) totals.add(run({ seed, queues: true }));
+    });
+  }
+
+  test("meets deliveries that are acked, given back and given up, dead letters, snapshots, and shards that move", () => {
+    const messages = { published: 0, delivered: 0, acked: 0 };
+    const ends = new Map<string, number>();
+    let changes = 0;
+    for (let seed = 1; seed <= 30; seed++) {
+      const simulation = new Simulation(seed, undefined, {}, true);
+      simulation.run(5_000);
+      messages.published += simulation.shardJudge.published;
+      messages.delivered += simulation.shardJudge.deliveries;
+      messages.acked += simulation.shardJudge.acked;
+      changes += simulation.shardChecks?.raft.members.changes ?? 0;
+      for (const [end, times] of simulation.queues?.ends ?? []) ends.set(end, (ends.get(end) ?? 0) + times);
+    }
+    expect(messages.published).toBeGreaterThan(300);
+    expect(messages.delivered).toBeGreaterThan(messages.acked + 100);
+    expect(messages.acked).toBeGreaterThan(250);
+    expect(changes).toBeGreaterThan(20);
+    for (const end of ["received", "settled", "counted", "abandoned", "answer lost", "connection lost"]) {
+      expect(ends.get(end) ?? 0).toBeGreaterThan(0);
     }
   });
 });

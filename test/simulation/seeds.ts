@@ -68,4 +68,15 @@ export const recordedSeeds: readonly RecordedSeed[] = [
     found: "checks: a bit of the log flipped whose next flush, which would have shown it, was not durable",
   },
   { seed: 3004073, found: "checks: a leader told nobody of several rounds that were confirmed in its last turn" },
+  {
+    seed: 50,
+    queues: true,
+    found: "R7: receivers of a process that was gone ended in another order where the state had come in a snapshot",
+  },
+  {
+    seed: 22,
+    queues: true,
+    found: "R6: a new leader of a shard took a node in again that the shard had let go of before the cluster did",
+  },
+  { seed: 84, queues: true, found: "checks: a replica that a shard let go of, and the cluster did not, comes back" },
 ];

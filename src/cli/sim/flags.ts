@@ -7,6 +7,7 @@ export interface SimFlags {
   readonly seeds?: number;
   readonly nodes?: number;
   readonly events?: number;
+  readonly queues: boolean;
   /** Where the history of the one seed is written. */
   readonly history?: string | undefined;
   readonly json: boolean;
@@ -18,6 +19,12 @@ export const simFlags = {
   seeds: { kind: "parsed", parse: parseCount, optional: true, brief: "How many, one after the other (default 1)" },
   nodes: { kind: "parsed", parse: parseNodes, optional: true, brief: "1, 3, 5 or 7 (default: by the seed)" },
   events: { kind: "parsed", parse: parseCount, optional: true, brief: "Events until all is mended" },
+  queues: {
+    kind: "boolean",
+    default: false,
+    withNegated: false,
+    brief: "With a shard of queues beside the control group, and those who use it",
+  },
   history: {
     kind: "parsed",
     parse: String,

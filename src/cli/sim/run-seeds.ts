@@ -35,13 +35,16 @@ function save(path: string, text: string): void {
   }
 }
 
-function runAsText({ seed: first, seeds = 1, nodes, events }: SimFlags, { run, command, write }: SimHost): boolean {
+function runAsText(
+  { seed: first, seeds = 1, nodes, events, queues }: SimFlags,
+  { run, command, write }: SimHost,
+): boolean {
   const startMs = performance.now();
   const hash = new Hash();
   const totals = new Totals();
   let total = 0;
   for (let seed = first; seed < first + seeds; seed++) {
-    const result = run({ seed, nodes, events });
+    const result = run({ seed, nodes, events, queues });
     total += result.figures.events;
     totals.add(result);
     hash.text(result.fingerprint);
@@ -60,9 +63,9 @@ function runAsText({ seed: first, seeds = 1, nodes, events }: SimFlags, { run, c
 }
 
 /** A line for each run as it ends, so that many seeds need no memory. */
-function runAsJson({ seed: first, seeds = 1, nodes, events }: SimFlags, { run, write }: SimHost): boolean {
+function runAsJson({ seed: first, seeds = 1, nodes, events, queues }: SimFlags, { run, write }: SimHost): boolean {
   for (let seed = first; seed < first + seeds; seed++) {
-    const { figures, fingerprint, failure } = run({ seed, nodes, events });
+    const { figures, fingerprint, failure } = run({ seed, nodes, events, queues });
     const { faults, ends, ...counts } = figures;
     const shown = Object.entries(counts).map(([name, count]) => [kebabCase(name).replaceAll("-", "_"), count]);
     const line = { seed, hash: fingerprint, ...Object.fromEntries(shown), faults, ends: Object.fromEntries(ends) };

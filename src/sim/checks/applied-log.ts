@@ -1,12 +1,22 @@
+import type { Outcome } from "../../engine/state-machine.ts";
 import { Hash } from "../../kernel/hash.ts";
-import type { LockMachine } from "../../locks/lock-machine.ts";
-import type { LockOutcome } from "../../locks/state.ts";
-import type { LockResult } from "../../locks/types.ts";
 import type { Entry, ReplicaId } from "../../raft/types.ts";
 import { hashBytes } from "../hash-bytes.ts";
 import { check } from "../violation.ts";
-import type { LockJudge } from "./lock-judge.ts";
 import { operationKey } from "./operation-key.ts";
+
+/** What is compared of the machines of two replicas. */
+export interface ComparedMachine {
+  readonly appliedIndex: number;
+  stateHash(): number;
+  digest(): string;
+}
+
+/** Looks at each entry when it is applied for the first time anywhere. */
+export interface EntryJudge<Result, Machine> {
+  /** @param appendedMs when its leader appended it, in real ms */
+  apply(entry: Entry, outcomes: readonly Outcome<Result>[], machine: Machine, appendedMs: number): void;
+}
 
 interface AppliedEntry {
   readonly term: number;
@@ -20,8 +30,8 @@ interface AppliedEntry {
 /** Between two comparisons of whole states, in entries. */
 const DIGEST_EVERY = 32;
 
-/** What all nodes applied: one sequence, one state and one outcome for every index, forever. */
-export class AppliedLog {
+/** What all replicas of a group applied: one sequence, one state and one outcome for every index, forever. */
+export class AppliedLog<Result extends { readonly type: string }, Machine extends ComparedMachine> {
   private readonly entries: AppliedEntry[] = [{ term: 0, hash: 0, leaseMs: 0, outcomes: 0, stateHash: 0 }];
   private readonly digests = new Map<number, string>();
   /** The first result of each operation. */
@@ -33,7 +43,7 @@ export class AppliedLog {
 
   /** @param appendedMs when a leader appended the entry, in real ms */
   constructor(
-    private readonly judge: LockJudge,
+    private readonly judge: EntryJudge<Result, Machine>,
     private readonly appendedMs: (entry: Entry) => number,
     private readonly compares: boolean,
   ) {}
@@ -56,7 +66,7 @@ export class AppliedLog {
   }
 
   /** A node has applied the entry. */
-  applied(node: ReplicaId, entry: Entry, outcomes: readonly LockOutcome[], machine: LockMachine): void {
+  applied(node: ReplicaId, entry: Entry, outcomes: readonly Outcome<Result>[], machine: Machine): void {
     const known = this.entries[entry.index];
     const found: AppliedEntry = {
       term: entry.term,
@@ -71,7 +81,7 @@ export class AppliedLog {
   }
 
   /** A node has the state of a snapshot now: one that others, or it itself, had after applying the same entries. */
-  restored(node: ReplicaId, machine: LockMachine): void {
+  restored(node: ReplicaId, machine: Machine): void {
     const { appliedIndex } = machine;
     const known = this.entries[appliedIndex];
     check(known !== undefined, "a snapshot is of applied entries", () => `node${node} has one of ${appliedIndex}`);
@@ -82,7 +92,7 @@ export class AppliedLog {
     this.compareDigest(node, appliedIndex, machine);
   }
 
-  compareDigest(node: ReplicaId, index: number, machine: LockMachine): void {
+  compareDigest(node: ReplicaId, index: number, machine: Machine): void {
     if (!this.compares) return;
     const digest = machine.digest();
     const known = this.digests.get(index);
@@ -90,7 +100,7 @@ export class AppliedLog {
     else check(known === digest, "state equality", () => `node${node} has another state than others at ${index}`);
   }
 
-  private first(entry: Entry, found: AppliedEntry, outcomes: readonly LockOutcome[], machine: LockMachine): void {
+  private first(entry: Entry, found: AppliedEntry, outcomes: readonly Outcome<Result>[], machine: Machine): void {
     const before = this.entries[entry.index - 1];
     check(before !== undefined, "entries are applied in order", () => `entry ${entry.index} comes too early`);
     check(
@@ -103,7 +113,7 @@ export class AppliedLog {
     this.entries.push(found);
     if (entry.kind === "configuration") this.configurationChanges++;
     for (const { ingress, sequence, result } of outcomes) {
-      if (result?.type === "error" && result.code === "stale_operation") continue;
+      if (isStale(result)) continue;
       const operation = operationKey(ingress, sequence);
       this.happened.add(operation);
       check(!this.refused.has(operation), "Q2 a refusal is definite", () => {
@@ -114,7 +124,7 @@ export class AppliedLog {
     this.judge.apply(entry, outcomes, machine, this.appendedMs(entry));
   }
 
-  private ended(operation: number, result: LockResult, index: number): void {
+  private ended(operation: number, result: Result, index: number): void {
     const hash = this.hash.reset().value(result).finish();
     const known = this.results.get(operation);
     if (known === undefined) this.results.set(operation, { index, hash });
@@ -125,12 +135,17 @@ export class AppliedLog {
     }
   }
 
-  private hashOutcomes(outcomes: readonly LockOutcome[]): number {
+  private hashOutcomes(outcomes: readonly Outcome<Result>[]): number {
     if (outcomes.length === 0) return 0;
     this.hash.reset();
     for (const outcome of outcomes) this.hash.value(outcome);
     return this.hash.finish();
   }
+}
+
+/** It was never executed. */
+function isStale(result: { readonly type: string; readonly code?: unknown } | undefined): boolean {
+  return result?.type === "error" && result.code === "stale_operation";
 }
 
 function compareEntries(node: ReplicaId, index: number, found: AppliedEntry, known: AppliedEntry): void {

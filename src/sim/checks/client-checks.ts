@@ -42,7 +42,7 @@ export class ClientChecks {
   acknowledged = 0;
   reads = 0;
 
-  constructor(private readonly applied: AppliedLog) {}
+  constructor(private readonly applied: Pick<AppliedLog<LockResult, never>, "result" | "mustNotHappen">) {}
 
   /** A client asks now. For a retry, the question of the first attempt counts. */
   ask(command?: LockCommand): Question {

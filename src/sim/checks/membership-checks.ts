@@ -104,6 +104,12 @@ export class MembershipChecks {
   leaves(node: ReplicaId): void {
     check(roleIn(this.inForce, node) === "none", "M1 only who has left is told so", () => `node${node} is a member`);
   }
+
+  /** Of a shard, when the cluster has let the node go: as a learner it may have been taken in meanwhile, and nobody counts on it. */
+  isLeft(node: ReplicaId): void {
+    const role = roleIn(this.inForce, node);
+    check(role !== "voter", "R6 who leaves the cluster has left every shard", () => `node${node} is a ${role}`);
+  }
 }
 
 function isOtherMembership(one: Configuration, other: Configuration): boolean {

@@ -46,13 +46,15 @@ export class RaftChecks {
   readonly members: MembershipChecks;
   readonly standing: StandingConfigurations;
 
+  /** @param mayReturn of a shard: who has left it, and belongs to the cluster still, comes back with all that it ever stored */
   constructor(
     first: Configuration,
     private readonly maxUncommittedBytes: number,
     private readonly appended: AppendedEntries,
+    mayReturn = false,
   ) {
     this.members = new MembershipChecks(first);
-    this.standing = new StandingConfigurations(first);
+    this.standing = new StandingConfigurations(first, mayReturn);
   }
 
   get committedIndex(): number {

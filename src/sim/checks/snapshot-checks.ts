@@ -1,15 +1,16 @@
 import { crc32c } from "../../kernel/crc32c.ts";
-import type { Snapshot } from "../../raft/types.ts";
+import type { GroupId, Snapshot } from "../../raft/types.ts";
 import type { LogRecord } from "../../wal/records.ts";
 import { SNAPSHOT_HEAD_BYTES, decodeSnapshotHead } from "../../wal/snapshot-header.ts";
 import type { MemorySnapshotFiles } from "../memory-snapshot-files.ts";
 import { check } from "../violation.ts";
 
-/** What a power cut would leave of a node's snapshots, whatever else it takes (PROTOCOLS D8). */
+/** What a power cut would leave of a node's snapshots of one group, whatever else it takes (PROTOCOLS D8). */
 export class DurableSnapshots {
   constructor(
     private readonly name: string,
     private readonly files: MemorySnapshotFiles,
+    private readonly group: GroupId,
   ) {}
 
   /** Of the newest; 0: there is none. */
@@ -35,7 +36,7 @@ export class DurableSnapshots {
     for (const [name, bytes] of this.files.durableFiles()) {
       if (!name.endsWith(".snapshot")) continue;
       const head = decodeSnapshotHead(bytes.subarray(0, SNAPSHOT_HEAD_BYTES));
-      if (head === undefined || head === "newer") continue;
+      if (head === undefined || head === "newer" || head.group !== this.group) continue;
       const { snapshot } = head;
       const content = bytes.subarray(SNAPSHOT_HEAD_BYTES);
       if (content.length === snapshot.totalBytes && crc32c(content) === snapshot.digest) found.push(snapshot);

@@ -27,7 +27,10 @@ export class StandingConfigurations {
   /** The term in which the node led when its last turn ended, though its removal had committed. */
   private readonly overIn = new Map<ReplicaId, number>();
 
-  constructor(first: Configuration) {
+  constructor(
+    first: Configuration,
+    private readonly mayReturn: boolean,
+  ) {
     this.committed = [{ index: 0, term: 0, configuration: first }];
     this.members = new Map([...first.voters, ...first.learners].map((replica) => [replica, 0]));
   }
@@ -56,7 +59,7 @@ export class StandingConfigurations {
     );
     for (const replica of [...other.voters, ...other.learners]) {
       if (roleIn(one, replica) !== "none") continue;
-      check(!this.members.has(replica), "M1 no replica has the id of one that has left", () => {
+      check(this.mayReturn || !this.members.has(replica), "M1 no replica has the id of one that has left", () => {
         return `replica ${replica} joins at ${term}/${index}, and was a member before`;
       });
       this.members.set(replica, index);

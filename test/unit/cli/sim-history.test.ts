@@ -21,7 +21,7 @@ function historyOf(seed: number): HistoryRecord[] {
 }
 
 const host: SimHost = { run: (options) => runSeed(options), command: "sim", write: () => {} };
-const flags = { seed: 7, events: EVENTS, json: false };
+const flags = { seed: 7, events: EVENTS, queues: false, json: false };
 
 describe("the history of a simulated run", () => {
   test("is one that the judge of real histories reads, and finds linearizable and as documented", () => {

@@ -102,6 +102,23 @@ describe("the members of a shard", () => {
     expect(votersOf(nodes, leaderOf(nodes, 0), 0)).toEqual([1, 2, 3]);
   });
 
+  test("that were let go of come back no sooner when the shard changes its leader meanwhile", () => {
+    const nodes = cluster(3, 1);
+    const first = leaderOf(nodes, 1);
+    const host = nodes.node(first).engine.group(1)!;
+    const out = [1, 2, 3].find((id) => id !== first && id !== leaderOf(nodes, 0)) ?? 3;
+    const next = 6 - first - out;
+    host.changeMembers({ type: "remove", replica: out }, nodes.node(first).nowMs, () => {});
+    nodes.pass(500);
+    expect(votersOf(nodes, first, 1)).not.toContain(out);
+    host.transferLeadership(next, nodes.node(first).nowMs, () => {});
+    nodes.pass(4_000);
+    expect(leaderOf(nodes, 1)).toBe(next);
+    expect(votersOf(nodes, next, 1)).not.toContain(out);
+    nodes.pass(25_000);
+    expect(votersOf(nodes, leaderOf(nodes, 1), 1)).toContain(out);
+  });
+
   test("that nobody has removed from the cluster come back, later", () => {
     const nodes = cluster(3, 1);
     const host = nodes.node(leaderOf(nodes, 1)).engine.group(1)!;

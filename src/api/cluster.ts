@@ -77,6 +77,13 @@ export const clusterStatus = operation({
           snapshot_index: z.int(),
           /** Entries up to here are in snapshots alone. */
           compacted_index: z.int(),
+          /** Node ids of its replicas, as its own log says: those that vote, and those that only get the log. Absent: an earlier release. */
+          voters: z.array(z.string()).readonly().optional(),
+          learners: z.array(z.string()).readonly().optional(),
+          /** Of a shard: the node that the ring would have lead it. Leadership goes there once that node has been there for 5 s. */
+          preferred_leader: z.string().optional(),
+          /** Why: the nodes in the order in which the ring meets them. Those before the preferred leader lead their share of other shards. */
+          ring_order: z.array(z.string()).readonly().optional(),
           /** Files that were snapshots, found when the node started; absent: none, or others are in their place. */
           damaged_snapshots: z.int().optional(),
           /** On a leader that is handing leadership over: to whom. */

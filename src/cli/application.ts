@@ -15,6 +15,7 @@ import { splitAtSeparator } from "./lock-run/separator.ts";
 import { queueRoutes } from "./queue.ts";
 import { recoverCommand } from "./recover.ts";
 import { restoreCommand } from "./restore.ts";
+import { ringShowCommand } from "./ring-show.ts";
 import { serveCommand } from "./serve.ts";
 import { simCommand } from "./sim.ts";
 import { statusCommand } from "./status.ts";
@@ -39,6 +40,7 @@ export const commands = buildRouteMap({
       },
       docs: { brief: "Change the cluster" },
     }),
+    ring: buildRouteMap({ routes: { show: ringShowCommand }, docs: { brief: "Where queues live" } }),
     backup: backupCommand,
     restore: restoreCommand,
     recover: recoverCommand,

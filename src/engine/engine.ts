@@ -1,6 +1,7 @@
 import { ByteWriter } from "../kernel/bytes.ts";
 import { FEATURE_LEVEL } from "../kernel/feature-level.ts";
 import { limits } from "../kernel/limits.ts";
+import { roleIn } from "../raft/configuration.ts";
 import { NO_EFFECTS } from "../raft/outbox.ts";
 import type { FlushMark } from "../raft/raft.ts";
 import type { GroupId, Message, NodeFacts, ReplicaId } from "../raft/types.ts";
@@ -17,6 +18,7 @@ import type { Members } from "./members.ts";
 import type { Clock, PeerEvents, PeerNetwork, TurnScheduler } from "./ports.ts";
 import { EngineStatistics } from "./statistics.ts";
 import { ShardMirrors } from "./shard-mirrors.ts";
+import type { ShardWish } from "./shard-wishes.ts";
 import type { SyncTimes } from "./sync-times.ts";
 import { type LongTurn, TurnWatch } from "./turn-watch.ts";
 
@@ -269,15 +271,33 @@ export class Engine implements PeerEvents, GroupServices {
   private mirrorShards(nowMs: number): void {
     const log = this.groups.get(CONTROL_GROUP)?.raft.log;
     if (log === undefined || this.groups.size === 1) return;
-    this.mirrors.tick(log.configurations.at(log.commitIndex), this.shards(), nowMs);
+    this.mirrors.tick(log.configurations.at(log.commitIndex), [...this.shards()], nowMs);
+  }
+
+  /** Where a shard should be led, as the ring says; undefined: it is no shard, or nothing is known of the cluster yet. */
+  wishFor(group: GroupId): ShardWish | undefined {
+    return this.mirrors.wishes.of(group);
   }
 
   private *shards(): Generator<AnyGroup> {
     for (const group of this.groups.values()) if (group.group !== CONTROL_GROUP) yield group;
   }
 
-  shardsAreWithout(replica: ReplicaId): boolean {
-    return this.mirrors.areWithout(replica, this.shards(), this.nowMs());
+  /** From the cluster only who has left every shard; the shards that have it are asked to let it go. */
+  mayLeave(group: GroupId, replica: ReplicaId): boolean {
+    return group !== CONTROL_GROUP || this.mirrors.areWithout(replica, this.shards(), this.nowMs());
+  }
+
+  /**
+   * In a shard only who belongs to the cluster by all that this node has heard. ↯ A node leaves the cluster while a shard takes it in; as a
+   * voter that is gone it counts for ever, as a learner it does not.
+   */
+  mayVote(group: GroupId, replica: ReplicaId): boolean {
+    const log = this.groups.get(CONTROL_GROUP)?.raft.log;
+    if (group === CONTROL_GROUP || log === undefined) return true;
+    return log.configurations
+      .since(log.commitIndex)
+      .every(({ configuration }) => roleIn(configuration, replica) === "voter");
   }
 
   /** Of one group at least that is led here: those that will be soon join, so that they share a frame (PROTOCOLS R3). */

@@ -34,16 +34,16 @@ export interface GroupServices {
   readonly log: WriteAheadLog;
   readonly snapshots: SnapshotPorts;
   nowMs(): number;
-  /** A turn is wanted. */
   wake(): void;
   /** Joins the frame that this turn sends to the peer. */
   send(peer: ReplicaId, message: PeerMessage): void;
   isConnected(peer: ReplicaId): boolean;
-  /** Whether no shard has the replica any more; those that have are asked to let it go. */
-  shardsAreWithout(replica: ReplicaId): boolean;
+  /** Whether the group may let the replica go, or have it vote, as far as other groups go (PROTOCOLS R6). */
+  mayLeave(group: GroupId, replica: ReplicaId): boolean;
+  mayVote(group: GroupId, replica: ReplicaId): boolean;
   /** What a node says of itself: this one, or one that is connected. */
   announced(replica: ReplicaId): NodeFacts | undefined;
-  /** This replica learned of another leader or term; 0: none is known. */
+  /** 0: none is known. */
   leaderChanged(group: GroupId, term: number, leader: ReplicaId): void;
   /** This replica leads and begins to hand leadership over. */
   handingOver(group: GroupId, term: number, to: ReplicaId): void;
@@ -330,7 +330,7 @@ export class GroupHost<Command, Result> {
       send: (peer, message) => services.send(peer, message),
       isConnected: (peer) => services.isConnected(peer),
       announced: (replica) => services.announced(replica),
-      mayLeave: (replica) => group !== 0 || services.shardsAreWithout(replica),
+      ...{ mayLeave: (each) => services.mayLeave(group, each), mayVote: (each) => services.mayVote(group, each) },
       giveWay: () => {
         const to = this.successor();
         if (to !== 0) this.handOver(to, services.nowMs(), () => {});

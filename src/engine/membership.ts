@@ -25,6 +25,8 @@ export interface MembershipServices {
   announced(replica: ReplicaId): NodeFacts | undefined;
   /** Whether nothing else holds the replica any more; it is told to let go. */
   mayLeave(replica: ReplicaId): boolean;
+  /** Whether a learner that has caught up may count. */
+  mayVote(replica: ReplicaId): boolean;
   /** Lets another replica lead, soon. @returns false when nobody could */
   giveWay(): boolean;
 }
@@ -255,7 +257,7 @@ export class Membership {
       return;
     }
     for (const learner of configuration.learners) {
-      if (!services.isConnected(learner) || !raft.isCaughtUp(learner)) continue;
+      if (!services.isConnected(learner) || !raft.isCaughtUp(learner) || !services.mayVote(learner)) continue;
       // ↯ A program that is behind joins, applies nothing, and takes the place of a voter that serves (PROTOCOLS R7).
       if (!services.features.knows(learner, services.featureLevel())) continue;
       raft.proposeConfiguration(promoted(configuration, learner));

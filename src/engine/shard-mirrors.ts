@@ -3,6 +3,7 @@ import type { Raft } from "../raft/raft.ts";
 import type { Configuration, GroupId, ReplicaId } from "../raft/types.ts";
 import { MEMBERSHIP_LEVEL } from "../kernel/feature-level.ts";
 import type { GroupHost } from "./group-host.ts";
+import { ShardWishes } from "./shard-wishes.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- existential type: Command and Result differ by group
 type AnyGroup = GroupHost<any, any>;
@@ -39,13 +40,15 @@ interface Reign {
  * ↯ {A, B}: B is removed from the cluster, and stops; the shard of A and B never commits anything again.
  */
 export class ShardMirrors {
+  readonly wishes = new ShardWishes();
   private readonly reigns = new Map<GroupId, Reign>();
   private readonly askedAtMs = new Map<GroupId, number>();
 
   constructor(private readonly services: ShardMirrorServices) {}
 
   /** @param control the configuration of the control group as far as it has committed */
-  tick(control: Configuration, shards: Iterable<AnyGroup>, nowMs: number): void {
+  tick(control: Configuration, shards: readonly AnyGroup[], nowMs: number): void {
+    this.wishes.update(control, shards.length);
     for (const shard of shards) {
       if (shard.raft.role === "leader") this.lead(control, shard, nowMs);
       else this.reigns.delete(shard.group);
@@ -61,8 +64,8 @@ export class ShardMirrors {
     for (const shard of shards) {
       const { configurations, commitIndex } = shard.raft.log;
       const open = [configurations.at(commitIndex), configurations.current.configuration];
-      // ↯ It has just joined, leads, and takes a shard of which it has heard nothing yet for one that has let go.
-      const isKnown = open.every(({ voters }) => voters.length > 0);
+      // ↯ It has just joined, leads, and takes a shard of which it has heard nothing yet, or only how that began, for one that has let go.
+      const isKnown = open.every((configuration) => roleIn(configuration, this.services.self) !== "none");
       if (isKnown && open.every((configuration) => roleIn(configuration, replica) === "none")) continue;
       without = false;
       if (!isKnown) continue;
@@ -137,11 +140,11 @@ export class ShardMirrors {
     return isAny;
   }
 
-  /** Leaders are spread: each voter leads as many shards as any other, when all of them are there. */
+  /** Leaders are spread: each node leads its share of the shards, those that the ring gives it, when all nodes are there. */
   private prefer(shard: AnyGroup, reign: Reign, nowMs: number): void {
-    const voters = shard.raft.configuration.voters.toSorted((a, b) => a - b);
-    const preferred = voters[shard.group % voters.length] ?? 0;
-    const isThere = this.services.isConnected(preferred) && shard.raft.isCaughtUp(preferred);
+    const preferred = this.wishes.leaderOf(shard.group);
+    const isVoter = roleIn(shard.raft.configuration, preferred) === "voter";
+    const isThere = isVoter && this.services.isConnected(preferred) && shard.raft.isCaughtUp(preferred);
     if (preferred === this.services.self || !isThere) {
       reign.preferredSinceMs = undefined;
       return;

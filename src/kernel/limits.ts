@@ -141,6 +141,9 @@ export const limits = {
   maxReplicas: 7,
   /** Groups of one cluster beside the control group. */
   maxShards: 64,
+  /** Members of a hash ring, and the share that one may have beside one of weight 1. */
+  maxRingMembers: 64,
+  maxRingWeight: 64,
   /** Replicas that a node talks to at once: of its configurations, and of nodes that may have joined since. */
   maxKnownReplicas: 28,
   /** The id of a node, and a host in an address, in bytes. */

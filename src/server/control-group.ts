@@ -1,3 +1,4 @@
+import type { ShardWish } from "../engine/shard-wishes.ts";
 import type { DiskReport, DiskState } from "../engine/disk-report.ts";
 import type { MembershipChange, MembershipEnd } from "../engine/membership-change.ts";
 import type { TransferEnd } from "../engine/transfers.ts";
@@ -134,6 +135,11 @@ export interface GroupStatus extends Leadership {
   readonly stateAgreedIndex: number;
   /** As far as this node has applied the log (PROTOCOLS R7). */
   readonly featureLevel: number;
+  /** Node ids of its replicas, as its own log says: those that vote, and those that only get the log. */
+  readonly voters: readonly string[];
+  readonly learners: readonly string[];
+  /** Of a shard: where the ring would have it led. */
+  readonly wish: ShardWish | undefined;
 }
 
 /** What is said of a group without its number is said of the control group. */

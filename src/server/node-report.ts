@@ -2,6 +2,7 @@ import { formatHostPort, type HostPort } from "../kernel/addresses.ts";
 import { assert } from "../kernel/assert.ts";
 import type { DiskWatch } from "../engine/disk-watch.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { ShardWish } from "../engine/shard-wishes.ts";
 import type { EventLoopTurns } from "../io/turns.ts";
 import type { PeerStatistics } from "../io/peer-options.ts";
 import type { DirectoryIdentity } from "../io/directory-identity.ts";
@@ -37,12 +38,14 @@ export interface ReportSources {
   readonly groups: readonly GroupSources[];
   readonly disk: Pick<DiskWatch, "report" | "peerReport">;
   isConnected(replica: ReplicaId): boolean;
+  /** Of a shard: where the ring would have it led. */
+  wishFor(group: GroupId): ShardWish | undefined;
 }
 
 export function nodeStatus(sources: ReportSources): NodeStatus {
   const { members, identity } = sources;
   const { nodeId, clusterName, clusterId, incarnation } = identity;
-  const groups = sources.groups.map((group) => groupStatus(group, members));
+  const groups = sources.groups.map((group) => groupStatus(group, sources));
   const [control] = sources.groups;
   const [status] = groups;
   assert(control !== undefined && status !== undefined, "every node hosts the control group");
@@ -63,10 +66,12 @@ export function nodeStatus(sources: ReportSources): NodeStatus {
   };
 }
 
-function groupStatus({ host, damagedSnapshots, stopped }: GroupSources, members: readonly Member[]): GroupStatus {
+function groupStatus({ host, damagedSnapshots, stopped }: GroupSources, sources: ReportSources): GroupStatus {
   const { raft, machine, stateChecks } = host;
   const { log } = raft;
-  const nodeIdOf = (replica: ReplicaId) => members.find((member) => member.replica === replica)?.nodeId;
+  const nodeIdOf = (replica: ReplicaId) => sources.members.find((member) => member.replica === replica)?.nodeId;
+  const namesOf = (replicas: readonly ReplicaId[]) =>
+    replicas.map((replica) => nodeIdOf(replica) ?? `replica ${replica}`);
   return {
     group: host.group,
     role: roleOf(raft),
@@ -84,6 +89,9 @@ function groupStatus({ host, damagedSnapshots, stopped }: GroupSources, members:
     stateChecks: stateChecks.checks,
     stateAgreedIndex: stateChecks.agreedIndex,
     featureLevel: machine.featureLevel,
+    voters: namesOf(raft.configuration.voters),
+    learners: namesOf(raft.configuration.learners),
+    wish: sources.wishFor(host.group),
   };
 }
 

@@ -391,6 +391,7 @@ class Node implements RunningNode {
       groups: groups.sources(),
       disk: engine.disk,
       isConnected: (replica: number) => network.isConnected(replica),
+      wishFor: (group: number) => engine.wishFor(group),
     };
   }
 

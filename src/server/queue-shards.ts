@@ -4,7 +4,7 @@ import { queueOperationOptions, queueProtocol } from "../engine/queue-protocol.t
 import { systemClock } from "../io/clocks.ts";
 import type { QueueCommand, QueueResult } from "../queue/commands.ts";
 import type { QueueMachine } from "../queue/queue-machine.ts";
-import { shardOf } from "../queue/shard-of.ts";
+import { shardOf } from "../ring/shard-of.ts";
 import type { Configuration, GroupId } from "../raft/types.ts";
 import { EmbeddedQueues } from "./embedded-queues.ts";
 import { GroupClient } from "./group-client.ts";

@@ -12,6 +12,8 @@ import { SIM_SHARD } from "./world.ts";
 /** After the last fault the cluster must be whole within so long, in virtual ms and in events. */
 const WITHIN_MS = 40_000;
 const WITHIN_EVENTS = 400_000;
+/** What is out to a client that has forgotten it comes back, by default, after 30 s, and then once more after a back-off. */
+const DRAINED_WITHIN_MS = 120_000;
 /** What had struck before the last fault ended is felt within so long, in virtual ms. */
 const STRUCK_WITHIN_MS = 100;
 
@@ -89,7 +91,7 @@ export class Recovery {
       return states.every(({ ready, delayed, inFlight }) => ready + delayed + inFlight === 0);
     };
     queues.drain();
-    this.until("all messages are acked, or dead letters", () => this.processes().every(isDrained));
+    this.until("all messages are acked, or dead letters", () => this.processes().every(isDrained), DRAINED_WITHIN_MS);
     queues.stop();
     this.until("all requests of consumers end", () => queues.pending === 0);
     for (const { process } of nodes) if (process?.shard !== undefined) shardJudge.count(process.shard.queues);
@@ -176,14 +178,14 @@ export class Recovery {
     );
   }
 
-  private until(what: string, reached: () => boolean): void {
+  private until(what: string, reached: () => boolean, withinMs = WITHIN_MS): void {
     const { simulation } = this;
     const { scheduler } = simulation;
-    const deadlineMs = scheduler.nowMs + WITHIN_MS;
-    const lastEvent = simulation.events + WITHIN_EVENTS;
+    const deadlineMs = scheduler.nowMs + withinMs;
+    const lastEvent = simulation.events + WITHIN_EVENTS * (withinMs / WITHIN_MS);
     while (!reached()) {
       check(scheduler.nowMs < deadlineMs && simulation.events < lastEvent, "liveness", () => {
-        return `${WITHIN_MS} ms after the last fault it is not so that ${what} (${this.describe()})`;
+        return `${withinMs} ms after the last fault it is not so that ${what} (${this.describe()})`;
       });
       simulation.step();
     }

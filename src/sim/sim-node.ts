@@ -39,7 +39,6 @@ import { SIM_SHARD, type World } from "./world.ts";
 /** Between two comparisons of states by the nodes themselves, in entries. */
 const STATE_HASH_EVERY = 4;
 const DISK_ERROR = "simulated error of the disk";
-
 export interface SimNodeEvents {
   /** The process died. */
   crashed(node: SimNode): void;
@@ -60,7 +59,7 @@ export class SimNode {
   readonly clock: SimClock;
   process: SimProcess | undefined;
   paused = false;
-  /** Rises with every crash: what an earlier process left behind finds out that it is over. */
+  /** Rises with every crash: what an earlier process left behind finds out by it. */
   private life = 0;
   private alive = false;
   private disk: SimDisk;
@@ -182,7 +181,8 @@ export class SimNode {
     this.life++;
     this.alive = false;
     this.process?.engine.stop();
-    this.repairing = !this.isSound;
+    // What it had got back and not made durable yet it lacks again.
+    this.repairing = !this.isSound || this.checkedGroups.some(([, { raft }]) => raft.isUnderRepair(this.id));
     this.process = undefined;
     this.paused = false;
     this.backlog.length = 0;

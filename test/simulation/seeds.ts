@@ -78,5 +78,17 @@ export const recordedSeeds: readonly RecordedSeed[] = [
     queues: true,
     found: "R6: a new leader of a shard took a node in again that the shard had let go of before the cluster did",
   },
+  {
+    seed: 1012,
+    queues: true,
+    found:
+      "R6: who led the cluster took what it knew of a shard, which it did not belong to yet, for the shard as it was",
+  },
+  {
+    seed: 1008,
+    queues: true,
+    found: "checks: what is out by default to a client that has forgotten it comes back late",
+  },
+  { seed: 623, queues: true, found: "checks: a node that was whole again had not made it durable when its power went" },
   { seed: 84, queues: true, found: "checks: a replica that a shard let go of, and the cluster did not, comes back" },
 ];

@@ -39,6 +39,9 @@ export function groupStatus(group: number): GroupStatus {
     stateChecks: 4,
     stateAgreedIndex: 4000,
     featureLevel: 1,
+    voters: ["node1", "node2", "node3"],
+    learners: [],
+    wish: group === 0 ? undefined : { leader: "node3", order: ["node2", "node3", "node1"] },
   };
 }
 

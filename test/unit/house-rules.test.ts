@@ -22,7 +22,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   io: ["kernel", "raft", "wal", "queue", "engine"],
   server: ["kernel", "raft", "wal", "locks", "queue", "ring", "engine", "api", "io"],
   sim: ["kernel", "raft", "wal", "locks", "queue", "ring", "engine"],
-  cli: ["kernel", "api", "server", "sim"],
+  cli: ["kernel", "ring", "api", "server", "sim"],
   routes: ["kernel", "api", "server"],
   main: ["cli", "server", "routes"],
 };

@@ -124,6 +124,11 @@ function groupView(status: GroupStatus) {
   return {
     ...{ group, role, leader: leader ?? null, term, commit_index: commitIndex, applied_index: appliedIndex },
     ...{ snapshot_index: snapshotIndex, compacted_index: compactedIndex },
+    ...{ voters: status.voters, learners: status.learners },
+    ...(status.wish !== undefined && {
+      preferred_leader: status.wish.leader,
+      ring_order: status.wish.order,
+    }),
     ...(status.damagedSnapshots > 0 && { damaged_snapshots: status.damagedSnapshots }),
     ...(status.repair !== undefined && {
       repair: { until_index: status.repair.untilIndex ?? null, until_term: status.repair.untilTerm },

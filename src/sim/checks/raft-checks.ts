@@ -151,6 +151,11 @@ export class RaftChecks {
     }
   }
 
+  /** As far as its disk says. */
+  isUnderRepair(node: ReplicaId): boolean {
+    return this.disk(node).repairing;
+  }
+
   private stands(node: ReplicaId): void {
     check(!this.disk(node).repairing, "D7 a node under repair does not stand", () => `node${node} asks for votes`);
   }

@@ -69,6 +69,7 @@ describe("every command", () => {
       "cluster remove",
       "cluster replace",
       "cluster transfer",
+      "ring show",
       "backup",
       "restore",
       "recover",

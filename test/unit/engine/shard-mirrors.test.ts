@@ -80,10 +80,20 @@ describe("the members of a shard", () => {
     const leader = leaderOf(nodes, 0);
     const others = [1, 2, 3].filter((id) => id !== leader);
     for (const { self } of nodes.nodes) nodes.node(self).addGroup(2, self === leader ? [] : others);
-    expect(nodes.node(leader).engine.shardsAreWithout(9)).toBe(false);
+    expect(nodes.node(leader).engine.mayLeave(0, 9)).toBe(false);
     // Then it has a replica of it, too.
     nodes.pass(4_000);
-    expect(nodes.node(leader).engine.shardsAreWithout(9)).toBe(true);
+    expect(nodes.node(leader).engine.mayLeave(0, 9)).toBe(true);
+  });
+
+  test("stay while who leads the cluster knows only how a shard began: others may have come to it since", () => {
+    const nodes = cluster(3, 1);
+    const leader = leaderOf(nodes, 0);
+    const others = [1, 2, 3].filter((id) => id !== leader);
+    for (const { self } of nodes.nodes) nodes.node(self).addGroup(2, others);
+    expect(nodes.node(leader).engine.mayLeave(0, 9)).toBe(false);
+    nodes.pass(4_000);
+    expect(nodes.node(leader).engine.mayLeave(0, 9)).toBe(true);
   });
 
   test("stay, and the cluster's, while a shard cannot let one go: the refusal is definite", () => {

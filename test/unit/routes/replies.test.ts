@@ -132,6 +132,7 @@ describe("successes have the fields of their schema, and no others", () => {
       {
         ...{ group: 0, role: "follower", leader: "node2", term: 3, commit_index: 44, applied_index: 43 },
         ...{ snapshot_index: 40, compacted_index: 30 },
+        ...{ voters: ["node1", "node2", "node3"], learners: [] },
       },
     ]);
   });

@@ -93,12 +93,16 @@ export class ShardMirrors {
   }
 
   /**
-   * Who is missing when a reign begins may have been let go of in an earlier one. ↯ The shard lets B go and changes its leader, who takes B in
+   * Who is missing when a reign begins, and was there as far back as the log reaches, was let go of in an earlier one. ↯ The shard lets B go and changes its leader, who takes B in
    * again; then the cluster lets B go, and the shard of A and B never commits anything again.
    */
   private perhapsRemoved(control: Configuration, { log, configuration }: Raft, nowMs: number): Map<ReplicaId, number> {
     if (log.configurations.current.index === 0) return new Map();
-    const missing = [...control.voters, ...control.learners].filter((each) => roleIn(configuration, each) === "none");
+    // ↯ One that has only joined waits as long: the next node is lost, and the shard's voters are not those that the cluster goes by.
+    const earlier = log.configurations.since(0).map((each) => each.configuration);
+    const missing = [...control.voters, ...control.learners].filter((each) => {
+      return roleIn(configuration, each) === "none" && earlier.some((one) => roleIn(one, each) !== "none");
+    });
     return new Map(missing.map((replica) => [replica, nowMs]));
   }
 

@@ -8,6 +8,7 @@ import { ClusterClient } from "./cluster-client.ts";
 import type { CliContext } from "./context.ts";
 import { jsonFlag, jsonText } from "./json-flag.ts";
 import { nodeUrls } from "./node-url.ts";
+import { checkQueueName } from "./queue/queue-path.ts";
 import { tableText } from "./table.ts";
 import { urlsFlag } from "./url-flag.ts";
 
@@ -24,7 +25,7 @@ export const ringShowCommand = buildCommand<RingShowFlags, [queue?: string], Cli
     fullDescription:
       "Of each shard: who leads it, who should, its replicas, and what the ring says. With QUEUE: of the shard that the queue is in.\n" +
       "As the node knows it that answers: leadership moves to the preferred leader once that one has been there for 5 s.\n\n" +
-      "Exit codes: 0 shown, 69 no node answered.",
+      "Exit codes: 0 shown, 1 the cluster has no shards, 64 wrong command line, 69 no node answered.",
   },
   parameters: {
     positional: {
@@ -37,21 +38,24 @@ export const ringShowCommand = buildCommand<RingShowFlags, [queue?: string], Cli
     },
   },
   async func(flags, queue) {
+    if (queue !== undefined) checkQueueName(queue);
     const client = new ClusterClient(nodeUrls(flags.url, this.environment));
     const target = "/cluster?consistency=local";
     const { groups } = await ask(client, clusterStatus, { method: "GET", target });
     const all = groups.slice(1);
-    if (all.length === 0)
+    if (all.length === 0) {
       throw new CliError("store_unavailable", "the cluster has no shards: an earlier release made it.");
+    }
     const shard = queue === undefined ? undefined : 1 + shardOf(queue, all.length);
     const shown = shard === undefined ? all : all.filter(({ group }) => group === shard);
     if (flags.json) {
       this.process.stdout.write(jsonText({ ...(queue !== undefined && { queue }), shards: shown.map(shardView) }));
       return;
     }
-    if (shard !== undefined)
-      this.process.stdout.write(`${queue} is in shard ${shard} of ${all.length}, by the hash of its name\n\n`);
-    this.process.stdout.write(tableText(this, ["shard", "leader", "preferred", "replicas", "why"], shown.map(rowOf)));
+    const head =
+      shard === undefined ? "" : `${queue} is in shard ${shard} of ${all.length}, by the hash of its name\n\n`;
+    const table = tableText(this, ["shard", "leader", "preferred", "replicas", "why"], shown.map(rowOf));
+    this.process.stdout.write(`${head}${table}`);
   },
 });
 

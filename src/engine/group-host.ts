@@ -1,15 +1,13 @@
 import type { Proposed } from "../raft/leadership.ts";
 import type { ChunkOrder, Effects } from "../raft/outbox.ts";
 import type { Raft } from "../raft/raft.ts";
-import type { GroupId, NodeFacts, ReplicaId, Snapshot, SnapshotChunk } from "../raft/types.ts";
-import type { WriteAheadLog } from "../wal/records.ts";
+import type { GroupId, ReplicaId, Snapshot, SnapshotChunk } from "../raft/types.ts";
 import { Applier } from "./applier.ts";
 import type { ApplyJournal } from "./apply-journal.ts";
-import type { DiskWatch } from "./disk-watch.ts";
-import type { FeatureLevels } from "./feature-levels.ts";
 import { GroupDisks } from "./group-disks.ts";
 import type { SnapshotMade } from "./snapshot-maker.ts";
-import { GroupSnapshots, type SnapshotNews, type SnapshotPorts } from "./group-snapshots.ts";
+import type { GroupServices } from "./group-services.ts";
+import { GroupSnapshots } from "./group-snapshots.ts";
 import type { GroupStop } from "./group-stop.ts";
 import { LeaderEntries } from "./leader-entries.ts";
 import { Membership, type MembershipDone, type MembershipServices } from "./membership.ts";
@@ -22,37 +20,7 @@ import { ReadQuestions } from "./read-questions.ts";
 import type { SnapshotPace } from "./snapshot-taker.ts";
 import { StateExchange } from "./state-exchange.ts";
 import type { StateMachine } from "./state-machine.ts";
-import type { EngineStatistics } from "./statistics.ts";
 import type { TransferEnd, Transfers } from "./transfers.ts";
-
-/** What a group needs of its engine. */
-export interface GroupServices {
-  readonly self: ReplicaId;
-  readonly statistics: EngineStatistics;
-  readonly disk: DiskWatch;
-  readonly features: FeatureLevels;
-  readonly log: WriteAheadLog;
-  readonly snapshots: SnapshotPorts;
-  nowMs(): number;
-  wake(): void;
-  /** Joins the frame that this turn sends to the peer. */
-  send(peer: ReplicaId, message: PeerMessage): void;
-  isConnected(peer: ReplicaId): boolean;
-  /** Whether the group may let the replica go, or have it vote, as far as other groups go (PROTOCOLS R6). */
-  mayLeave(group: GroupId, replica: ReplicaId): boolean;
-  mayVote(group: GroupId, replica: ReplicaId): boolean;
-  /** What a node says of itself: this one, or one that is connected. */
-  announced(replica: ReplicaId): NodeFacts | undefined;
-  /** 0: none is known. */
-  leaderChanged(group: GroupId, term: number, leader: ReplicaId): void;
-  /** This replica leads and begins to hand leadership over. */
-  handingOver(group: GroupId, term: number, to: ReplicaId): void;
-  /** This replica applies and serves nothing any more. Once. */
-  groupStopped(group: GroupId, stop: GroupStop): void;
-  snapshotNews(group: GroupId, news: SnapshotNews): void;
-  /** The node must stop: its disk failed (PROTOCOLS D9). */
-  fail(error: Error): void;
-}
 
 /** How a group applies its log, and compares what comes of it. */
 export interface ApplyOptions {
@@ -330,7 +298,8 @@ export class GroupHost<Command, Result> {
       send: (peer, message) => services.send(peer, message),
       isConnected: (peer) => services.isConnected(peer),
       announced: (replica) => services.announced(replica),
-      ...{ mayLeave: (each) => services.mayLeave(group, each), mayVote: (each) => services.mayVote(group, each) },
+      mayLeave: (replica) => services.mayLeave(group, replica),
+      mayVote: (replica) => services.mayVote(group, replica),
       giveWay: () => {
         const to = this.successor();
         if (to !== 0) this.handOver(to, services.nowMs(), () => {});

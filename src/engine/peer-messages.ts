@@ -66,6 +66,12 @@ export type PeerMessage =
       readonly hash: number;
     };
 
+/** Of which group it speaks; undefined: of the node. */
+export function groupOf(message: PeerMessage): GroupId | undefined {
+  if (message.type === "raft") return message.message.group;
+  return "group" in message ? message.group : undefined;
+}
+
 const RAFT = 1;
 const PROPOSALS = 2;
 const REFUSED = 3;

@@ -22,6 +22,19 @@ const LEAD_AFTER_MS = 5_000;
 /** Between two removals that are asked for: the answer to the first is on its way. */
 const ASK_AGAIN_MS = 500;
 
+/** Replicas of a shard, as far as there are nodes. */
+const SHARD_REPLICAS = 3;
+
+/**
+ * Where each shard of a new cluster begins: every founder computes the same. Which nodes it should live on, and who leads it, is
+ * decided later, and moves it there.
+ *
+ * @param members the first of the cluster; of a node that joins later: none, since only the shard's log says it then
+ */
+export function firstShardConfiguration({ voters }: Configuration): Configuration {
+  return { voters: voters.toSorted((a, b) => a - b).slice(0, SHARD_REPLICAS), learners: [] };
+}
+
 /** What this node knows of one shard while it leads it. */
 interface Reign {
   readonly term: number;

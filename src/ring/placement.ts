@@ -3,15 +3,12 @@ import { limits } from "../kernel/limits.ts";
 import { HashRing } from "./hash-ring.ts";
 import { preferredLeaders } from "./preferred-leaders.ts";
 
-/** Replicas of a shard unless set otherwise; fewer where there are fewer nodes. */
-export const DEFAULT_REPLICAS = 3;
-
 export interface PlacementRequest {
   /** Ids, in any order. A node that is to leave is not among them. */
   readonly nodes: readonly string[];
   readonly shards: number;
   /** Of each shard, at least 1; fewer where there are fewer nodes. */
-  readonly replicas?: number;
+  readonly replicas: number;
 }
 
 /**
@@ -63,7 +60,7 @@ export interface Placement {
  * taken. There are R places for them: Σ min(cⱼ, T) ≥ needed·T gives slack ≥ (needed − R)·T ≥ needed − R. And R nodes with room
  * exist, by k = 1. At the start cⱼ = ⌈S·R/n⌉ ≤ S, as R ≤ n, so Σ min(cⱼ, S) = n·⌈S·R/n⌉ ≥ S·R.
  */
-export function placeShards({ nodes, shards, replicas = DEFAULT_REPLICAS }: PlacementRequest): Placement {
+export function placeShards({ nodes, shards, replicas }: PlacementRequest): Placement {
   assert(nodes.length > 0 && nodes.length <= limits.maxNodes, "shards need nodes, and not too many");
   assert(isCount(shards) && shards <= limits.maxShards, "the number of shards is out of range");
   assert(isCount(replicas), "a shard has replicas");

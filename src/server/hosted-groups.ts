@@ -13,7 +13,7 @@ import type { BackupSource } from "./backups.ts";
 import { type ControlGroup, GroupError } from "./control-group.ts";
 import { groupsOf, kindOf } from "./group-kinds.ts";
 import { handOver } from "./hand-over.ts";
-import { firstShardConfiguration } from "./membership.ts";
+import { firstShardConfiguration } from "../engine/shard-mirrors.ts";
 import type { GroupSources } from "./node-report.ts";
 import { type StoppedGroup, stoppedGroup } from "./stopped-group.ts";
 

@@ -25,19 +25,6 @@ export function firstConfiguration(members: ReadonlyMap<string, HostPort>): Conf
   return { voters: [...nodes.keys()], learners: [], facts: { nextReplica: nodes.size + 1, nodes } };
 }
 
-/** Replicas of a shard, as far as there are nodes. */
-const SHARD_REPLICAS = 3;
-
-/**
- * Where each shard of a new cluster begins: every founder computes the same. Which nodes it should live on, and who leads it, is
- * decided later, and moves it there.
- *
- * @param members the first of the cluster; of a node that joins later: none, since only the shard's log says it then
- */
-export function firstShardConfiguration({ voters }: Configuration): Configuration {
-  return { voters: voters.toSorted((a, b) => a - b).slice(0, SHARD_REPLICAS), learners: [] };
-}
-
 /** A hash of the name and of what a cluster begins with: nodes with another one are refused. It stays when nodes come and go. */
 export function clusterId(clusterName: string, { facts }: Configuration, shards: number): string {
   const hash = createHash("sha256");

@@ -16,15 +16,14 @@ export function judgeStop(
   { id, name }: SimNode,
   group: GroupId,
   stop: GroupStop,
-  { hooks, checks, shardChecks }: World,
+  { hooks, groupChecks }: World,
 ): number {
   if (stop.reason === "poisoned") {
     check(stop.index === hooks.poisonIndex, "R7 only poison stops a node", () => `${name} at ${stop.index}`);
     return 0;
   }
   if (stop.reason !== "outdated") throw new Violation("R8 replicas have one state", `${name}: ${JSON.stringify(stop)}`);
-  const { raft } = group === 0 ? checks : (shardChecks ?? checks);
-  const isBehind = raft.standing.joinedBehind(id, stop.supported);
-  check(isBehind, "R7 a feature level is raised when all know it", () => `${name}: ${JSON.stringify(stop)}`);
+  const isBehind = groupChecks.get(group)?.raft.standing.joinedBehind(id, stop.supported);
+  check(isBehind === true, "R7 a feature level is raised when all know it", () => `${name}: ${JSON.stringify(stop)}`);
   return UPGRADED_WITHIN_MS;
 }

@@ -1,8 +1,6 @@
 import type { Members } from "../engine/members.ts";
 import type { Configuration, NodeFacts, ReplicaId } from "../raft/types.ts";
 
-const SHARD_REPLICAS = 3;
-
 /** Where a node comes from. */
 export interface NodeOrigin {
   readonly facts: NodeFacts;
@@ -20,11 +18,6 @@ export function firstConfiguration(nodes: number): Configuration {
   const voters = Array.from({ length: nodes }, (_, i) => i + 1);
   const known = new Map<ReplicaId, NodeFacts>(voters.map((replica) => [replica, factsOf(`node${replica}`, 0)]));
   return { voters, learners: [], facts: { nextReplica: nodes + 1, nodes: known } };
-}
-
-/** Where the shard of a new cluster begins: on a few of its nodes. */
-export function firstShardConfiguration({ voters }: Configuration): Configuration {
-  return { voters: voters.slice(0, SHARD_REPLICAS), learners: [] };
 }
 
 /** What a node that joins is told of the cluster: whom it can talk to. Who counts its log says. */

@@ -17,6 +17,8 @@ const VISIBILITIES_MS = [100, 300, 1_500, undefined] as const;
 /** So that what is set shorter than by default comes round within a run. */
 const SHORT = { backoffMs: 20, visibilityMs: 400 } as const;
 const MAX_NONCE = 2 ** 48;
+/** What is left may come back only after half a minute: nobody need ask all the time. */
+const DRAIN_WAIT_MS = 1_000;
 
 const utf8 = new TextEncoder();
 
@@ -34,6 +36,8 @@ export class QueueClient {
   next(): QueueCommand {
     this.requests++;
     const { random } = this;
+    const unset = simQueues[this.requests - 1];
+    if (unset !== undefined) return { type: "configure", queue: unset, changes: SHORT };
     const queue = random.pick(simQueues);
     const dice = random.next();
     if (dice < 0.01) return { type: "pause", queue, paused: random.chance(0.3) };
@@ -53,7 +57,7 @@ export class QueueClient {
     const held = this.held.find((each) => each.queue === queue);
     if (held !== undefined) return settle(held, { type: "ack" });
     if (this.random.chance(0.2)) return { type: "pause", queue, paused: false };
-    return this.receive(queue, 0, 2_000);
+    return this.receive(queue, DRAIN_WAIT_MS, 2_000);
   }
 
   learn(command: QueueCommand, result: QueueResult): void {
@@ -61,9 +65,9 @@ export class QueueClient {
       for (const { message, attempt, nonce } of result.messages) {
         this.held.push({ queue: command.queue, message, attempt, nonce });
       }
-    } else if (command.type === "settle" && command.settlement.type !== "extend") this.forget(command.receipts[0]);
-    else if (result.type === "settled" && result.ends[0] !== "done") {
-      if (command.type === "settle") this.forget(command.receipts[0]);
+    } else if (command.type === "settle" && result.type === "settled") {
+      const isHeldOn = command.settlement.type === "extend" && result.ends[0] === "done";
+      if (!isHeldOn) this.forget(command.receipts[0]);
     }
   }
 

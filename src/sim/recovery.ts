@@ -1,13 +1,11 @@
 import type { LockResult } from "../locks/types.ts";
 import { roleIn } from "../raft/configuration.ts";
 import type { GroupId } from "../raft/types.ts";
-import type { AnyGroupChecks } from "./checks/group-checks.ts";
 import { simQueues } from "./queue-client.ts";
 import type { SimNode } from "./sim-node.ts";
 import type { SimGroup, SimProcess } from "./sim-process.ts";
 import type { Simulation } from "./simulation.ts";
 import { check, Violation } from "./violation.ts";
-import { SIM_SHARD } from "./world.ts";
 
 /** After the last fault the cluster must be whole within so long, in virtual ms and in events. */
 const WITHIN_MS = 40_000;
@@ -49,15 +47,15 @@ export class Recovery {
     if (poisonIndex !== undefined) this.upgrade(poisonIndex);
     this.until("all changes of the members have ended", () => simulation.administrator.pending === 0);
     this.endForgotten();
-    for (const group of this.groups()) {
+    for (const group of simulation.groupChecks.keys()) {
       const name = nameOf(group);
       this.until(`${name} has one established leader that all follow`, () => this.leader(group) !== undefined);
       this.until(`all who have joined count in ${name}, and no other node is there`, () => this.isSettled(group));
     }
     this.until("every node is repaired", () => simulation.nodes.every(({ isSound }) => isSound));
     this.until("all nodes know that every disk has room", () => this.processes().every(seesRoom));
-    for (const group of this.groups()) {
-      const target = this.checksOf(group).raft.committedIndex;
+    for (const [group, { raft }] of simulation.groupChecks) {
+      const target = raft.committedIndex;
       this.until(`all nodes apply entry ${target} of ${nameOf(group)}`, () =>
         this.members(group).every(({ machine }) => machine.appliedIndex >= target),
       );
@@ -72,7 +70,9 @@ export class Recovery {
     this.until("nothing is on its way to the log", () =>
       this.processes().every(({ groups }) => groups.every(({ host }) => host.ingress.outstandingCount === 0)),
     );
-    this.until("all nodes have applied the same", () => this.groups().every((group) => this.isLevel(group)));
+    this.until("all nodes have applied the same", () =>
+      [...simulation.groupChecks.keys()].every((group) => this.isLevel(group)),
+    );
     simulation.workload.checkLeft((operation) => simulation.judge.isCleared(operation));
     for (const node of simulation.nodes) {
       for (const { checks, machine } of node.process?.groups ?? []) {
@@ -100,15 +100,6 @@ export class Recovery {
   private get pendingRequests(): number {
     const { workload, queues } = this.simulation;
     return workload.pending + (queues?.pending ?? 0);
-  }
-
-  private groups(): GroupId[] {
-    return this.simulation.queues === undefined ? [0] : [0, SIM_SHARD];
-  }
-
-  private checksOf(group: GroupId): AnyGroupChecks {
-    const { checks, shardChecks } = this.simulation;
-    return group === 0 ? checks : (shardChecks ?? checks);
   }
 
   /** The group on each node that runs. */
@@ -170,7 +161,7 @@ export class Recovery {
   }
 
   private isLevel(group: GroupId): boolean {
-    const { lastIndex } = this.checksOf(group).applied;
+    const lastIndex = this.simulation.groupChecks.get(group)?.applied.lastIndex;
     const members = this.members(group);
     return (
       members.length === this.simulation.nodes.length &&

@@ -12,6 +12,8 @@ interface Subjects {
   readonly indexes: ReadonlySet<number>;
   /** Of locks, semaphores, sessions, owners. */
   readonly names: readonly string[];
+  /** Of queues. */
+  readonly messages: ReadonlySet<number>;
 }
 
 /**
@@ -40,13 +42,14 @@ function subjectsOf(message: string): Subjects {
       ...entries.map(([, , index]) => Number(index)),
     ]),
     names: [...new Set([...words].map(([name]) => name))],
+    messages: numbers(/\bmessage (\d+)/g),
   };
 }
 
 function touches({ node, what, detail }: TraceLine, subjects: Subjects): boolean {
-  const { nodes, names, terms, indexes } = subjects;
+  const { nodes, names, terms, indexes, messages } = subjects;
   const isMessage = what.startsWith("→");
-  if (!isMessage && !what.startsWith("client")) {
+  if (!isMessage && !what.startsWith("client") && !what.startsWith("consumer")) {
     // A crash, a partition, a new leader. Snapshots are made all the time.
     if (what.startsWith("snapshot") && indexes.size === 0) return false;
     return node === 0 || nodes.size === 0 || nodes.has(node);
@@ -56,8 +59,9 @@ function touches({ node, what, detail }: TraceLine, subjects: Subjects): boolean
     if (told === undefined) return terms.has(detail.term) && isAmong(nodes, detail);
     return [...indexes].some((index) => told.first <= index && index <= told.last) && isAmong(nodes, detail);
   }
-  if (names.length === 0) return false;
+  if (names.length === 0 && messages.size === 0) return false;
   const text = JSON.stringify(detail);
+  if ([...messages].some((number) => text.includes(`"message":${number},`))) return true;
   return names.some((name) => text.includes(`"${name}"`));
 }
 

@@ -6,7 +6,9 @@ import { SyncTimes } from "../engine/sync-times.ts";
 import type { PeerEvents } from "../engine/ports.ts";
 import { ApplyError, type GroupStop } from "../engine/group-stop.ts";
 import { lockProtocol } from "../engine/lock-protocol.ts";
+import { groupOf, readPeerMessages } from "../engine/peer-messages.ts";
 import { queueProtocol } from "../engine/queue-protocol.ts";
+import { firstShardConfiguration } from "../engine/shard-mirrors.ts";
 import { FEATURE_LEVEL } from "../kernel/feature-level.ts";
 import type { GroupId, ReplicaId } from "../raft/types.ts";
 import type { Prng } from "../kernel/prng.ts";
@@ -22,9 +24,8 @@ import { type MemoryVolume, NO_ROOM } from "./memory-volume.ts";
 import { DurableSnapshots } from "./checks/snapshot-checks.ts";
 import { MemoryJournal } from "./memory-journal.ts";
 import type { TurnStart } from "./checks/appended-entries.ts";
-import type { AnyGroupChecks } from "./checks/group-checks.ts";
 import { type ObservedGroup, ObservedLog, ObservedMachine } from "./observed.ts";
-import { firstShardConfiguration, type NodeOrigin } from "./node-origin.ts";
+import type { NodeOrigin } from "./node-origin.ts";
 import type { Rot } from "./rot.ts";
 import type { SimEvent } from "./scheduler.ts";
 import type { SimGroup, SimProcess } from "./sim-process.ts";
@@ -137,7 +138,7 @@ export class SimNode {
       copy: HardStateCopy.open(hooked(this.disk.votes)),
       snapshots: store,
       hadLog: this.hasMet && world.hooks.forgetsMeeting !== true,
-      repair: { groups: this.checkedGroups.map(([group]) => group) },
+      repair: { groups: [...world.groupChecks.keys()] },
     };
     const syncTimes = (this.syncTimes = new SyncTimes());
     const volume = timedVolume(hooked(this.disk.log), syncTimes, () => world.scheduler.nowMs);
@@ -175,21 +176,21 @@ export class SimNode {
 
   crash(kind: CrashKind): void {
     if (!this.alive) return;
-    const { trace, scheduler, network, random } = this.world;
+    const { trace, scheduler, network, random, groupChecks } = this.world;
     trace.add(scheduler.nowMs, this.id, `crashes (${kind})`);
     this.crashes[kind]++;
     this.life++;
     this.alive = false;
     this.process?.engine.stop();
     // What it had got back and not made durable yet it lacks again.
-    this.repairing = !this.isSound || this.checkedGroups.some(([, { raft }]) => raft.isUnderRepair(this.id));
+    this.repairing = !this.isSound || [...groupChecks.values()].some(({ raft }) => raft.isUnderRepair(this.id));
     this.process = undefined;
     this.paused = false;
     this.backlog.length = 0;
     this.crashAtWrite = undefined;
     this.diskFails = false;
     network.detach(this.id);
-    for (const [, checks] of this.checkedGroups) checks.lease.stopped(this.id);
+    for (const { lease } of groupChecks.values()) lease.stopped(this.id);
     this.disk.crash(kind, () => random.next());
     this.events.crashed(this);
   }
@@ -285,7 +286,7 @@ export class SimNode {
       this.repairs++;
     }
     const observed = new Map<GroupId, ObservedGroup>();
-    for (const [group, checks] of this.checkedGroups) {
+    for (const [group, checks] of world.groupChecks) {
       const snapshots = new DurableSnapshots(this.name, this.disk.snapshots, group);
       checks.raft.started(id, log.recovered.get(group), snapshots, this.rotten);
       observed.set(group, { checks: checks.raft, snapshots });
@@ -366,7 +367,9 @@ export class SimNode {
   private heardBy(engine: Engine): PeerEvents {
     return {
       onFrame: (peer, frame) => {
-        for (const [, { lonely }] of this.checkedGroups) lonely.heard(this.id, peer);
+        // A leader is heard by its own group alone (PROTOCOLS R3).
+        const groups = new Set(readPeerMessages(frame)?.map(groupOf));
+        for (const [group, { lonely }] of this.world.groupChecks) if (groups.has(group)) lonely.heard(this.id, peer);
         return engine.onFrame(peer, frame);
       },
       onConnected: (peer, node) => engine.onConnected(peer, node),
@@ -434,17 +437,6 @@ export class SimNode {
     if (raft.role === start.role && raft.term === start.term) return;
     const what = `${raft.role} ${raft.term}`;
     world.trace.add(world.scheduler.nowMs, id, group === 0 ? what : `${what} of shard ${group}`);
-  }
-
-  /** By group: what is looked at. */
-  private get checkedGroups(): readonly (readonly [GroupId, AnyGroupChecks])[] {
-    const { checks, shardChecks } = this.world;
-    return shardChecks === undefined
-      ? [[0, checks]]
-      : [
-          [0, checks],
-          [SIM_SHARD, shardChecks],
-        ];
   }
 
   private openJournal(): ApplyJournal {

@@ -1,8 +1,9 @@
 import { assert } from "../kernel/assert.ts";
 import { Hash } from "../kernel/hash.ts";
 import { Prng } from "../kernel/prng.ts";
-import { type PeerMessage, readPeerMessages, writePeerMessage } from "../engine/peer-messages.ts";
+import { groupOf, readPeerMessages, writePeerMessage } from "../engine/peer-messages.ts";
 import { ByteWriter } from "../kernel/bytes.ts";
+import { firstShardConfiguration } from "../engine/shard-mirrors.ts";
 import type { GroupId, ReplicaId } from "../raft/types.ts";
 import { Administrator } from "./administrator.ts";
 import { ClientChecks } from "./checks/client-checks.ts";
@@ -14,7 +15,7 @@ import { ShardJudge } from "./checks/shard-judge.ts";
 import type { SimHistory } from "./client-records.ts";
 import { hashBytes } from "./hash-bytes.ts";
 import type { SimHooks } from "./hooks.ts";
-import { factsOf, firstConfiguration, firstShardConfiguration, type NodeOrigin } from "./node-origin.ts";
+import { factsOf, firstConfiguration, type NodeOrigin } from "./node-origin.ts";
 import { Nemesis } from "./nemesis.ts";
 import { SimNetwork } from "./network.ts";
 import { drawProfile, type Profile } from "./profile.ts";
@@ -42,6 +43,7 @@ export class Simulation implements World {
   readonly network: SimNetwork;
   readonly checks: Checks;
   readonly shardChecks: ShardChecks | undefined;
+  readonly groupChecks = new Map<GroupId, AnyGroupChecks>();
   readonly trace = new Trace(TRACE_LINES);
   readonly judge = new LockJudge((lengthMs, lastedMs) => this.checks.lease.ended(lengthMs, lastedMs, this.jumpedMs));
   /** Those that are there now. */
@@ -90,9 +92,11 @@ export class Simulation implements World {
       votersOf: (node) => this.votersOf(node, 0),
     });
     this.checks = Object.assign(control, { clients: new ClientChecks(control.applied) });
+    this.groupChecks.set(0, this.checks);
     if (withQueues) {
       const member = { first: firstShardConfiguration(first), mayReturn: true, judge: this.shardJudge };
       this.shardChecks = new GroupChecks({ ...common, ...member, votersOf: (node) => this.votersOf(node, SIM_SHARD) });
+      this.groupChecks.set(SIM_SHARD, this.shardChecks);
     }
     for (const replica of first.voters) {
       this.add(replica, { facts: factsOf(`node${replica}`, this.identity()), configuration: first });
@@ -190,11 +194,6 @@ export class Simulation implements World {
     event.run();
   }
 
-  private checksOf(message: PeerMessage): AnyGroupChecks {
-    const group = message.type === "raft" ? message.message.group : "group" in message ? message.group : 0;
-    return group === 0 ? this.checks : (this.shardChecks ?? this.checks);
-  }
-
   /** Every frame that leaves a node passes here. */
   private readonly tap = (from: ReplicaId, to: ReplicaId, frame: Uint8Array): Uint8Array | undefined => {
     const { hooks, trace, scheduler } = this;
@@ -211,7 +210,8 @@ export class Simulation implements World {
     for (const message of messages) {
       const beat = message.type === "raft" && message.message.type.startsWith("heartbeat");
       if (!beat) trace.add(scheduler.nowMs, from, `→ node${to}`, message.type === "raft" ? message.message : message);
-      const looking = this.checksOf(message);
+      const looking = this.groupChecks.get(groupOf(message) ?? 0);
+      if (looking === undefined) throw new Violation("R3 a frame speaks of groups that there are", `node${from}`);
       looking.reserved.sent(from, message);
       if (message.type !== "raft") continue;
       looking.candidacies.sent(message.message);

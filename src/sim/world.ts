@@ -3,8 +3,9 @@ import type { LockMachine } from "../locks/lock-machine.ts";
 import type { LockResult } from "../locks/types.ts";
 import type { QueueResult } from "../queue/commands.ts";
 import type { QueueMachine } from "../queue/queue-machine.ts";
+import type { GroupId } from "../raft/types.ts";
 import type { ClientChecks } from "./checks/client-checks.ts";
-import type { GroupChecks } from "./checks/group-checks.ts";
+import type { AnyGroupChecks, GroupChecks } from "./checks/group-checks.ts";
 import type { SimHooks } from "./hooks.ts";
 import type { SimNetwork } from "./network.ts";
 import type { Profile } from "./profile.ts";
@@ -31,6 +32,8 @@ export interface World {
   readonly checks: Checks;
   /** Undefined: the cluster has no queues. */
   readonly shardChecks: ShardChecks | undefined;
+  /** Of all groups, the control group first. */
+  readonly groupChecks: ReadonlyMap<GroupId, AnyGroupChecks>;
   readonly hooks: SimHooks;
   /** Nodes that start from now on run another version of the program. */
   readonly upgraded: boolean;

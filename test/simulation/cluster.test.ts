@@ -117,7 +117,7 @@ describe("a simulated cluster", () => {
 });
 
 describe("a simulated cluster with queues", () => {
-  const count = Math.ceil(seeds / 2);
+  const count = Math.ceil(seeds / 4);
   for (let first = 1; first <= count; first += BATCH) {
     const last = Math.min(first + BATCH - 1, count);
     test(`loses nothing, delivers nothing too often and keeps its order, seeds ${first} to ${last}`, () => {

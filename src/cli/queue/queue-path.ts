@@ -7,12 +7,17 @@ import { CliError } from "../cli-error.ts";
  * @throws {CliError} for a name that no path can hold: every HTTP library takes `.` and `..` for folders, encoded or not
  */
 export function queuePath(name: string): string {
-  const refused = QueueName.safeParse(name).error?.issues[0]?.message;
-  if (refused !== undefined) throw new CliError("usage", `the name of a queue ${refused}.`);
+  checkQueueName(name);
   if (name === "." || name === "..") {
     throw new CliError("usage", `a queue cannot be named "${name}": in the path of a URL that is a folder.`);
   }
   return `/queue/${encodeURIComponent(name)}`;
+}
+
+/** @throws {CliError} for what is no name of a queue */
+export function checkQueueName(name: string): void {
+  const refused = QueueName.safeParse(name).error?.issues[0]?.message;
+  if (refused !== undefined) throw new CliError("usage", `the name of a queue ${refused}.`);
 }
 
 /** With those of the fields that are given; `""` for none. */

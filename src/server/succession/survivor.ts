@@ -20,7 +20,7 @@ import { ScratchVolume } from "../../wal/scratch-volume.ts";
 import { scanSnapshots } from "../../wal/snapshot-scan.ts";
 import { readSnapshot } from "../../wal/snapshot-store.ts";
 import { CONTROL_GROUP, groupsOf, kindOf, type MachineFor, machineOf } from "../group-kinds.ts";
-import { firstShardConfiguration } from "../membership.ts";
+import { firstShardConfiguration } from "../../engine/shard-mirrors.ts";
 import type { Progress } from "./found-cluster.ts";
 
 const READ_BYTES = 256 * 1024;

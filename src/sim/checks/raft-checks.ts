@@ -51,7 +51,7 @@ export class RaftChecks {
     first: Configuration,
     private readonly maxUncommittedBytes: number,
     private readonly appended: AppendedEntries,
-    mayReturn = false,
+    mayReturn: boolean,
   ) {
     this.members = new MembershipChecks(first);
     this.standing = new StandingConfigurations(first, mayReturn);

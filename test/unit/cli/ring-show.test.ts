@@ -45,7 +45,12 @@ describe("ring show", () => {
   test("says so where there are no shards", async () => {
     shards = [];
     const { stderr, code } = await cli(["ring", "show", "--url", url]);
-    expect(code).not.toBe(0);
+    expect(code).toBe(1);
     expect(stderr).toContain("the cluster has no shards");
+  });
+
+  test("refuses what is no name of a queue, and asks nobody", async () => {
+    const { stderr, code } = await cli(["ring", "show", "", "--url", "http://127.0.0.1:1"]);
+    expect([code, stderr]).toEqual([64, expect.stringContaining("the name of a queue ")]);
   });
 });

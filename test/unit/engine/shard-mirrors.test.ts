@@ -96,6 +96,33 @@ describe("the members of a shard", () => {
     expect(nodes.node(leader).engine.mayLeave(0, 9)).toBe(true);
   });
 
+  test("begin to vote only while the cluster has them by all that is heard, committed or not (R6)", () => {
+    const nodes = cluster(3, 1);
+    const leader = leaderOf(nodes, 0);
+    const { engine, host } = nodes.node(leader);
+    const [leaving = 0, staying = 0] = [1, 2, 3].filter((id) => id !== leader);
+    expect([engine.mayVote(1, leaving), engine.mayVote(1, staying), engine.mayVote(1, 9)]).toEqual([true, true, false]);
+    const { configuration } = host.raft;
+    const voters = configuration.voters.filter((id) => id !== leaving);
+    expect(host.raft.proposeConfiguration({ ...configuration, voters })).toBe("accepted");
+    expect([engine.mayVote(1, leaving), engine.mayVote(1, staying)]).toEqual([false, true]);
+    // Of the cluster itself no shard decides.
+    expect(engine.mayVote(0, leaving)).toBe(true);
+  });
+
+  test("that the cluster lets go are no voters of a shard that takes them in meanwhile (R6)", () => {
+    const nodes = cluster(3, 1);
+    const shard = nodes.node(leaderOf(nodes, 1)).engine.group(1)!;
+    const out = [1, 2, 3].find((id) => id !== leaderOf(nodes, 1) && id !== leaderOf(nodes, 0)) ?? 3;
+    shard.changeMembers({ type: "remove", replica: out }, nodes.node(1).nowMs, () => {});
+    nodes.pass(500);
+    for (const { engine } of nodes.nodes) engine.mayVote = () => false;
+    shard.raft.proposeConfiguration({ voters: shard.raft.configuration.voters, learners: [out] });
+    nodes.pass(4_000);
+    const { voters, learners } = nodes.node(leaderOf(nodes, 1)).engine.group(1)!.raft.configuration;
+    expect([voters.includes(out), learners]).toEqual([false, [out]]);
+  });
+
   test("stay, and the cluster's, while a shard cannot let one go: the refusal is definite", () => {
     const nodes = cluster(3, 1);
     // Of the shard the cluster's leader hears nothing any more: its other two nodes have lost their way there.

@@ -86,15 +86,15 @@ describe("the placement of shards", () => {
 
   test("keeps a place for a later shard where taking whoever comes first would leave it none", () => {
     const kept = Array.from({ length: 200 }, (_, i) =>
-      placeShards({ nodes: ["a", "b", "c", "d"].map((name) => `${name}${i}`), shards: 4 }),
+      placeShards({ nodes: ["a", "b", "c", "d"].map((name) => `${name}${i}`), shards: 4, replicas: 3 }),
     ).filter((placement) => placement.shards.some(({ shard }) => offersOf(placement, shard, "kept").length > 0));
     expect(kept.length).toBeGreaterThan(0);
   });
 
   test("is refused where nothing can be placed", () => {
-    expect(() => placeShards({ nodes: [], shards: 8 })).toThrow("need nodes");
-    expect(() => placeShards({ nodes: ["a"], shards: 0 })).toThrow("out of range");
-    expect(() => placeShards({ nodes: ["a"], shards: limits.maxShards + 1 })).toThrow("out of range");
+    expect(() => placeShards({ nodes: [], shards: 8, replicas: 3 })).toThrow("need nodes");
+    expect(() => placeShards({ nodes: ["a"], shards: 0, replicas: 3 })).toThrow("out of range");
+    expect(() => placeShards({ nodes: ["a"], shards: limits.maxShards + 1, replicas: 3 })).toThrow("out of range");
     expect(() => placeShards({ nodes: ["a"], shards: 8, replicas: 0 })).toThrow("replicas");
   });
 });

@@ -49,6 +49,16 @@ describe("of all that happened in a run", () => {
     expect(told("L2: owner-1 gets lock-1 with 5")).toEqual([crash, otherCrash, partition, asks]);
   });
 
+  test("who was given a message has to do with it, and no other consumer", () => {
+    const receipt = (message: number) => ({ type: "settle", receipts: [{ message, attempt: 1, nonce: 7 }] });
+    const [own, other] = [line(1, "consumer 1 asks", receipt(1)), line(1, "consumer 2 asks", receipt(16))];
+    const found = relevantEvents(
+      [own, other, ...noise],
+      "U1 attempts rise: message 1 is delivered as attempt 1 after 1",
+    );
+    expect(found).toEqual([own, ...noise]);
+  });
+
   test("the last things stand there, whatever they were, and no more than a person reads", () => {
     expect(relevantEvents(all, "liveness: nobody leads").slice(-4)).toEqual(noise);
     const many = Array.from({ length: 1_000 }, () => partition);

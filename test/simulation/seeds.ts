@@ -89,6 +89,7 @@ export const recordedSeeds: readonly RecordedSeed[] = [
     queues: true,
     found: "checks: what is out by default to a client that has forgotten it comes back late",
   },
+  { seed: 637, queues: true, found: "checks: a node that is behind stops before what takes it in has committed" },
   { seed: 623, queues: true, found: "checks: a node that was whole again had not made it durable when its power went" },
   { seed: 84, queues: true, found: "checks: a replica that a shard let go of, and the cluster did not, comes back" },
 ];

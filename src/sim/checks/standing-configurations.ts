@@ -14,6 +14,8 @@ interface Written {
   readonly configuration: Configuration;
 }
 
+const NOBODY: Configuration = { voters: [], learners: [] };
+
 /** That nodes go by the configurations that their logs say, and that those fit each other, one after the other (PROTOCOLS R5, M1). */
 export class StandingConfigurations {
   private readonly written: Written[] = [];
@@ -69,7 +71,13 @@ export class StandingConfigurations {
   /** Of a replica whose program knows levels up to this one: a later one was in force before it joined, so nobody asked it. */
   joinedBehind(replica: ReplicaId, knownLevel: number): boolean {
     const raise = this.raises.find(({ level }) => level > knownLevel);
-    return raise !== undefined && raise.index < (this.members.get(replica) ?? 0);
+    if (raise === undefined) return false;
+    if (raise.index < (this.members.get(replica) ?? 0)) return true;
+    // It may have got so far before that which takes it in has committed.
+    const isMember = roleIn(this.committed.at(-1)?.configuration ?? NOBODY, replica) !== "none";
+    const isTakenIn = ({ index, configuration }: Written): boolean =>
+      index > raise.index && roleIn(configuration, replica) !== "none";
+    return !isMember && this.written.some(isTakenIn);
   }
 
   /** A node's turn is over. */
